@@ -6,15 +6,15 @@
 #endif
 
 // FUNC/END set type, size, alignment and visibility and open and close the CFI of one function. Symbols are hidden:
-// nothing here is part of the public interface, and no call goes through a PLT.
+// nothing here is part of the public interface, and no call goes through a PLT. A function that may be called through a
+// pointer begins with LANDING_PAD; one that is only jumped to directly does not need it.
 #define FUNC(name)                 \
         .text;                     \
         .p2align 5;                \
         .globl name;               \
         .hidden name;              \
         .type name, %function;     \
-name:   .cfi_startproc;            \
-        LANDING_PAD
+name:   .cfi_startproc
 
 #define END(name)                  \
         .cfi_endproc;              \

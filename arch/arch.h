@@ -1,0 +1,49 @@
+// arch/arch.h - all that the layers above may know of the CPU: the one architecture header they include.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Context: switch_to, call_on_stack and call_below may be called on any thread and any stack. Nothing here blocks,
+// allocates, or touches thread-local state. A stack handle may be resumed by any thread, once; who resumes it must have
+// seen the suspending thread's store of the handle (an acquire that pairs with a release after the switch).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__)
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/frame.h"
+#elif defined(__aarch64__)
+#include "arch/aarch64/cpu.h"
+#include "arch/aarch64/frame.h"
+#else
+#error "gort supports x86-64 and ARM64"
+#endif
+
+extern "C" {
+// The plain-ABI form of switch_to: an ordinary function that keeps every callee-saved register itself. For callers that
+// cannot name clobbers: C, other languages, a debugger. Either form resumes what the other one suspended.
+void* gort_switch_abi(void** save_sp, void* load_sp, void* transfer);
+// Runs fn(arg) on the unused stack that ends at the 16-aligned `top`, then comes back.
+void gort_call_on_stack(void* top, void (*fn)(void*), void* arg);
+// Runs fn(arg) on a suspended stack, below its Frame: an unwinder started in fn walks that stack. Then comes back.
+void gort_call_below(void* handle, void (*fn)(void*), void* arg);
+void gort_entry();  // not callable: the pc of a stack that never ran
+}
+
+namespace gort::arch {
+
+using EntryFn = void (*)(void* arg, void* transfer);
+
+// Prepares an unused stack that ends at the 16-aligned `top` so that the first switch to the returned handle calls
+// fn(arg, transfer of that switch). fn must never return.
+inline void* init_stack(void* top, EntryFn fn, void* arg) {
+    auto* entry = static_cast<EntryFrame*>(top) - 1;
+    *entry = {fn, arg};
+    auto* frame = reinterpret_cast<Frame*>(entry) - 1;
+    *frame = {nullptr, reinterpret_cast<void*>(&gort_entry)};
+    return frame;
+}
+
+inline Frame* frame_of(void* handle) { return static_cast<Frame*>(handle); }
+
+}  // namespace gort::arch

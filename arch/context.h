@@ -1,0 +1,52 @@
+// arch/context.h - the one C++ wrapper around the stack switch: a handle plus what the sanitizers keep for the stack.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Life of a stack:   context_init(&c, bottom, size, fn, arg)   switch_context(&me, &c, x)   …   context_destroy(&c)
+// A thread's own stack is a default-constructed Context; the first switch away from it fills it in.
+// A function that runs on a new stack calls context_started(&its own context, transfer's sender or null) first.
+// Context: any thread; a Context belongs to whoever may resume it. Two threads may not resume one context.
+#pragma once
+
+#include "arch/arch.h"
+#include "arch/sanitize.h"
+
+namespace gort::arch {
+
+struct Context {
+    void* sp = nullptr;  // handle of the stack while it is suspended
+    [[no_unique_address]] SanStack san;
+};
+
+// Sets up the unused memory [bottom, bottom + size) as a stack whose first run calls fn(arg, transfer).
+// bottom + size must be 16-aligned.
+inline void context_init(Context* c, void* bottom, size_t size, EntryFn fn, void* arg) {
+    san_stack_created(&c->san, bottom, size);
+    c->sp = init_stack(static_cast<char*>(bottom) + size, fn, arg);
+}
+
+inline void context_destroy(Context* c) {
+    san_stack_destroyed(&c->san);
+    c->sp = nullptr;
+}
+
+inline void context_started([[maybe_unused]] Context* me, [[maybe_unused]] Context* from) {
+    san_switch_end(&me->san, from ? &from->san : nullptr);
+}
+
+// Leaves `from` suspended and resumes `to`; returns what whoever resumes `from` hands over.
+// The caller must be a function compiled by us: every register but the stack and frame pointer is clobbered.
+[[gnu::always_inline]] inline void* switch_context(Context* from, Context* to, void* transfer) {
+    san_switch_begin(&from->san, &to->san, false);
+    void* result = switch_to(&from->sp, to->sp, transfer);
+    san_switch_end(&from->san, nullptr);
+    return result;
+}
+
+// Leaves `from` for good. Its memory may be reused as soon as the resumed side runs.
+[[noreturn, gnu::always_inline]] inline void switch_final(Context* from, Context* to, void* transfer) {
+    san_switch_begin(&from->san, &to->san, true);
+    switch_to(&from->sp, to->sp, transfer);
+    __builtin_trap();
+}
+
+}  // namespace gort::arch

@@ -1,0 +1,122 @@
+// arch/sanitize.h - what AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks; nothing in release.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Only arch/context.h calls these, around the one switch. Without a tool every function is empty and SanStack has no
+// bytes that are ever touched.
+// Ordering: TSan's fiber switch makes everything before it visible to the resumed stack, which is what the scheduler's
+// own protocols give; TSan checks what users do, the models in tests/model check what we do.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define GORT_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define GORT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define GORT_ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define GORT_TSAN 1
+#endif
+#endif
+#ifndef GORT_ASAN
+#define GORT_ASAN 0
+#endif
+#ifndef GORT_TSAN
+#define GORT_TSAN 0
+#endif
+// Valgrind costs a dozen cheap instructions for each new stack, none for a switch; debug builds only.
+#if defined(GORT_DEBUG) && !GORT_ASAN && !GORT_TSAN && __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#define GORT_VALGRIND 1
+#else
+#define GORT_VALGRIND 0
+#endif
+
+#if GORT_ASAN
+extern "C" {
+void __sanitizer_start_switch_fiber(void** fake_stack_save, const void* bottom, size_t size);
+void __sanitizer_finish_switch_fiber(void* fake_stack, const void** old_bottom, size_t* old_size);
+void __asan_unpoison_memory_region(const volatile void* address, size_t size);
+}
+#endif
+#if GORT_TSAN
+extern "C" {
+void* __tsan_get_current_fiber();
+void* __tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void* fiber);
+void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+}
+#endif
+
+namespace gort::arch {
+
+#if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
+struct SanStack {
+    const void* bottom = nullptr;  // ASan: lowest byte; for a thread's own stack learnt at the first switch away
+    size_t size = 0;
+    void* fake = nullptr;   // ASan: fake stack of a suspended stack
+    void* fiber = nullptr;  // TSan
+    unsigned vg_id = 0;     // Valgrind
+};
+#else
+struct SanStack {};
+#endif
+
+// A new stack [bottom, bottom + size) is about to be used; called before init_stack writes to it.
+inline void san_stack_created([[maybe_unused]] SanStack* s, [[maybe_unused]] void* bottom,
+                              [[maybe_unused]] size_t size) {
+#if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
+    *s = SanStack{};
+    s->bottom = bottom;
+    s->size = size;
+#endif
+#if GORT_TSAN
+    s->fiber = __tsan_create_fiber(0);
+#elif GORT_VALGRIND
+    s->vg_id = VALGRIND_STACK_REGISTER(bottom, static_cast<char*>(bottom) + size);
+#endif
+}
+
+// The stack is suspended or finished and will never run again; its memory may be reused for something else.
+inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
+#if GORT_ASAN
+    if (s->bottom) __asan_unpoison_memory_region(s->bottom, s->size);
+#elif GORT_TSAN
+    if (s->fiber) __tsan_destroy_fiber(s->fiber);
+#elif GORT_VALGRIND
+    if (s->bottom) VALGRIND_STACK_DEREGISTER(s->vg_id);
+#endif
+#if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
+    *s = SanStack{};
+#endif
+}
+
+// Just before the switch, on the stack that is left. `dies`: it will never be resumed (ASan frees its fake stack).
+[[gnu::always_inline]] inline void san_switch_begin([[maybe_unused]] SanStack* from, [[maybe_unused]] SanStack* to,
+                                                    [[maybe_unused]] bool dies) {
+#if GORT_ASAN
+    __sanitizer_start_switch_fiber(dies ? nullptr : &from->fake, to->bottom, to->size);
+#elif GORT_TSAN
+    if (!from->fiber) from->fiber = __tsan_get_current_fiber();  // a thread's own stack
+    __tsan_switch_to_fiber(to->fiber, 0);
+#endif
+}
+
+// First thing on the resumed (`me`) or new stack. `from` is the stack that was left, when the caller still knows it.
+[[gnu::always_inline]] inline void san_switch_end([[maybe_unused]] SanStack* me, [[maybe_unused]] SanStack* from) {
+#if GORT_ASAN
+    const void* bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(me->fake, &bottom, &size);
+    me->fake = nullptr;
+    if (from && !from->bottom) {
+        from->bottom = bottom;
+        from->size = size;
+    }
+#endif
+}
+
+}  // namespace gort::arch

@@ -1,0 +1,51 @@
+// arch/x86_64/cpu.h - the raw switch, the cycle counter, the spin hint, and registers out of a signal's context.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <ucontext.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gort::arch {
+
+inline constexpr size_t kCacheLine = 64;
+
+#ifdef __AVX512F__
+#define GORT_CLOBBER_AVX512                                                                                  \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",     \
+        "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#else
+#define GORT_CLOBBER_AVX512
+#endif
+
+// Suspends the running stack, stores its handle in *save_sp and resumes the stack of handle load_sp. `transfer` arrives
+// there as the result of the call that suspended it; the result here is what whoever resumes us hands over.
+// rbp is the one register that switch.S keeps, because where it is the frame pointer it cannot be a clobber.
+[[gnu::always_inline]] inline void* switch_to(void** save_sp, void* load_sp, void* transfer) {
+    asm volatile(
+        "leaq 1f(%%rip), %%rcx\n\t"
+        "jmp gort_switch\n"
+        "1:\n\t"
+        "endbr64"
+        : "+a"(transfer), "+D"(save_sp), "+S"(load_sp)
+        :
+        : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",
+          "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
+          "xmm13", "xmm14", "xmm15", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "st", "st(1)",
+          "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" GORT_CLOBBER_AVX512);
+    return transfer;
+}
+#undef GORT_CLOBBER_AVX512
+
+// Tells the CPU that this is a spin loop.
+inline void pause() { __builtin_ia32_pause(); }
+
+// A counter that runs at a constant rate (the TSC), not the core's own cycles where the clock varies.
+inline uint64_t cycles() { return __builtin_ia32_rdtsc(); }
+
+inline uintptr_t context_pc(const ucontext_t* uc) { return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RIP]); }
+inline uintptr_t context_sp(const ucontext_t* uc) { return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RSP]); }
+inline uintptr_t context_fp(const ucontext_t* uc) { return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RBP]); }
+
+}  // namespace gort::arch
