@@ -1,0 +1,50 @@
+// kernel/membarrier.h - fences for handshakes of which one side is common and the other one rare.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// THE PATTERN (Dekker). Each side writes its own word and then reads the other's; at least one must see the other's
+// write. Between the two the CPU needs a full fence on both sides:
+//
+//      common side (6 ns saved each time)        rare side (0.3 to 0.8 us)
+//      1  mine = 1                               1  yours = 1
+//      2  light_barrier()                        2  heavy_barrier()
+//      3  read yours                             3  read mine
+//
+// heavy_barrier makes every running thread of the process execute a full fence (membarrier PRIVATE_EXPEDITED; one that
+// is not running passed through one when it was switched out). Wherever that fence falls in the common side, either
+// its write is out before it, and the rare side reads it; or its read comes after it, and sees the rare side's write.
+// So light_barrier only has to keep the compiler from swapping 1 and 3. Words are atomics, accessed relaxed or stronger.
+//
+// Without that command (old kernels, seccomp) both are full fences: slower and equally right.
+// Context: light_barrier anywhere; heavy_barrier any thread. membarrier_init: [init], before the first use of either.
+#pragma once
+
+#include <atomic>
+
+#include "arch/sanitize.h"
+
+namespace gort::kernel {
+
+extern bool g_expedited;  // constant after membarrier_init
+
+void membarrier_init();
+void heavy_barrier();
+inline bool has_membarrier() { return g_expedited; }
+
+inline void full_barrier() {
+#if GORT_TSAN
+    // TSan does not know fences; a read-modify-write orders the same and it sees it.
+    extern std::atomic<unsigned> g_tsan_fence;
+    g_tsan_fence.fetch_add(1, std::memory_order_seq_cst);
+#else
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
+
+[[gnu::always_inline]] inline void light_barrier() {
+    if (g_expedited) [[likely]]
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+    else
+        full_barrier();
+}
+
+}  // namespace gort::kernel
