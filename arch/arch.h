@@ -3,7 +3,11 @@
 //
 // Context: switch_to, call_on_stack and call_below may be called on any thread and any stack. Nothing here blocks,
 // allocates, or touches thread-local state. A stack handle may be resumed by any thread, once; who resumes it must have
-// seen the suspending thread's store of the handle (an acquire that pairs with a release after the switch).
+// seen a release that the suspending thread made after its switch: until then its rsp and its signals are on that stack.
+// Includes: the library's .cc files only, because switch_to is inlined and asks two things of the function it lands in.
+// (1) On x86-64 it is compiled with -mno-red-zone: the switcher pushes 16 bytes, which the compiler does not know of.
+// (2) It does not combine alloca or a variable-length array with over-aligned locals: clang then addresses its frame
+// through rbx (x19), which the switch does not keep, and on x86-64 it does so without a warning.
 #pragma once
 
 #include <cstddef>
@@ -20,14 +24,17 @@
 #endif
 
 extern "C" {
+#pragma GCC visibility push(hidden)  // as in the .S: no GOT or PLT entry, also with -fPIC
 // The plain-ABI form of switch_to: an ordinary function that keeps every callee-saved register itself. For callers that
 // cannot name clobbers: C, other languages, a debugger. Either form resumes what the other one suspended.
 void* gort_switch_abi(void** save_sp, void* load_sp, void* transfer);
 // Runs fn(arg) on the unused stack that ends at the 16-aligned `top`, then comes back.
 void gort_call_on_stack(void* top, void (*fn)(void*), void* arg);
 // Runs fn(arg) on a suspended stack, below its Frame: an unwinder started in fn walks that stack. Then comes back.
+// fn must not throw, and must not resume that stack.
 void gort_call_below(void* handle, void (*fn)(void*), void* arg);
 void gort_entry();  // not callable: the pc of a stack that never ran
+#pragma GCC visibility pop
 }
 
 namespace gort::arch {

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Life of a stack:   context_init(&c, bottom, size, fn, arg)   switch_context(&me, &c, x)   …   context_destroy(&c)
-// A thread's own stack is a default-constructed Context; the first switch away from it fills it in.
-// A function that runs on a new stack calls context_started(&its own context, transfer's sender or null) first.
+// A thread's own stack is a default-constructed Context; the first switch away from it fills it in, and only stacks that
+// run on that thread may resume it. A function that runs on a new stack calls context_started(&its own context) first.
 // Context: any thread; a Context belongs to whoever may resume it. Two threads may not resume one context.
+// Includes: only files of the library (arch/arch.h says why).
 #pragma once
 
 #include "arch/arch.h"
@@ -29,16 +30,14 @@ inline void context_destroy(Context* c) {
     c->sp = nullptr;
 }
 
-inline void context_started([[maybe_unused]] Context* me, [[maybe_unused]] Context* from) {
-    san_switch_end(&me->san, from ? &from->san : nullptr);
-}
+inline void context_started(Context* me) { san_switch_end(&me->san); }
 
 // Leaves `from` suspended and resumes `to`; returns what whoever resumes `from` hands over.
 // The caller must be a function compiled by us: every register but the stack and frame pointer is clobbered.
 [[gnu::always_inline]] inline void* switch_context(Context* from, Context* to, void* transfer) {
     san_switch_begin(&from->san, &to->san, false);
     void* result = switch_to(&from->sp, to->sp, transfer);
-    san_switch_end(&from->san, nullptr);
+    san_switch_end(&from->san);
     return result;
 }
 

@@ -3,6 +3,8 @@
 //
 // Only arch/context.h calls these, around the one switch. Without a tool every function is empty and SanStack has no
 // bytes that are ever touched.
+// Invariants: a thread's own stack is resumed only by a stack that runs on that thread, so what ASan tells the resumed
+// side about it may be written down there without a lock.
 // Ordering: TSan's fiber switch makes everything before it visible to the resumed stack, which is what the scheduler's
 // own protocols give; TSan checks what users do, the models in tests/model check what we do.
 #pragma once
@@ -55,17 +57,19 @@ namespace gort::arch {
 
 #if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
 struct SanStack {
-    const void* bottom = nullptr;  // ASan: lowest byte; for a thread's own stack learnt at the first switch away
+    const void* bottom = nullptr;  // lowest byte; of a thread's own stack ASan says it at the first switch away
     size_t size = 0;
-    void* fake = nullptr;   // ASan: fake stack of a suspended stack
-    void* fiber = nullptr;  // TSan
-    unsigned vg_id = 0;     // Valgrind
+    void* fake = nullptr;         // ASan: fake stack of a suspended stack
+    SanStack* learner = nullptr;  // ASan: the thread's own stack that switched to this one and has no bottom yet
+    void* fiber = nullptr;        // TSan
+    unsigned vg_id = 0;           // Valgrind
 };
 #else
 struct SanStack {};
 #endif
 
-// A new stack [bottom, bottom + size) is about to be used; called before init_stack writes to it.
+// A new stack [bottom, bottom + size) is about to be used; called before init_stack writes to it. The memory may still
+// carry the poison of frames that were never left (a goroutine that ended by switch_final).
 inline void san_stack_created([[maybe_unused]] SanStack* s, [[maybe_unused]] void* bottom,
                               [[maybe_unused]] size_t size) {
 #if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
@@ -73,19 +77,22 @@ inline void san_stack_created([[maybe_unused]] SanStack* s, [[maybe_unused]] voi
     s->bottom = bottom;
     s->size = size;
 #endif
-#if GORT_TSAN
+#if GORT_ASAN
+    __asan_unpoison_memory_region(bottom, size);
+#elif GORT_TSAN
     s->fiber = __tsan_create_fiber(0);
 #elif GORT_VALGRIND
     s->vg_id = VALGRIND_STACK_REGISTER(bottom, static_cast<char*>(bottom) + size);
 #endif
 }
 
-// The stack is suspended or finished and will never run again; its memory may be reused for something else.
+// The stack is suspended or finished and will never run again; its memory may be reused for something else. For a
+// thread's own stack nothing is given back: it goes on running.
 inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
 #if GORT_ASAN
     if (s->bottom) __asan_unpoison_memory_region(s->bottom, s->size);
 #elif GORT_TSAN
-    if (s->fiber) __tsan_destroy_fiber(s->fiber);
+    if (s->bottom) __tsan_destroy_fiber(s->fiber);
 #elif GORT_VALGRIND
     if (s->bottom) VALGRIND_STACK_DEREGISTER(s->vg_id);
 #endif
@@ -98,6 +105,7 @@ inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
 [[gnu::always_inline]] inline void san_switch_begin([[maybe_unused]] SanStack* from, [[maybe_unused]] SanStack* to,
                                                     [[maybe_unused]] bool dies) {
 #if GORT_ASAN
+    to->learner = from->bottom ? nullptr : from;
     __sanitizer_start_switch_fiber(dies ? nullptr : &from->fake, to->bottom, to->size);
 #elif GORT_TSAN
     if (!from->fiber) from->fiber = __tsan_get_current_fiber();  // a thread's own stack
@@ -105,16 +113,16 @@ inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
 #endif
 }
 
-// First thing on the resumed (`me`) or new stack. `from` is the stack that was left, when the caller still knows it.
-[[gnu::always_inline]] inline void san_switch_end([[maybe_unused]] SanStack* me, [[maybe_unused]] SanStack* from) {
+// First thing on the resumed or new stack.
+[[gnu::always_inline]] inline void san_switch_end([[maybe_unused]] SanStack* me) {
 #if GORT_ASAN
     const void* bottom;
     size_t size;
     __sanitizer_finish_switch_fiber(me->fake, &bottom, &size);
     me->fake = nullptr;
-    if (from && !from->bottom) {
-        from->bottom = bottom;
-        from->size = size;
+    if (me->learner) {
+        me->learner->bottom = bottom;
+        me->learner->size = size;
     }
 #endif
 }

@@ -1,8 +1,9 @@
 // arch/aarch64/switch.S - the stack switchers for ARM64. arch/x86_64/switch.S tells the whole story; here only what differs.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The resume address travels in x16, because a `br x16` may land on `bti j` and `bti c` pads alike. sp must be 16-aligned
-// whenever it addresses memory, so each save is a pair. x18 is the platform's register: Linux programs may not rely on it.
+// The jump to the resume address goes through x16, because a `br x16` may land on `bti j` and `bti c` pads alike. Our own
+// resume address may not arrive there: the linker may put a veneer that uses x16 and x17 between `b` and us. sp must be
+// 16-aligned whenever it addresses memory, so each save is a pair. x18 is the platform's register: Linux programs may not rely on it.
 //
 // NOT SAVED, by rule: FPCR and FPSR belong to the thread. The high halves of v8-v15 and all of v0-v7, v16-v31 are the
 // caller's by the ABI; d8-d15 are callee-saved, so the plain-ABI form keeps them and the raw form names them as clobbered.
@@ -13,17 +14,17 @@
 
 // void* gort_switch(void** save_sp, void* load_sp, void* transfer)      entered by `b`, from arch::switch_to only
 //
-//   in       x0  where to store our handle      x1  handle to load      x16  our resume address      x2  transfer
+//   in       x0  where to store our handle      x1  handle to load      x3  our resume address      x2  transfer
 //   out      x2  transfer of whoever resumes us, sp and x29 as they were         clobbers everything else, x30 too
 FUNC(gort_switch)
         .cfi_def_cfa sp, 0
-        .cfi_register x30, x16
-        stp     x29, x16, [sp, #-FRAME_SIZE]!
+        .cfi_register x30, x3
+        stp     x29, x3, [sp, #-FRAME_SIZE]!
         .cfi_adjust_cfa_offset FRAME_SIZE
         .cfi_rel_offset x29, FRAME_FP
         .cfi_rel_offset x30, FRAME_PC
         mov     x9, sp
-        str     x9, [x0]                        // from here on anybody who reads the handle may resume us
+        str     x9, [x0]
         mov     sp, x1
         ldp     x29, x16, [sp], #FRAME_SIZE
         .cfi_adjust_cfa_offset -FRAME_SIZE

@@ -11,12 +11,20 @@ namespace gort::arch {
 
 inline constexpr size_t kCacheLine = 64;
 
+// What code compiled for newer CPUs may keep besides. "xmm0" stands for the whole of zmm0.
 #ifdef __AVX512F__
 #define GORT_CLOBBER_AVX512                                                                                  \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",     \
-        "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+        "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
 #define GORT_CLOBBER_AVX512
+#endif
+#ifdef __APX_F__
+#define GORT_CLOBBER_APX                                                                                     \
+    , "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29",      \
+        "r30", "r31"
+#else
+#define GORT_CLOBBER_APX
 #endif
 
 // Suspends the running stack, stores its handle in *save_sp and resumes the stack of handle load_sp. `transfer` arrives
@@ -33,10 +41,11 @@ inline constexpr size_t kCacheLine = 64;
         : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",
           "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
           "xmm13", "xmm14", "xmm15", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "st", "st(1)",
-          "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" GORT_CLOBBER_AVX512);
+          "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" GORT_CLOBBER_AVX512 GORT_CLOBBER_APX);
     return transfer;
 }
 #undef GORT_CLOBBER_AVX512
+#undef GORT_CLOBBER_APX
 
 // Tells the CPU that this is a spin loop.
 inline void pause() { __builtin_ia32_pause(); }

@@ -57,7 +57,7 @@ FUNC(gort_switch)
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
-        movq    %rsp, (%rdi)                    // from here on anybody who reads the handle may resume us
+        movq    %rsp, (%rdi)                    // the handle; nobody may use it before rsp has left this stack
         movq    %rsi, %rsp                      // on the other stack now
         popq    %rbp
         .cfi_adjust_cfa_offset -8
