@@ -1,0 +1,249 @@
+// bench/harness.cc - calibration, repetition, statistics and printing.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bench/harness.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+
+namespace bench {
+
+namespace {
+
+constexpr unsigned kSlices = 10;  // per repetition and loop when interleaved
+constexpr double kHeadroom =
+    1.08;  // aim above ms(), because speed drifts; a repetition that ends below it is redone
+
+Workload* g_workloads;
+
+double clock_ns(clockid_t id) {
+    timespec ts;
+    clock_gettime(id, &ts);
+    return static_cast<double>(ts.tv_sec) * 1e9 + static_cast<double>(ts.tv_nsec);
+}
+
+uint64_t round_up(double n, uint64_t granule) {
+    const auto whole = static_cast<uint64_t>(std::ceil(n / static_cast<double>(granule)));
+    return std::max<uint64_t>(whole, 1) * granule;
+}
+
+// Plain decimals with about four significant digits, never an exponent.
+std::string number(double v) {
+    const double a = std::fabs(v);
+    const int decimals = a < 10 ? 3 : a < 100 ? 2 : a < 1000 ? 1 : 0;
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", decimals, v);
+    return text;
+}
+
+// A field in kB of /proc/self/status, as bytes; 0 when the kernel does not say.
+uint64_t status_field(const char* key) {
+    uint64_t value = 0;
+    if (FILE* f = std::fopen("/proc/self/status", "re")) {
+        char line[256];
+        const size_t len = std::strlen(key);
+        while (std::fgets(line, sizeof line, f))
+            if (!std::strncmp(line, key, len)) value = std::strtoull(line + len, nullptr, 10) * 1024;
+        std::fclose(f);
+    }
+    return value;
+}
+
+}  // namespace
+
+Workload::Workload(const char* n, const char* w, void (*b)(Run&))
+    : name(n), what(w), body(b), next(g_workloads) {
+    g_workloads = this;
+}
+const Workload* first_workload() { return g_workloads; }
+
+double now_ns() { return clock_ns(CLOCK_MONOTONIC); }
+void Stopwatch::restart() {
+    cpu_ = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    wall_ = now_ns();
+}
+double Stopwatch::wall_ns() const { return now_ns() - wall_; }
+double Stopwatch::cpu_ns() const { return clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_; }
+
+double Run::time_ns(const Loop& loop, uint64_t n, double* cpu_ns) const {
+    Stopwatch watch;
+    loop.body(n);
+    const double wall = watch.wall_ns();
+    *cpu_ns = watch.cpu_ns();
+    return wall;
+}
+
+// The n for which the loop lasts want_ns: grows tenfold while too short to tell, then extrapolates.
+uint64_t Run::calibrate(const Loop& loop, double want_ns) const {
+    double n = static_cast<double>(loop.granule), cpu;
+    for (;;) {
+        const double took = std::max(time_ns(loop, round_up(n, loop.granule), &cpu), 1.0);
+        if (took >= want_ns / 8) return round_up(n * want_ns / took * kHeadroom, loop.granule);
+        n = std::min(n * 10, n * want_ns / took * kHeadroom + 1);
+    }
+}
+
+void Run::per_op(const std::string& metric, const std::function<void(uint64_t)>& body, uint64_t granule) {
+    const Loop loop{metric, body, granule};
+    const double want = ms() * 1e6;
+    Series s{metric, "ns", {}, calibrate(loop, want)};
+    double wall = 0, cpu = 0;
+    while (s.values.size() < reps()) {
+        double used;
+        const double took = time_ns(loop, s.n, &used);
+        if (took < want) {  // the machine sped up: a longer one instead, and this one does not count
+            s.n = round_up(static_cast<double>(s.n) * std::min(want / took * kHeadroom, 10.0) + 1, granule);
+            continue;
+        }
+        s.values.push_back(took / static_cast<double>(s.n));
+        wall += took;
+        cpu += used;
+    }
+    s.cpu = cpu / wall;
+    emit(s);
+}
+
+std::vector<Series> Run::interleaved(const std::vector<Loop>& loops) {
+    const double want = ms() * 1e6, want_slice = want / kSlices;
+    std::vector<Series> all;
+    std::vector<double> wall(loops.size()), cpu(loops.size());
+    for (const Loop& loop : loops) all.push_back({loop.metric, "ns", {}, calibrate(loop, want_slice)});
+
+    while (all[0].values.size() < reps()) {
+        std::vector<double> took(loops.size()), used(loops.size()), metered(loops.size());
+        for (unsigned slice = 0; slice < kSlices; ++slice)
+            for (size_t i = 0; i < loops.size(); ++i) {
+                double c;
+                const uint64_t before = loops[i].meter ? loops[i].meter() : 0;
+                took[i] += time_ns(loops[i], all[i].n, &c);
+                if (loops[i].meter) metered[i] += static_cast<double>(loops[i].meter() - before);
+                used[i] += c;
+            }
+        bool too_short = false;
+        for (size_t i = 0; i < loops.size(); ++i) {
+            if (took[i] >= want) continue;
+            too_short = true;
+            all[i].n =
+                round_up(static_cast<double>(all[i].n) * std::min(want / took[i] * kHeadroom, 10.0) + 1,
+                         loops[i].granule);
+        }
+        if (too_short) continue;
+        for (size_t i = 0; i < loops.size(); ++i) {
+            const auto ops = static_cast<double>(all[i].n * kSlices);
+            all[i].values.push_back(took[i] / ops);
+            if (loops[i].meter) all[i].metered.push_back(metered[i] / ops);
+            wall[i] += took[i];
+            cpu[i] += used[i];
+        }
+    }
+    for (size_t i = 0; i < loops.size(); ++i) {
+        all[i].n *= kSlices;
+        all[i].cpu = cpu[i] / wall[i];
+    }
+    return all;
+}
+
+void Run::total_ms(const std::string& metric, uint64_t n, const std::function<void()>& body) {
+    Series s{metric, "ms", {}, n};
+    double wall = 0, cpu = 0;
+    for (unsigned r = 0; r < reps(); ++r) {
+        Stopwatch watch;
+        body();
+        const double took = watch.wall_ns();
+        cpu += watch.cpu_ns();
+        wall += took;
+        s.values.push_back(took / 1e6);
+    }
+    s.cpu = cpu / wall;
+    emit(s);
+}
+
+void Run::emit(const Series& series) const {
+    std::vector<double> v = series.values;
+    if (v.empty()) return;
+    std::sort(v.begin(), v.end());
+    if (series.better == Better::kHigher) std::reverse(v.begin(), v.end());
+    const size_t half = v.size() / 2;
+    const double median = v.size() % 2 ? v[half] : (v[half - 1] + v[half]) / 2;
+    const std::string best = number(v.front()), mid = number(median), worst = number(v.back());
+    const std::string cpu = series.cpu < 0 ? "" : number(series.cpu);
+    const char* metric = series.metric.c_str();
+    const char* unit = series.unit.c_str();
+
+    if (options_.json) {
+        std::printf(
+            "{\"workload\":\"%s\",\"P\":%u,\"metric\":\"%s\",\"best\":%s,\"unit\":\"%s\",\"median\":%s,"
+            "\"worst\":%s,\"reps\":%zu,\"n\":%" PRIu64,
+            workload_.name, procs(), metric, best.c_str(), unit, mid.c_str(), worst.c_str(), v.size(),
+            series.n);
+        if (!cpu.empty()) std::printf(",\"cpu\":%s", cpu.c_str());
+        std::istringstream pairs(series.note);
+        for (std::string pair; pairs >> pair;) {
+            const size_t eq = pair.find('=');
+            std::printf(",\"%s\":\"%s\"", pair.substr(0, eq).c_str(), pair.substr(eq + 1).c_str());
+        }
+        std::puts("}");
+    } else {
+        std::printf("%s P=%u %s %s %s median=%s worst=%s reps=%zu n=%" PRIu64, workload_.name, procs(),
+                    metric, best.c_str(), unit, mid.c_str(), worst.c_str(), v.size(), series.n);
+        if (!cpu.empty()) std::printf(" cpu=%s", cpu.c_str());
+        std::printf("%s%s\n", series.note.empty() ? "" : " ", series.note.c_str());
+    }
+    std::fflush(stdout);
+}
+
+void Run::check(bool good, const char* what) const {
+    if (good) return;
+    std::fflush(stdout);
+    std::fprintf(stderr, "%s: check failed: %s\n", workload_.name, what);
+    std::_Exit(1);  // from whatever goroutine noticed: no destructors of a runtime that is still running
+}
+
+Series ratio(const std::string& metric, const Series& a, const Series& b) {
+    Series s{metric, "x", {}, a.n};
+    for (size_t i = 0; i < a.values.size(); ++i) s.values.push_back(a.values[i] / b.values[i]);
+    return s;
+}
+
+double percentile(std::vector<double>& samples, double q) {
+    if (samples.empty()) return 0;
+    std::sort(samples.begin(), samples.end());
+    const double at = q * static_cast<double>(samples.size() - 1);
+    return samples[static_cast<size_t>(at + 0.5)];
+}
+
+uint64_t rss_bytes() { return status_field("VmRSS:"); }
+uint64_t peak_rss_bytes() { return status_field("VmHWM:"); }
+uint64_t page_table_bytes() { return status_field("VmPTE:"); }
+void reset_peak_rss() {
+    if (FILE* f = std::fopen("/proc/self/clear_refs", "we")) {
+        std::fputs("5", f);
+        std::fclose(f);
+    }
+}
+
+void pretouch(uint64_t bytes) {
+    void* p =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return;
+    auto* bytes_at = static_cast<volatile char*>(p);
+    for (uint64_t i = 0; i < bytes; i += 4096) bytes_at[i] = 1;
+    munmap(p, bytes);
+}
+
+unsigned cpu_count() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    return std::max(1u, static_cast<unsigned>(CPU_COUNT(&set)));
+}
+
+}  // namespace bench

@@ -1,0 +1,125 @@
+// bench/harness.h - what every workload shares: options, calibrated loops, checks and result lines.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A workload is one file with one WORKLOAD(name, "what it does") { ... }; it registers itself. The same
+// harness serves gortbench and the C++ twins (bench/boost, bench/posix), so it knows nothing of gort and uses
+// only libc and the kernel. Every result is one line on stdout, flushed at once, so that an interrupted run
+// keeps what it measured:
+//
+//      WORKLOAD P=<procs> METRIC <best> <unit> median=<m> worst=<w> reps=<r> n=<ops per rep> [cpu=<cpu/wall>]
+//      [key=value]...
+//
+// Context: Run's members may be called from any goroutine or thread, by one of them at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct Options {
+    unsigned procs = 1;
+    double ms = 550;  // a repetition lasts at least this long
+    unsigned reps = 5;
+    uint64_t size = 0;  // 0: the workload's own
+    bool json = false;
+};
+
+class Run;
+struct Workload {
+    Workload(const char* name, const char* what, void (*body)(Run&));
+    const char* const name;
+    const char* const what;
+    void (*const body)(Run&);
+    Workload* next;
+};
+const Workload* first_workload();
+
+#define WORKLOAD(name, what)                                                       \
+    static void workload_##name(bench::Run& run);                                  \
+    static const bench::Workload registered_##name{#name, what, &workload_##name}; \
+    static void workload_##name([[maybe_unused]] bench::Run& run)
+
+enum class Better { kLower, kHigher };
+
+// One metric's repetitions. The best is the lowest value unless it is a rate.
+struct Series {
+    std::string metric;
+    std::string unit;
+    std::vector<double> values;  // one a repetition
+    uint64_t n;                  // operations a repetition
+    double cpu = -1;             // process CPU time over wall time; negative: not measured
+    std::string note = {};       // trailing key=value pairs, e.g. source=tsc
+    Better better = Better::kLower;
+    std::vector<double> metered = {};  // the loop's meter per operation, once a repetition
+};
+
+// A loop of n operations. n is always a multiple of `granule`.
+struct Loop {
+    std::string metric;
+    std::function<void(uint64_t n)> body;
+    uint64_t granule = 1;
+    std::function<uint64_t()> meter = {};  // read before and after body, e.g. a cycle counter; may be empty
+};
+
+class Run {
+public:
+    Run(const Workload& workload, const Options& options) : workload_(workload), options_(options) {}
+
+    unsigned procs() const { return options_.procs; }
+    unsigned reps() const { return options_.reps; }
+    double ms() const { return options_.ms; }
+    uint64_t size(uint64_t own) const { return options_.size ? options_.size : own; }
+
+    // Nanoseconds per operation: calibrates n until a repetition lasts ms(), repeats, prints.
+    void per_op(const std::string& metric, const std::function<void(uint64_t n)>& body, uint64_t granule = 1);
+    // The same for several loops, sliced round robin within each repetition so that their ratios hold on a
+    // machine whose speed drifts. Does not print: the caller emits, and may form ratios. Order of the result
+    // is that of `loops`.
+    std::vector<Series> interleaved(const std::vector<Loop>& loops);
+    // Milliseconds of the whole of body(), once a repetition; n is for the reader only.
+    void total_ms(const std::string& metric, uint64_t n, const std::function<void()>& body);
+    void emit(const Series& series) const;
+    // Prints what was wrong and exits with status 1.
+    void check(bool good, const char* what) const;
+
+private:
+    double time_ns(const Loop& loop, uint64_t n, double* cpu_ns) const;
+    uint64_t calibrate(const Loop& loop, double want_ns) const;
+
+    const Workload& workload_;
+    const Options& options_;
+};
+
+// Per repetition a over b.
+Series ratio(const std::string& metric, const Series& a, const Series& b);
+// The q-quantile (0..1) of samples, which it sorts.
+double percentile(std::vector<double>& samples, double q);
+
+class Stopwatch {
+public:
+    Stopwatch() { restart(); }
+    void restart();
+    double wall_ns() const;
+    double cpu_ns() const;  // of the whole process, user and system
+
+private:
+    double wall_, cpu_;
+};
+double now_ns();  // CLOCK_MONOTONIC
+
+uint64_t rss_bytes();       // of this process, now
+uint64_t peak_rss_bytes();  // since the start or the last reset_peak_rss
+void reset_peak_rss();
+uint64_t page_table_bytes();
+// Touches and gives back this much memory, so that the host behind a virtual machine has backed it before
+// something that touches cold pages is timed: the first touch of a page that the host has to find costs ten
+// times the others.
+void pretouch(uint64_t bytes);
+
+unsigned cpu_count();  // CPUs this process may run on
+
+}  // namespace bench
