@@ -1,0 +1,275 @@
+// tests/test.h - the whole test framework: each test is a child process with a time limit and captured output.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Brings main() along, so exactly one .cc file of a binary includes it. What a test file writes:
+//   TEST(name) { ... }               one test
+//   TEST_P(name, 1, 2, 8) { ... }    one test for each P count, which the body sees as `int procs`; TEST_P(name): 1 and 8
+//   TEST_DIES(name, "text") { ... }  must abort or exit with a status other than 0, with the text on its stderr;
+//                                    a third argument asks for one way to go: n > 0 exit status n, n < 0 signal -n
+//   TEST_STRESS(name), TEST_STRESS_P(name, 8)   run only under GORT_TEST_STRESS=1 (make stress), with six times the limit
+// and in a body, on any thread or goroutine:
+//   CHECK(c)  CHECK_EQ(a, b)  CHECK_NE  CHECK_LT  CHECK_LE    the first that fails prints its values and ends the test
+//   EVENTUALLY(c)         polls with yields until c holds; fails shortly before the test's limit
+//   TEST_SKIP("why")      returns from the body; the test counts as skipped
+//   TEST_TIMEOUT(s)       this test's limit instead of 20 seconds; both are multiplied by slow()
+//   gort::test::seed(), rnd()     this run's seed, a random number from it; a failure prints how to run it again
+//   gort::test::stress(), slow()  is this `make stress`; the factor on limits (GORT_TEST_SLOW times the sanitizer's)
+// and at file scope, each as `static const bool x = ...;`:
+//   gort::test::ledger_add("live Gs", fn)   long fn(): must return the same before and after every test
+//   gort::test::ledger_fds(fn)              long fn(): how many descriptors the library keeps open on purpose
+//   gort::test::ledger_mappings(slack)      the process may end with `slack` more mappings (release builds only)
+//   gort::test::yield_with(gort::yield)     what EVENTUALLY calls between two looks (default: sched_yield)
+//
+// Invariants: (1) The parent starts no thread, so a child is forked from a process with one thread and begins as a
+// fresh program does. (2) A child reports through the Shared page and its exit status only; "passed" needs both the
+// end of the body and exit status 0, so a stray exit(0) in the code under test fails. (3) The ledger is compared in
+// the child after the body. What still settles then (a thread on its way out) has a second; what stays is a leak.
+// The runner is in test_run.h.
+#pragma once
+#include <sched.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace gort::test {
+
+// What a child tells its parent: one page shared by the two.
+struct Shared {
+    std::atomic<int64_t> limit_ms{0};  // the parent looks again and again, so a test may move it
+    std::atomic<bool> failed{false}, skipped{false}, leaked{false}, done{false};
+    char why[1000] = "";  // of skipped, leaked
+};
+inline Shared* g_shared = nullptr;
+inline uint64_t g_seed = 0;
+inline std::atomic<uint64_t> g_draws{0};
+inline int64_t g_start_ms = 0;
+inline int64_t g_settle_ms = 1000;  // how long the ledger waits for the books to balance
+inline void (*g_yield)() = [] { sched_yield(); };
+
+inline int64_t now_ms() {
+    timespec ts{};
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return int64_t(ts.tv_sec) * 1000 + ts.tv_nsec / 1000000;
+}
+int slow();
+bool stress();
+
+inline uint64_t mix(uint64_t x) {
+    x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
+    x = (x ^ (x >> 29)) * 0xc4ceb9fe1a85ec53ULL;
+    return x ^ (x >> 32);
+}
+inline uint64_t seed() { return g_seed; }
+// Several threads may draw; which of them gets which number is then up to the scheduler.
+inline uint64_t rnd() { return mix(mix(g_seed) + 0x9e3779b97f4a7c15ULL * ++g_draws); }
+
+inline bool yield_with(void (*fn)()) {
+    g_yield = fn;
+    return true;
+}
+
+// ---- checks ----
+
+// No flush and no exit handlers: whoever calls this may hold any lock, on any stack.
+[[noreturn, gnu::format(printf, 3, 4)]] inline void fail(const char* file, int line, const char* fmt, ...) {
+    char text[1500];
+    int n = std::snprintf(text, sizeof text, "%s:%d: ", file, line);
+    va_list ap;
+    va_start(ap, fmt);
+    std::vsnprintf(text + n, sizeof text - size_t(n), fmt, ap);
+    va_end(ap);
+    g_shared->failed = true;
+    dprintf(2, "%s\n", text);
+    _exit(1);
+}
+
+// A value as it is compared and shown: atomics are read once, everything else is itself.
+template <class T>
+decltype(auto) plain(const T& v) {
+    if constexpr (requires { v.load(); })
+        return v.load();
+    else
+        return (v);
+}
+
+// Text compares by its characters as soon as one side is certainly text: a literal, a std::string, a string_view.
+// Two char pointers are two addresses.
+template <class T>
+constexpr bool kText = std::is_convertible_v<const T&, std::string_view> && !std::is_null_pointer_v<T>;
+template <class T>
+constexpr bool kSurelyText = kText<T> && !std::is_pointer_v<T>;
+template <class T>
+std::string_view text_of(const T& v) {
+    if constexpr (std::is_pointer_v<T>)
+        if (!v) return "(null)";
+    return std::string_view(v);
+}
+
+template <class A, class B>
+bool equal(const A& a, const B& b) {
+    if constexpr (kText<A> && kText<B> && (kSurelyText<A> || kSurelyText<B>))
+        return text_of(a) == text_of(b);
+    else if constexpr (std::is_integral_v<A> && std::is_integral_v<B>)
+        return std::cmp_equal(+a, +b);
+    else
+        return a == b;
+}
+template <class A, class B>
+bool less(const A& a, const B& b) {
+    if constexpr (std::is_integral_v<A> && std::is_integral_v<B>)
+        return std::cmp_less(+a, +b);
+    else
+        return a < b;
+}
+
+template <class T>
+std::string show(const T& v) {
+    char s[64];
+    if constexpr (std::is_same_v<T, bool>) {
+        return v ? "true" : "false";
+    } else if constexpr (std::is_same_v<T, char>) {
+        std::snprintf(s, sizeof s, v >= ' ' && v <= '~' ? "'%c'" : "'\\x%02x'", v);
+    } else if constexpr (std::is_integral_v<T>) {
+        std::snprintf(s, sizeof s, v > T(99) ? "%s (%#llx)" : "%s", std::to_string(v).c_str(),
+                      static_cast<unsigned long long>(v));
+    } else if constexpr (std::is_enum_v<T>) {
+        return show(static_cast<std::underlying_type_t<T>>(v));
+    } else if constexpr (std::is_floating_point_v<T>) {
+        std::snprintf(s, sizeof s, "%.17g", static_cast<double>(v));
+    } else if constexpr (kText<T>) {
+        return '"' + std::string(text_of(v).substr(0, 400)) + '"';
+    } else if constexpr (std::is_null_pointer_v<T>) {
+        return "nullptr";
+    } else if constexpr (std::is_pointer_v<T>) {
+        std::snprintf(s, sizeof s, "%#llx", static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(v)));
+    } else if constexpr (requires { v.message(); v.value(); }) {  // std::error_code
+        return v.message() + " (" + show(v.value()) + ")";
+    } else if constexpr (requires { v.count(); T::period::den; }) {  // std::chrono::duration
+        return show(v.count()) + "/" + show(T::period::den) + " s";
+    } else {
+        std::snprintf(s, sizeof s, "(an object of %zu bytes)", sizeof v);
+    }
+    return s;
+}
+
+template <class A, class B>
+[[noreturn, gnu::noinline]] void fail_two(const char* file, int line, const char* what, const A& a, const B& b) {
+    fail(file, line, "%s: %s and %s", what, show(a).c_str(), show(b).c_str());
+}
+
+// One EVENTUALLY. It gives up a little before the parent does, because it can say what it was waiting for.
+class Poll {
+   public:
+    void wait(const char* file, int line, const char* what) {
+        if (now_ms() - g_start_ms > g_shared->limit_ms / 10 * 9) fail(file, line, "EVENTUALLY(%s): never", what);
+        g_yield();
+    }
+};
+
+inline void skip(const char* why) {
+    std::snprintf(g_shared->why, sizeof g_shared->why, "%s", why);
+    g_shared->skipped = true;
+}
+
+// ---- what a file registers ----
+
+struct Dies {
+    const char* text = nullptr;  // null: the test has to live
+    int how = 0;
+};
+enum Kind : int { kPlain = 0, kPerProcs = 1, kStress = 2, kStressPerProcs = 3 };
+
+struct Test {
+    const char* name;
+    void (*body)(int procs);
+    int kind;
+    std::vector<int> procs;
+    Dies dies;
+};
+inline std::vector<Test>& registry() {
+    static std::vector<Test> tests;
+    return tests;
+}
+inline bool add(Test t) {
+    if (t.procs.empty()) t.procs = t.kind & kPerProcs ? std::vector<int>{1, 8} : std::vector<int>{1};
+    registry().push_back(std::move(t));
+    return true;
+}
+
+struct LedgerEntry {
+    const char* name;
+    long (*fn)();
+    long before;
+};
+struct Ledger {
+    std::vector<LedgerEntry> entries;
+    long (*kept_fds)() = [] { return 0L; };
+    long mappings_slack = -1;  // -1: nobody asked
+};
+inline Ledger& ledger() {
+    static Ledger l;
+    return l;
+}
+inline bool ledger_add(const char* name, long (*fn)()) {
+    ledger().entries.push_back({name, fn, 0});
+    return true;
+}
+inline bool ledger_fds(long (*fn)()) {
+    ledger().kept_fds = fn;
+    return true;
+}
+inline bool ledger_mappings(long slack) {
+    ledger().mappings_slack = slack;
+    return true;
+}
+
+}  // namespace gort::test
+
+#define GORT_TEST_DEFINE(name, kind, dies, param, ...)                                                            \
+    static void test_##name(param);                                                                               \
+    [[maybe_unused]] static const bool test_added_##name =                                                        \
+        ::gort::test::add({#name, test_##name, ::gort::test::kind, {__VA_ARGS__}, dies});                         \
+    static void test_##name(param)
+#define TEST(name) GORT_TEST_DEFINE(name, kPlain, {}, int)
+#define TEST_P(name, ...) GORT_TEST_DEFINE(name, kPerProcs, {}, [[maybe_unused]] int procs, __VA_ARGS__)
+#define TEST_DIES(name, ...) GORT_TEST_DEFINE(name, kPlain, (::gort::test::Dies{__VA_ARGS__}), int)
+#define TEST_STRESS(name) GORT_TEST_DEFINE(name, kStress, {}, int)
+#define TEST_STRESS_P(name, ...) GORT_TEST_DEFINE(name, kStressPerProcs, {}, [[maybe_unused]] int procs, __VA_ARGS__)
+
+#define CHECK(...)                                                                            \
+    do {                                                                                      \
+        if (!(__VA_ARGS__)) ::gort::test::fail(__FILE__, __LINE__, "CHECK(%s)", #__VA_ARGS__); \
+    } while (0)
+#define GORT_TEST_COMPARE(name, a, b, holds)                                                                        \
+    do {                                                                                                            \
+        const auto& gort_a_ = (a);                                                                                  \
+        const auto& gort_b_ = (b);                                                                                  \
+        decltype(auto) gort_x_ = ::gort::test::plain(gort_a_);                                                      \
+        decltype(auto) gort_y_ = ::gort::test::plain(gort_b_);                                                      \
+        if (!(holds)) ::gort::test::fail_two(__FILE__, __LINE__, name "(" #a ", " #b ")", gort_x_, gort_y_);        \
+    } while (0)
+#define CHECK_EQ(a, b) GORT_TEST_COMPARE("CHECK_EQ", a, b, ::gort::test::equal(gort_x_, gort_y_))
+#define CHECK_NE(a, b) GORT_TEST_COMPARE("CHECK_NE", a, b, !::gort::test::equal(gort_x_, gort_y_))
+#define CHECK_LT(a, b) GORT_TEST_COMPARE("CHECK_LT", a, b, ::gort::test::less(gort_x_, gort_y_))
+#define CHECK_LE(a, b) GORT_TEST_COMPARE("CHECK_LE", a, b, !::gort::test::less(gort_y_, gort_x_))
+#define EVENTUALLY(...) \
+    for (::gort::test::Poll gort_poll_; !(__VA_ARGS__);) gort_poll_.wait(__FILE__, __LINE__, #__VA_ARGS__)
+#define TEST_SKIP(why)             \
+    do {                           \
+        ::gort::test::skip(why);   \
+        return;                    \
+    } while (0)
+#define TEST_TIMEOUT(seconds) (::gort::test::g_shared->limit_ms = int64_t((seconds) * 1000.0 * ::gort::test::slow()))
+
+#include "tests/test_run.h"
