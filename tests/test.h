@@ -1,30 +1,31 @@
-// tests/test.h - the whole test framework: each test is a child process with a time limit and captured output.
+// tests/test.h - the test framework: each test is a child process with a time limit and captured output.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Brings main() along, so exactly one .cc file of a binary includes it. What a test file writes:
 //   TEST(name) { ... }               one test
-//   TEST_P(name, 1, 2, 8) { ... }    one test for each P count, which the body sees as `int procs`; TEST_P(name): 1 and 8
-//   TEST_DIES(name, "text") { ... }  must abort or exit with a status other than 0, with the text on its stderr;
-//                                    a third argument asks for one way to go: n > 0 exit status n, n < 0 signal -n
-//   TEST_STRESS(name), TEST_STRESS_P(name, 8)   run only under GORT_TEST_STRESS=1 (make stress), with six times the limit
+//   TEST_P(name, 1, 2, 8) { ... }    one for each P count; the body gets `int procs`; no list: 1 and 8
+//   TEST_DIES(name, "text") { ... }  must abort or exit with a status other than 0, the text on its stderr;
+//                                    a third argument n wants one ending: n > 0 exit status, n < 0 signal -n
+//   TEST_STRESS(name), TEST_STRESS_P(name, 8)   only run by make stress, with six times the limit
 // and in a body, on any thread or goroutine:
-//   CHECK(c)  CHECK_EQ(a, b)  CHECK_NE  CHECK_LT  CHECK_LE    the first that fails prints its values and ends the test
+//   CHECK(c) CHECK_EQ(a, b) CHECK_NE CHECK_LT CHECK_LE   a failing one prints its values and ends the test
 //   EVENTUALLY(c)         polls with yields until c holds; fails shortly before the test's limit
 //   TEST_SKIP("why")      returns from the body; the test counts as skipped
 //   TEST_TIMEOUT(s)       this test's limit instead of 20 seconds; both are multiplied by slow()
-//   gort::test::seed(), rnd()     this run's seed, a random number from it; a failure prints how to run it again
-//   gort::test::stress(), slow()  is this `make stress`; the factor on limits (GORT_TEST_SLOW times the sanitizer's)
+//   gort::test::seed(), rnd()   this run's seed, a random number from it; a failure prints how to repeat it
+//   gort::test::stress()        are we run by make stress (GORT_TEST_STRESS=1)
+//   gort::test::slow()          the factor on time limits: GORT_TEST_SLOW times the sanitizer's
 // and at file scope, each as `static const bool x = ...;`:
 //   gort::test::ledger_add("live Gs", fn)   long fn(): must return the same before and after every test
 //   gort::test::ledger_fds(fn)              long fn(): how many descriptors the library keeps open on purpose
-//   gort::test::ledger_mappings(slack)      the process may end with `slack` more mappings (release builds only)
+//   gort::test::ledger_mappings(slack)      the process may end with `slack` more mappings (release builds)
 //   gort::test::yield_with(gort::yield)     what EVENTUALLY calls between two looks (default: sched_yield)
 //
-// Invariants: (1) The parent starts no thread, so a child is forked from a process with one thread and begins as a
-// fresh program does. (2) A child reports through the Shared page and its exit status only; "passed" needs both the
-// end of the body and exit status 0, so a stray exit(0) in the code under test fails. (3) The ledger is compared in
-// the child after the body. What still settles then (a thread on its way out) has a second; what stays is a leak.
-// The runner is in test_run.h.
+// Invariants: (1) The parent starts no thread, so a child is forked from a process with one thread and begins
+// as a fresh program does. (2) A child reports through the Shared page and its exit status only; "passed"
+// needs both the end of the body and exit status 0, so a stray exit(0) in the code under test fails. (3) The ledger
+// is compared in the child after the body. What still settles then (a thread on its way out) has a second; what
+// stays is a leak. The runner is in test_run.h.
 #pragma once
 #include <sched.h>
 #include <unistd.h>
@@ -103,8 +104,8 @@ decltype(auto) plain(const T& v) {
         return (v);
 }
 
-// Text compares by its characters as soon as one side is certainly text: a literal, a std::string, a string_view.
-// Two char pointers are two addresses.
+// Text compares by its characters as soon as one side is certainly text: a literal, a std::string, a
+// string_view. Two char pointers are two addresses.
 template <class T>
 constexpr bool kText = std::is_convertible_v<const T&, std::string_view> && !std::is_null_pointer_v<T>;
 template <class T>
@@ -153,9 +154,15 @@ std::string show(const T& v) {
         return "nullptr";
     } else if constexpr (std::is_pointer_v<T>) {
         std::snprintf(s, sizeof s, "%#llx", static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(v)));
-    } else if constexpr (requires { v.message(); v.value(); }) {  // std::error_code
+    } else if constexpr (requires {
+                             v.message();
+                             v.value();
+                         }) {  // std::error_code
         return v.message() + " (" + show(v.value()) + ")";
-    } else if constexpr (requires { v.count(); T::period::den; }) {  // std::chrono::duration
+    } else if constexpr (requires {
+                             v.count();
+                             T::period::den;
+                         }) {  // std::chrono::duration
         return show(v.count()) + "/" + show(T::period::den) + " s";
     } else {
         std::snprintf(s, sizeof s, "(an object of %zu bytes)", sizeof v);
@@ -164,15 +171,17 @@ std::string show(const T& v) {
 }
 
 template <class A, class B>
-[[noreturn, gnu::noinline]] void fail_two(const char* file, int line, const char* what, const A& a, const B& b) {
+[[noreturn, gnu::noinline]] void fail_two(const char* file, int line, const char* what, const A& a,
+                                          const B& b) {
     fail(file, line, "%s: %s and %s", what, show(a).c_str(), show(b).c_str());
 }
 
 // One EVENTUALLY. It gives up a little before the parent does, because it can say what it was waiting for.
 class Poll {
-   public:
+public:
     void wait(const char* file, int line, const char* what) {
-        if (now_ms() - g_start_ms > g_shared->limit_ms / 10 * 9) fail(file, line, "EVENTUALLY(%s): never", what);
+        if (now_ms() - g_start_ms > g_shared->limit_ms / 10 * 9)
+            fail(file, line, "EVENTUALLY(%s): never", what);
         g_yield();
     }
 };
@@ -236,28 +245,29 @@ inline bool ledger_mappings(long slack) {
 
 }  // namespace gort::test
 
-#define GORT_TEST_DEFINE(name, kind, dies, param, ...)                                                            \
-    static void test_##name(param);                                                                               \
-    [[maybe_unused]] static const bool test_added_##name =                                                        \
-        ::gort::test::add({#name, test_##name, ::gort::test::kind, {__VA_ARGS__}, dies});                         \
+#define GORT_TEST_DEFINE(name, kind, dies, param, ...)                                    \
+    static void test_##name(param);                                                       \
+    [[maybe_unused]] static const bool test_added_##name =                                \
+        ::gort::test::add({#name, test_##name, ::gort::test::kind, {__VA_ARGS__}, dies}); \
     static void test_##name(param)
 #define TEST(name) GORT_TEST_DEFINE(name, kPlain, {}, int)
 #define TEST_P(name, ...) GORT_TEST_DEFINE(name, kPerProcs, {}, [[maybe_unused]] int procs, __VA_ARGS__)
 #define TEST_DIES(name, ...) GORT_TEST_DEFINE(name, kPlain, (::gort::test::Dies{__VA_ARGS__}), int)
 #define TEST_STRESS(name) GORT_TEST_DEFINE(name, kStress, {}, int)
-#define TEST_STRESS_P(name, ...) GORT_TEST_DEFINE(name, kStressPerProcs, {}, [[maybe_unused]] int procs, __VA_ARGS__)
+#define TEST_STRESS_P(name, ...) \
+    GORT_TEST_DEFINE(name, kStressPerProcs, {}, [[maybe_unused]] int procs, __VA_ARGS__)
 
-#define CHECK(...)                                                                            \
-    do {                                                                                      \
+#define CHECK(...)                                                                             \
+    do {                                                                                       \
         if (!(__VA_ARGS__)) ::gort::test::fail(__FILE__, __LINE__, "CHECK(%s)", #__VA_ARGS__); \
     } while (0)
-#define GORT_TEST_COMPARE(name, a, b, holds)                                                                        \
-    do {                                                                                                            \
-        const auto& gort_a_ = (a);                                                                                  \
-        const auto& gort_b_ = (b);                                                                                  \
-        decltype(auto) gort_x_ = ::gort::test::plain(gort_a_);                                                      \
-        decltype(auto) gort_y_ = ::gort::test::plain(gort_b_);                                                      \
-        if (!(holds)) ::gort::test::fail_two(__FILE__, __LINE__, name "(" #a ", " #b ")", gort_x_, gort_y_);        \
+#define GORT_TEST_COMPARE(name, a, b, holds)                                                                 \
+    do {                                                                                                     \
+        const auto& gort_a_ = (a);                                                                           \
+        const auto& gort_b_ = (b);                                                                           \
+        decltype(auto) gort_x_ = ::gort::test::plain(gort_a_);                                               \
+        decltype(auto) gort_y_ = ::gort::test::plain(gort_b_);                                               \
+        if (!(holds)) ::gort::test::fail_two(__FILE__, __LINE__, name "(" #a ", " #b ")", gort_x_, gort_y_); \
     } while (0)
 #define CHECK_EQ(a, b) GORT_TEST_COMPARE("CHECK_EQ", a, b, ::gort::test::equal(gort_x_, gort_y_))
 #define CHECK_NE(a, b) GORT_TEST_COMPARE("CHECK_NE", a, b, !::gort::test::equal(gort_x_, gort_y_))
@@ -265,11 +275,12 @@ inline bool ledger_mappings(long slack) {
 #define CHECK_LE(a, b) GORT_TEST_COMPARE("CHECK_LE", a, b, !::gort::test::less(gort_y_, gort_x_))
 #define EVENTUALLY(...) \
     for (::gort::test::Poll gort_poll_; !(__VA_ARGS__);) gort_poll_.wait(__FILE__, __LINE__, #__VA_ARGS__)
-#define TEST_SKIP(why)             \
-    do {                           \
-        ::gort::test::skip(why);   \
-        return;                    \
+#define TEST_SKIP(why)           \
+    do {                         \
+        ::gort::test::skip(why); \
+        return;                  \
     } while (0)
-#define TEST_TIMEOUT(seconds) (::gort::test::g_shared->limit_ms = int64_t((seconds) * 1000.0 * ::gort::test::slow()))
+#define TEST_TIMEOUT(seconds) \
+    (::gort::test::g_shared->limit_ms = int64_t((seconds)*1000.0 * ::gort::test::slow()))
 
 #include "tests/test_run.h"

@@ -1,9 +1,10 @@
-// tests/test_run.h - the second half of tests/test.h: forks the tests, judges how they ended, reads the flags.
+// tests/test_run.h - the second half of tests/test.h: forks the tests, judges their endings, reads the flags.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Flags: [-l list] [-v print what passes too] [-p P,P... instead of the lists in the file] [-n repeats] [-s seed]
-// [part of a test's name]...   Exit status: 0 all passed, 1 some failed, 2 bad flag or setting, 3 no test matches.
-// The last line is `N passed, N failed`, with `, N skipped` when there are any; with status 2 and 3 there is none.
+// Flags: [-l list] [-v print what passes too] [-p P,P... instead of the lists in the file] [-n repeats]
+// [-s seed] [part of a test's name]... Exit status: 0 all passed, 1 some failed, 2 bad flag or setting, 3 no
+// test matches. The last line is `N passed, N failed`, with `, N skipped` when there are any; with status
+// 2 and 3 there is none.
 #pragma once
 #include <dirent.h>
 #include <fcntl.h>
@@ -49,7 +50,8 @@ inline uint64_t number(const char* s, const std::string& name, uint64_t low, uin
     errno = 0;
     uint64_t v = *s >= '0' && *s <= '9' ? std::strtoull(s, &end, 0) : 0;
     if (!end || *end || errno || v < low || v > high)
-        usage(name + " '" + s + "': not a number from " + std::to_string(low) + " to " + std::to_string(high));
+        usage(name + " '" + s + "': not a number from " + std::to_string(low) + " to " +
+              std::to_string(high));
     return v;
 }
 inline uint64_t env_number(const char* name, uint64_t low, uint64_t high, uint64_t otherwise) {
@@ -96,9 +98,10 @@ inline long count_mappings() {
 inline std::string thread_states(pid_t pid) {
     std::string dir = "/proc/" + std::to_string(pid) + "/task/", all;
     for (const std::string& tid : names_in(dir)) {
-        std::string stat = read_file(dir + tid + "/stat"), state = stat.substr(std::min(stat.rfind(')'), stat.size()));
-        all += "\n  thread " + tid + ": state " + state.substr(std::min<size_t>(2, state.size()), 1) + ", in " +
-               read_file(dir + tid + "/wchan") + ", syscall " + read_file(dir + tid + "/syscall");
+        std::string stat = read_file(dir + tid + "/stat"),
+                    state = stat.substr(std::min(stat.rfind(')'), stat.size()));
+        all += "\n  thread " + tid + ": state " + state.substr(std::min<size_t>(2, state.size()), 1) +
+               ", in " + read_file(dir + tid + "/wchan") + ", syscall " + read_file(dir + tid + "/syscall");
     }
     return all;
 }
@@ -106,7 +109,7 @@ inline std::string thread_states(pid_t pid) {
 // ---- the ledger ----
 
 class LedgerPage {
-   public:
+public:
     LedgerPage() {
         for (LedgerEntry& e : ledger().entries) e.before = e.fn();
         kept_ = ledger().kept_fds();
@@ -117,7 +120,8 @@ class LedgerPage {
     std::string diff() const {
         std::string bad;
         auto differs = [&](const std::string& name, long before, long after) {
-            bad += (bad.empty() ? "" : "; ") + name + ": " + std::to_string(before) + " before, " + std::to_string(after) + " after";
+            bad += (bad.empty() ? "" : "; ") + name + ": " + std::to_string(before) + " before, " +
+                   std::to_string(after) + " after";
         };
         for (const LedgerEntry& e : ledger().entries)
             if (long now = e.fn(); now != e.before) differs(e.name, e.before, now);
@@ -135,7 +139,7 @@ class LedgerPage {
         return bad;
     }
 
-   private:
+private:
     long kept_ = 0, mappings_ = 0;
     std::vector<std::string> fds_;
 };
@@ -165,7 +169,9 @@ class LedgerPage {
         t.body(procs);
         std::string leak;
         if (!t.dies.text)
-            for (int64_t end = now_ms() + g_settle_ms * slow(); !(leak = page.diff()).empty() && now_ms() < end;) sched_yield();
+            for (int64_t end = now_ms() + g_settle_ms * slow();
+                 !(leak = page.diff()).empty() && now_ms() < end;)
+                sched_yield();
         if (!leak.empty()) {
             std::snprintf(g_shared->why, sizeof g_shared->why, "leak: %s", leak.c_str());
             g_shared->leaked = true;
@@ -215,7 +221,8 @@ inline Outcome judge(const Test& t, int status, const std::string& err) {
     if (err.find(t.dies.text) == std::string::npos)
         return {Outcome::kFailed, "died by " + ending(status) + " without " + text + " on its stderr", {}};
     int how = WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status), want = t.dies.how;
-    bool reported = GORT_TEST_SANITIZER && want < 0 && how > 0;  // a sanitizer exits where a signal would have killed
+    bool reported =
+        GORT_TEST_SANITIZER && want < 0 && how > 0;  // a sanitizer exits where a signal would have killed
     if (want ? how == want || reported : how == -SIGABRT || how > 0) return {Outcome::kPassed, {}, {}};
     return {Outcome::kFailed, "said " + text + ", but died by " + ending(status), {}};
 }
@@ -243,7 +250,8 @@ inline Outcome run_one(const Test& t, int procs, uint64_t seed) {
         if (std::max(lseek(out, 0, SEEK_END), lseek(err, 0, SEEK_END)) > kMaxOutput)
             trouble = "printed more than " + std::to_string(kMaxOutput >> 20) + " MiB";
         if (now_ms() - start < g_shared->limit_ms) continue;
-        trouble = "hang: still running after " + std::to_string(g_shared->limit_ms / 1000) + " s" + thread_states(pid);
+        trouble = "hang: still running after " + std::to_string(g_shared->limit_ms / 1000) + " s" +
+                  thread_states(pid);
         kill(pid, SIGQUIT);  // the runtime answers with a dump of its goroutines
         wait_child(pid, now_ms() + 2000);
     }
@@ -279,13 +287,25 @@ inline Options parse(int argc, char** argv) {
                 o.procs.push_back(int(number(p, "-p", 1, 1024)));
             if (o.procs.empty()) usage("-p '': not a list of P counts, as in -p 1,8");
             break;
-        case 'n': o.repeat = number(optarg, "-n", 1, 1'000'000'000); break;
-        case 's': g_seed = number(optarg, "-s", 0, UINT64_MAX - o.repeat); break;
-        case 'l': o.list = true; break;
-        case 'v': o.verbose = true; break;
-        case 'h': std::printf("%s: %s, then parts of test names\n", argv[0], flags.c_str()); std::exit(0);
-        case ':': usage(std::string("-") + char(optopt) + ": needs a value; " + flags);
-        default: usage(std::string("-") + char(optopt) + ": no such flag; " + flags);
+        case 'n':
+            o.repeat = number(optarg, "-n", 1, 1'000'000'000);
+            break;
+        case 's':
+            g_seed = number(optarg, "-s", 0, UINT64_MAX - o.repeat);
+            break;
+        case 'l':
+            o.list = true;
+            break;
+        case 'v':
+            o.verbose = true;
+            break;
+        case 'h':
+            std::printf("%s: %s, then parts of test names\n", argv[0], flags.c_str());
+            std::exit(0);
+        case ':':
+            usage(std::string("-") + char(optopt) + ": needs a value; " + flags);
+        default:
+            usage(std::string("-") + char(optopt) + ": no such flag; " + flags);
         }
     }
     while (optind < argc) o.filters.push_back(argv[optind++]);
@@ -296,7 +316,8 @@ inline void print_output(const std::string& s) {
     constexpr size_t kHead = 16 << 10, kTail = 48 << 10;
     std::string shown = s;
     if (s.size() > kHead + kTail)
-        shown = s.substr(0, kHead) + "\n[" + std::to_string(s.size() - kHead - kTail) + " bytes left out]\n" + s.substr(s.size() - kTail);
+        shown = s.substr(0, kHead) + "\n[" + std::to_string(s.size() - kHead - kTail) + " bytes left out]\n" +
+                s.substr(s.size() - kTail);
     std::fwrite(shown.data(), 1, shown.size(), stdout);
     if (!shown.empty() && shown.back() != '\n') std::fputc('\n', stdout);
 }
@@ -306,12 +327,13 @@ struct Run {
     int procs;
     std::string name;
 };
+inline bool per_procs(const Test& t) { return (t.kind & kPerProcs) != 0; }
 // The tests that the flags ask for. `hidden` says whether a stress test was left out.
 inline std::vector<Run> choose(const Options& o, const std::vector<Test>& tests, bool* hidden) {
     std::vector<Run> runs;
     for (const Test& t : tests)
-        for (int p : t.kind & kPerProcs && !o.procs.empty() ? o.procs : t.procs) {
-            std::string name = t.name + (t.kind & kPerProcs ? "/P=" + std::to_string(p) : "");
+        for (int p : per_procs(t) && !o.procs.empty() ? o.procs : t.procs) {
+            std::string name = t.name + (per_procs(t) ? "/P=" + std::to_string(p) : "");
             auto matches = [&](const std::string& f) { return name.find(f) != std::string::npos; };
             if (!o.filters.empty() && std::none_of(o.filters.begin(), o.filters.end(), matches)) continue;
             if (t.kind & kStress && !stress() && !o.list)
@@ -336,7 +358,8 @@ inline int run(int argc, char** argv, const std::vector<Test>& tests) {
         return kExitNoMatch;
     }
     if (o.list) {
-        for (const Run& r : runs) std::printf("%s%s\n", r.name.c_str(), r.test->kind & kStress ? " (stress)" : "");
+        for (const Run& r : runs)
+            std::printf("%s%s\n", r.name.c_str(), r.test->kind & kStress ? " (stress)" : "");
         return 0;
     }
     std::printf("seed %s\n", std::to_string(g_seed).c_str());
@@ -354,14 +377,18 @@ inline int run(int argc, char** argv, const std::vector<Test>& tests) {
             int64_t start = now_ms();
             Outcome out = run_one(*r.test, r.procs, first_seed + i);
             count[out.result]++;
-            const char* label = out.result == Outcome::kFailed ? "FAIL" : out.result == Outcome::kSkipped ? "skip" : "ok  ";
+            const char* label = out.result == Outcome::kFailed    ? "FAIL"
+                                : out.result == Outcome::kSkipped ? "skip"
+                                                                  : "ok  ";
             if (out.result != Outcome::kPassed || o.verbose)
-                std::printf("%s %s (%lld ms)%s%s\n", label, r.name.c_str(), static_cast<long long>(now_ms() - start),
-                            out.why.empty() ? "" : ": ", out.why.c_str());
+                std::printf("%s %s (%lld ms)%s%s\n", label, r.name.c_str(),
+                            static_cast<long long>(now_ms() - start), out.why.empty() ? "" : ": ",
+                            out.why.c_str());
             if (out.result == Outcome::kFailed || o.verbose) print_output(out.output);
             if (out.result == Outcome::kFailed)
                 std::printf("     again: %s -s %s%s %s\n", argv[0], std::to_string(first_seed + i).c_str(),
-                            r.test->kind & kPerProcs ? (" -p " + std::to_string(r.procs)).c_str() : "", r.test->name);
+                            per_procs(*r.test) ? (" -p " + std::to_string(r.procs)).c_str() : "",
+                            r.test->name);
             std::fflush(stdout);
         }
     std::printf("%ld passed, %ld failed", count[Outcome::kPassed], count[Outcome::kFailed]);

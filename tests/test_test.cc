@@ -1,8 +1,9 @@
 // tests/test_test.cc - the framework's own tests: every way a test can end, seen through the lines it prints.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The tests named sample_* are the specimens. They are taken out of the registry before main() and run, with flags, by
-// a grandchild of the test that looks at them: a fork and not an exec, because qemu-user cannot exec itself.
+// The tests named sample_* are the specimens. They are taken out of the registry before main() and run,
+// with flags, by a grandchild of the test that looks at them: a fork and not an exec, because qemu-user cannot
+// exec itself.
 #include "tests/test.h"
 
 #include <initializer_list>
@@ -15,7 +16,8 @@ using gort::test::Test;
 static std::atomic<long> g_books{7};
 static long g_epolls = 0;
 static const bool g_ledgers = gort::test::ledger_add("books", [] { return g_books.load(); }) &&
-                              gort::test::ledger_fds([] { return g_epolls; }) && gort::test::ledger_mappings(20);
+                              gort::test::ledger_fds([] { return g_epolls; }) &&
+                              gort::test::ledger_mappings(20);
 
 enum class Colour : uint8_t { kRed = 3 };
 
@@ -79,7 +81,8 @@ TEST(sample_settling) {
 }
 TEST(sample_leak_mappings) {
     for (int i = 0; i < 50; i++)  // alternating protections, so that the kernel cannot merge them
-        CHECK(mmap(nullptr, 4096, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+        CHECK(mmap(nullptr, 4096, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+              MAP_FAILED);
 }
 TEST(sample_grandchild) {
     if (fork() == 0)
@@ -125,12 +128,15 @@ TEST_DIES(sample_dies_check, "famous last words") {
 }
 TEST_STRESS(sample_stress) { CHECK(gort::test::stress()); }
 TEST_STRESS_P(sample_stress_procs, 3) { CHECK_EQ(procs, 3); }
-TEST(sample_random) { std::printf("drew %d %d\n", int(gort::test::rnd() % 1000), int(gort::test::rnd() % 1000)); }
+TEST(sample_random) {
+    std::printf("drew %d %d\n", int(gort::test::rnd() % 1000), int(gort::test::rnd() % 1000));
+}
 
 static std::vector<Test> g_samples;
 static const bool g_split = [] {
     std::vector<Test> real;
-    for (const Test& t : gort::test::registry()) (std::strncmp(t.name, "sample_", 7) ? real : g_samples).push_back(t);
+    for (const Test& t : gort::test::registry())
+        (std::strncmp(t.name, "sample_", 7) ? real : g_samples).push_back(t);
     gort::test::registry() = real;
     return true;
 }();
@@ -219,7 +225,8 @@ TEST(checks_that_hold) {
 TEST(eventually_gives_up) { expect_fail("sample_eventually", {"EVENTUALLY(g_books == 8): never"}); }
 TEST(endings_are_told_apart) {
     expect_fail("sample_abort", {"abort before the end"});
-    expect_fail("sample_segv", {GORT_TEST_SANITIZER ? "before the end" : "signal 11 (Segmentation fault) before the end"});
+    expect_fail("sample_segv",
+                {GORT_TEST_SANITIZER ? "before the end" : "signal 11 (Segmentation fault) before the end"});
     expect_fail("sample_kill", {"signal 9 (Killed) before the end"});
     expect_fail("sample_exit_0", {"exit status 0 before the end"});
     expect_fail("sample_exit_5", {"exit status 5 before the end"});
@@ -298,16 +305,25 @@ TEST(procs_lists) {
     CHECK_EQ(r.last(), "3 passed, 0 failed");
 }
 TEST(listing_and_filters) {
-    CHECK_EQ(run_samples({"-l", "sample_dies_e", "/P=2"}).text,
-             "sample_procs/P=2\nsample_dies_exit\nsample_dies_exit_2\nsample_dies_exit_3\nsample_dies_exit_0\n");
-    CHECK_EQ(run_samples({"-l", "sample_stress"}).text, "sample_stress (stress)\nsample_stress_procs/P=3 (stress)\n");
+    CHECK_EQ(
+        run_samples({"-l", "sample_dies_e", "/P=2"}).text,
+        "sample_procs/P=2\nsample_dies_exit\nsample_dies_exit_2\nsample_dies_exit_3\nsample_dies_exit_0\n");
+    CHECK_EQ(run_samples({"-l", "sample_stress"}).text,
+             "sample_stress (stress)\nsample_stress_procs/P=3 (stress)\n");
     Ran r = run_samples({"nowhere"});
     CHECK_EQ(r.text, "samples: no test matches\n");
     CHECK_EQ(r.status, 3);
 }
 TEST(bad_flags_and_settings) {
-    for (std::vector<std::string> bad : std::initializer_list<std::vector<std::string>>{
-             {"-x"}, {"-p", "0"}, {"-p", ","}, {"-p", "1,x"}, {"-n", "0"}, {"-n", "3x"}, {"-s", "-1"}, {"-s"}, {"-n", ""}}) {
+    for (std::vector<std::string> bad : std::initializer_list<std::vector<std::string>>{{"-x"},
+                                                                                        {"-p", "0"},
+                                                                                        {"-p", ","},
+                                                                                        {"-p", "1,x"},
+                                                                                        {"-n", "0"},
+                                                                                        {"-n", "3x"},
+                                                                                        {"-s", "-1"},
+                                                                                        {"-s"},
+                                                                                        {"-n", ""}}) {
         Ran r = run_samples(bad);
         CHECK_EQ(r.status, 2);
         CHECK(r.has(bad[0]));
