@@ -1,0 +1,50 @@
+// rt/host.h - the seam to the world outside the library: threads that libc knows, C++ exceptions, the environment.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// rt/host_libc.cc implements it for programs with libc and a C++ runtime; it is compiled like a user's program. The
+// core calls nothing else outside itself.
+// Invariants: (1) the functions that throw are called outside the gate: after leave(), never from a commit.
+//             (2) every goroutine's stack, and run's main function, has gort_invoke under the user's code: no exception
+//                 and no goexit ever unwinds past it into the core.
+// Context:    any thread that libc knows; not signal handlers.
+#pragma once
+
+#include <cstddef>
+
+namespace gort::rt {
+
+struct G;
+struct EhGlobals;
+
+// What the host needs once for each process, before the first goroutine: the terminate handler.
+void host_init();
+
+// Runs fn(arg) on a new detached thread with about `stack` bytes; it inherits the signal mask. 0 or -errno.
+int host_start_thread(void (*fn)(void*), void* arg, size_t stack);
+
+// This thread's exception state (rt/m.h, rt/eh.h). The address stays the thread's for its whole life.
+EhGlobals* host_eh_globals();
+
+char** host_environ();
+
+// Calls fn(arg) when this thread ends, after its thread_locals are destroyed. Not when the process exits.
+// 0 or -errno (ENOMEM, EAGAIN).
+int host_on_thread_exit(void (*fn)(void*), void* arg);
+
+// Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12).
+[[noreturn]] void host_throw_panic(const char* text);
+[[noreturn]] void host_throw_runtime_error(const char* text);
+
+// C++ name -> readable form in buf, truncated to fit; false if it is no mangled name. Allocates: not for handlers.
+bool host_demangle(const char* name, char* buf, size_t size);
+
+}  // namespace gort::rt
+
+extern "C" {
+#pragma GCC visibility push(hidden)
+// Calls invoke(gp), the bottom of what the user sees of a goroutine's stack (arch/*/invoke.S). It returns when the
+// goroutine has ended: by return or by goexit. An exception that arrives here ends the process. Costs a call: what makes
+// it the bottom is its unwind table entry.
+void gort_invoke(gort::rt::G* gp, void (*invoke)(gort::rt::G*));
+#pragma GCC visibility pop
+}
