@@ -20,6 +20,6 @@ int futex_wait(std::atomic<uint32_t>* a, uint32_t expected, int64_t timeout_ns =
 int futex_wake(std::atomic<uint32_t>* a, int n);
 
 // For words that the kernel or another process writes (CLONE_CHILD_CLEARTID wakes the shared kind).
-int futex_wait_shared(uint32_t* a, uint32_t expected, int64_t timeout_ns = -1);
+int futex_wait_shared(std::atomic<uint32_t>* a, uint32_t expected, int64_t timeout_ns = -1);
 
 }  // namespace gort::kernel

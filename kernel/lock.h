@@ -48,10 +48,12 @@ private:
     void unlock_slow();
 #if defined(GORT_DEBUG)
     void ranked_acquire() { lock_rank_acquire(rank_, this); }
+    void ranked_tried() { lock_rank_tried(rank_, this); }
     void ranked_release() { lock_rank_release(rank_, this); }
     LockRank rank_;
 #else
     void ranked_acquire() {}
+    void ranked_tried() {}
     void ranked_release() {}
 #endif
     std::atomic<uint32_t> state_{0};

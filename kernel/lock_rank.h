@@ -31,11 +31,13 @@ enum class LockRank : uint32_t {
 
 #if defined(GORT_DEBUG)
 void lock_rank_acquire(LockRank rank, const void* lock);  // before the lock is waited for; dies on a violation
+void lock_rank_tried(LockRank rank, const void* lock);    // after a try_lock: in any order, it cannot deadlock
 void lock_rank_release(LockRank rank, const void* lock);  // dies if this thread does not hold it
 bool lock_rank_held(const void* lock);
 int lock_rank_count();                                    // ranked locks that this thread holds
 #else
 inline void lock_rank_acquire(LockRank, const void*) {}
+inline void lock_rank_tried(LockRank, const void*) {}
 inline void lock_rank_release(LockRank, const void*) {}
 inline bool lock_rank_held(const void*) { return true; }
 inline int lock_rank_count() { return 0; }

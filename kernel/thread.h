@@ -9,13 +9,14 @@
 // Context: any thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
 namespace gort::kernel {
 
 struct RawThread {
-    uint32_t alive = 0;  // the tid while it runs; the kernel zeroes it and wakes joiners when it has gone
+    std::atomic<uint32_t> alive{0};  // the tid while it runs; the kernel zeroes it and wakes joiners when it has gone
     void* map = nullptr;
     size_t map_size = 0;
     void (*fn)(void*) = nullptr;

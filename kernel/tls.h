@@ -21,9 +21,11 @@ namespace gort::kernel {
 inline constexpr int kMaxHeldLocks = 12;
 
 struct ThreadArea {
-    void* self;    // for rt/, see tls_get
-    int32_t tid;   // 0: not asked yet (kernel/thread.h)
-    int32_t held;  // locks this thread holds; the ranks stay 0 outside GORT_DEBUG (kernel/lock_rank.h)
+    void* self;   // for rt/, see tls_get
+    int32_t tid;  // 0: not asked yet (kernel/thread.h)
+    // The rest is kernel/lock_rank.h's and stays 0 outside GORT_DEBUG.
+    int32_t held;      // entries of ranks
+    int32_t unlisted;  // locks held beyond that
     struct {
         const void* lock;
         uint32_t rank;
