@@ -1,0 +1,188 @@
+// rt/fault.cc - see fault.h.
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "rt/fault.h"
+
+#include <signal.h>
+#include <ucontext.h>
+
+#include <atomic>
+
+#include "arch/arch.h"
+#include "kernel/signal.h"
+#include "kernel/sys.h"
+#include "kernel/thread.h"
+#include "kernel/vm.h"
+#include "rt/stack_pool.h"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr int kSignals[] = {SIGSEGV, SIGBUS};
+constexpr size_t kReportStack = 64 << 10;  // for the report and its traceback, beside what the kernel saves there
+constexpr int kExitFatal = 2;
+
+kernel::SignalAction g_earlier[2];  // who had kSignals[i] before us
+std::atomic<bool> g_installed{false};
+std::atomic<void* (*)()> g_running_slot{nullptr};
+std::atomic<void (*)(const OverflowInfo&)> g_report{nullptr};
+std::atomic<int> g_reporting{0};  // tid of the thread that reports an overflow
+
+[[noreturn]] void report(const OverflowInfo& info) {
+    int nobody = 0;
+    if (!g_reporting.compare_exchange_strong(nobody, kernel::sys_gettid(), std::memory_order_relaxed)) {
+        for (kernel::Timespec hour{3600, 0};;) kernel::sys_nanosleep(&hour, nullptr);
+    }
+    if (auto fn = g_report.load(std::memory_order_acquire)) {  // F1
+        fn(info);
+    } else {
+        kernel::Out out(2);
+        fault_print_overflow(out, info);
+    }
+    kernel::sys_exit_group(kExitFatal);
+}
+
+// Does this fault mean that the slot is full?
+bool overflows(const SlotRef& slot, uintptr_t address, uintptr_t sp) {
+    auto lo = reinterpret_cast<uintptr_t>(slot.bounds.lo);
+    if (address >= slot.base && address < lo) return true;
+    // A frame larger than the guard, of code without probes: the stack pointer is somewhere below the slot already.
+    return sp < slot.base && address >= sp && address < lo;
+}
+
+bool find_overflow(uintptr_t address, uintptr_t sp, SlotRef* slot) {
+    if (auto fn = g_running_slot.load(std::memory_order_acquire)) {  // F1
+        void* header = fn();
+        if (!header) return false;
+        *slot = stack_slot_of(reinterpret_cast<uintptr_t>(header));
+        return overflows(*slot, address, sp);
+    }
+    *slot = stack_slot_of(address);
+    if (slot->part != SlotPart::kGuard) return false;
+    auto hi = reinterpret_cast<uintptr_t>(slot->bounds.hi);
+    return sp <= hi && sp + kGuardSize >= slot->base;
+}
+
+void on_fault(int sig, siginfo_t* info, void* context) {
+    if (g_reporting.load(std::memory_order_relaxed) == kernel::sys_gettid()) {
+        kernel::Out(2).str("\n[another fault while reporting this one]\n");
+        kernel::sys_exit_group(kExitFatal);
+    }
+    auto* uc = static_cast<ucontext_t*>(context);
+    auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+    SlotRef slot;
+    // si_code > 0: raised by the kernel for a fault, not sent by somebody.
+    if (info->si_code > 0 && find_overflow(address, arch::context_sp(uc), &slot)) {
+        OverflowInfo found;
+        found.header = slot.header;
+        found.cls = slot.cls;
+        found.bounds = slot.bounds;
+        found.address = address;
+        found.pc = arch::context_pc(uc);
+        found.sp = arch::context_sp(uc);
+        found.fp = arch::context_fp(uc);
+        found.context = context;
+        report(found);
+    }
+    kernel::forward_signal(&g_earlier[sig == kSignals[0] ? 0 : 1], sig, info, context);
+}
+
+}  // namespace
+
+int fault_init() {
+    if (g_installed.exchange(true, std::memory_order_relaxed)) return 0;
+    for (int i = 0; i < 2; i++) {
+        // SA_NODEFER: a fault inside the report has to come back to us, instead of killing us without a word.
+        int r = kernel::set_signal(kSignals[i], on_fault, SA_ONSTACK | SA_NODEFER, 0, &g_earlier[i]);
+        if (r < 0) {
+            if (i == 1) kernel::restore_signal(kSignals[0], g_earlier[0]);
+            g_installed.store(false, std::memory_order_relaxed);
+            return r;
+        }
+    }
+    return 0;
+}
+
+void fault_exit() {
+    if (!g_installed.exchange(false, std::memory_order_relaxed)) return;
+    for (int i = 0; i < 2; i++) {
+        kernel::SignalAction now;
+        if (kernel::get_signal(kSignals[i], &now) == 0 && now.handler == reinterpret_cast<uintptr_t>(&on_fault))
+            kernel::restore_signal(kSignals[i], g_earlier[i]);
+    }
+}
+
+int fault_thread_init(FaultThread* t) {
+    *t = FaultThread{};
+    size_t need = kReportStack + kernel::min_signal_stack();
+    stack_t earlier{};
+    int r = kernel::sys_sigaltstack(nullptr, &earlier);
+    if (r < 0) return r;
+    if (!(earlier.ss_flags & SS_DISABLE) && earlier.ss_size >= need) return 0;
+    size_t page = kernel::page_size(), guard = guard_size();
+    size_t size = guard + ((need + page - 1) & ~(page - 1));
+    int error = 0;
+    void* map = kernel::reserve(size, kernel::kReserveStack, 0, &error);
+    if (!map) return error;
+    r = kernel::lightweight_guards() ? kernel::guard_install(map, guard) : -ENOSYS;
+    if (r < 0) r = kernel::protect(map, guard, kernel::Access::kNone);
+    if (r == 0) r = kernel::set_signal_stack(static_cast<char*>(map) + guard, size - guard);
+    if (r < 0) {
+        kernel::release(map, size);
+        return r;
+    }
+    t->map = map;
+    t->map_size = size;
+    t->earlier_base = earlier.ss_sp;
+    t->earlier_size = earlier.ss_size;
+    t->earlier_flags = earlier.ss_flags;
+    return 0;
+}
+
+void fault_thread_exit(FaultThread* t) {
+    if (!t->map) return;
+    stack_t now{};
+    // Somebody may have put his own in place of ours since.
+    if (kernel::sys_sigaltstack(nullptr, &now) == 0 &&
+        now.ss_sp == static_cast<char*>(t->map) + t->map_size - now.ss_size) {
+        stack_t earlier{};
+        earlier.ss_sp = t->earlier_base;
+        earlier.ss_size = t->earlier_size;
+        earlier.ss_flags = t->earlier_flags & ~SS_ONSTACK;
+        kernel::sys_sigaltstack(&earlier, nullptr);
+    }
+    kernel::release(t->map, t->map_size);
+    *t = FaultThread{};
+}
+
+void fault_set_running_slot(void* (*fn)()) { g_running_slot.store(fn, std::memory_order_release); }  // F1
+
+void fault_set_overflow_handler(void (*fn)(const OverflowInfo&)) { g_report.store(fn, std::memory_order_release); }  // F1
+
+void fault_print_overflow(kernel::Out& out, const OverflowInfo& info) {
+    out.str("runtime: goroutine stack exceeds ").udec(info.bounds.size()).str("-byte limit\n");
+    out.str("runtime: sp=").hex(info.sp).str(" stack=[").hex(info.bounds.lo).str(", ").hex(info.bounds.hi).str(")");
+    if (info.address)
+        out.str(" address=").hex(info.address).ch('\n');
+    else
+        out.str(" canary overwritten\n");
+    if (info.cls + 1 < kStackClasses) {
+        size_t twice = stack_class_size(info.cls + 1) >> 10;
+        out.str("runtime: to raise it: gort::go(gort::stack_size(").udec(twice).str(" << 10), f) for one goroutine, GORT_STACK=");
+        out.udec(twice).str("K for all\n");
+    }
+    out.str("fatal error: stack overflow\n");
+    out.flush();
+}
+
+void fault_canary_overwritten(void* header, uintptr_t sp) {
+    OverflowInfo info;
+    info.header = header;
+    info.cls = stack_class(header);
+    info.bounds = stack_bounds(header);
+    info.sp = sp;
+    report(info);
+}
+
+}  // namespace gort::rt

@@ -1,0 +1,131 @@
+// rt/stack.h - the memory that goroutines stand on: slots of address space with a guard, pooled by size.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A slot is `stride` bytes, aligned to them, a power of two from 128 KiB to 1 GiB: the class.
+//
+//   base        lo                                              header        end = base + stride
+//    | guard    | stack: grows down from header                   | G | SlotInfo | colour |
+//    64 KiB      pages appear when they are touched                \_____ one page _____/
+//
+// The page at the top holds `header` (the scheduler's G, then our SlotInfo) and at least kMinTopStack bytes of stack:
+// all that a shallow goroutine touches. The colour moves header and stack inside that page by 64 bytes from slot to
+// slot, since lines at one page offset compete for the same few cache sets.
+// A slot's handle is `header`: what the pool gives and takes. Above all else: a stack page is the dearest thing we own
+// (2 to 4 us to touch, a guard 0.5 us, a warm one 0.05 us), so free slots go back in use in the order of what they cost:
+//   hot   the last few freed, as they were left                          reuse costs nothing
+//   warm  pages below the top kWarmBytes given back                      reuse costs what the goroutine touches below
+//   cold  no pages at all, but the guard is there                        reuse costs one page
+//   then a slot that was never used (one page and a guard).
+//
+// Invariants: (1) a slot is in use, or free in exactly one of hot, warm, cold. (2) the guard is installed before a slot
+//             leaves the pool and never removed. (3) an arena is never unmapped but by stack_release_all, so stack_slot_of
+//             is right for every address of every slot that was ever handed out. (4) header bytes are zero in a slot
+//             that was never used, and zero or what its last user left there in any other.
+// Context:    any thread, any stack with 2 KiB left; blocks the thread for as long as one batch takes at most.
+//             stack_slot_of is [signal] too. Of one slot: its owner only, who has stopped the goroutine it describes.
+// Ordering:   a slot's content passes from who freed it to who gets it through the pool's lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gort::rt {
+
+inline constexpr size_t kSlotHeader = 512;    // of a slot's top page: the G, then SlotInfo
+inline constexpr size_t kSlotInfo = 64;
+inline constexpr size_t kGSize = kSlotHeader - kSlotInfo;  // what the scheduler may use at `header`
+inline constexpr size_t kMinTopStack = 2048;  // of a slot's top page: stack
+inline constexpr size_t kColourStep = 64;
+inline constexpr unsigned kMaxColours = (4096 - kSlotHeader - kMinTopStack) / kColourStep + 1;
+static_assert(kMaxColours == 25);  // odd, so that no power-of-two pattern in the use of slots meets few colours
+
+inline constexpr size_t kGuardSize = 64 << 10;  // GCC's probes for ARM64 step over less; also the largest page there is
+inline constexpr unsigned kMinSlotShift = 17, kMaxSlotShift = 30;
+inline constexpr int kStackClasses = kMaxSlotShift - kMinSlotShift + 1;
+inline constexpr size_t kDefaultStackSize = 256 << 10;
+
+constexpr size_t stack_class_size(int cls) { return size_t{1} << (kMinSlotShift + static_cast<unsigned>(cls)); }
+// The smallest class that reserves at least `reserve` bytes of address space, guard included; -1: there is none.
+constexpr int stack_class_for(size_t reserve) {
+    for (int cls = 0; cls < kStackClasses; cls++)
+        if (reserve <= stack_class_size(cls)) return cls;
+    return -1;
+}
+
+enum class StackError : uint8_t { kNone, kNoAddressSpace, kTooManyArenas };
+const char* stack_error_text(StackError error);  // one line for a person
+
+enum class GuardKind : uint8_t { kNone, kMadvise, kMprotect, kCanary };
+inline constexpr int kGuardKinds = 4;
+
+struct StackBounds {
+    char *lo, *hi;  // lowest usable byte; one above the highest, which is `header`
+    size_t size() const { return static_cast<size_t>(hi - lo); }
+};
+
+// Gets up to n slots of a class; how many there are. Fewer than n, and *error says why, only when no address space is
+// left. Guards that the kernel refuses never make it fail: see stack_guard_kind.
+size_t stack_alloc_batch(int cls, void** headers, size_t n, StackError* error = nullptr);
+// Gives slots of this class back. Costs a system call per 32 slots, and none as long as few slots are free.
+void stack_free_batch(int cls, void** headers, size_t n);
+inline void* stack_alloc(int cls, StackError* error = nullptr) {
+    void* header = nullptr;
+    return stack_alloc_batch(cls, &header, 1, error) ? header : nullptr;
+}
+inline void stack_free(int cls, void* header) { stack_free_batch(cls, &header, 1); }
+
+// Of a slot in use.
+StackBounds stack_bounds(const void* header);
+int stack_class(const void* header);
+GuardKind stack_guard_of(const void* header);
+// True unless the slot's guard is a canary and something wrote over it. To be asked at every switch away from a slot
+// whose stack_guard_of is kCanary; a frame that steps over the canary's 64 bytes is not seen.
+bool stack_canary_ok(const void* header);
+
+// Gives back the pages below `sp` of a stack that is suspended there; how many bytes that freed.
+size_t stack_trim(void* header, uintptr_t sp);
+// How deep this stack has ever been, to the page, since the slot was last given back below its warm part.
+size_t stack_high_water(const void* header);
+size_t stack_resident(const void* header);  // bytes of memory behind stack and header
+
+// Which slot an address belongs to. Lock-free and async-signal-safe.
+enum class SlotPart : uint8_t { kNone, kGuard, kStack, kHeader };  // kHeader: header up to the slot's end
+struct SlotRef {
+    SlotPart part = SlotPart::kNone;
+    GuardKind guard = GuardKind::kNone;
+    int cls = 0;
+    uintptr_t base = 0;
+    StackBounds bounds{};
+    void* header = nullptr;
+};
+SlotRef stack_slot_of(uintptr_t address);
+
+// Makes free slots cold. Meant to be called from time to time: of the slots that nobody needed since the last call, half
+// go (all: every free one). At most `limit` slots; how many went.
+size_t stack_scavenge(bool all = false, size_t limit = SIZE_MAX);
+
+// How new slots are guarded from now on: by MADV_GUARD_INSTALL where the kernel has it, else by mprotect as long as that
+// leaves other users of vm.max_map_count enough, then by a canary (which says so on stderr, once).
+GuardKind stack_guard_kind();
+// Forces one kind; kNone chooses again. False, and nothing changed, if this kernel does not have it.
+bool stack_force_guard(GuardKind kind);
+// How many colours arenas mapped from now on have, 1 to kMaxColours. To measure what they are worth.
+void stack_set_colours(unsigned colours);
+
+struct StackClassTotals {
+    size_t in_use = 0, hot = 0, warm = 0, cold = 0;
+    size_t arenas = 0, slots = 0;  // slots: there is room for, used or not
+};
+struct StackTotals {
+    size_t reserved = 0;  // bytes of address space
+    size_t arenas = 0, in_use = 0, hot = 0, warm = 0, cold = 0;
+    size_t guards[kGuardKinds] = {};  // slots ever used, by kind
+};
+StackClassTotals stack_class_totals(int cls);
+StackTotals stack_totals();
+size_t stack_resident_total();  // bytes; walks every slot ever used, about 50 ns for each
+
+// Unmaps everything if no slot is in use, else nothing and false. No other call of this header may be under way.
+bool stack_release_all();
+
+}  // namespace gort::rt

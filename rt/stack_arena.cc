@@ -1,0 +1,106 @@
+// rt/stack_arena.cc - the table of arenas: mapping them, and finding the slot of an address.
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "kernel/fatal.h"
+#include "kernel/vm.h"
+#include "rt/stack_pool.h"
+
+namespace gort::rt {
+
+namespace {
+
+Arena g_arenas[kMaxArenas];
+std::atomic<uint32_t> g_arena_count{0};  // entries ever taken; may pass kMaxArenas by those that found the table full
+std::atomic<uint8_t> g_colours{kMaxColours};
+
+Arena* new_entry() {
+    uint32_t count = g_arena_count.load(std::memory_order_relaxed);
+    do {
+        if (count == kMaxArenas) return nullptr;
+    } while (!g_arena_count.compare_exchange_weak(count, count + 1, std::memory_order_relaxed));
+    return &g_arenas[count];
+}
+
+constexpr size_t round_up(size_t n, size_t unit) { return (n + unit - 1) & ~(unit - 1); }
+
+}  // namespace
+
+Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
+    Arena* a = new_entry();
+    if (!a) {
+        *error = StackError::kTooManyArenas;
+        return nullptr;
+    }
+    size_t stride = stack_class_size(cls);
+    // Where RLIMIT_AS, or strict overcommit, is near: what is left, as long as it is one slot.
+    void* memory = nullptr;
+    for (; slots > 0; slots /= 2) {
+        a->mapped = slots * stride + round_up(slots, kernel::page_size());
+        memory = kernel::reserve(a->mapped, kernel::kReserveStack, stride);
+        if (memory) break;
+    }
+    if (!memory) {
+        // The entry stays unused unless it is still the last one.
+        uint32_t count = static_cast<uint32_t>(a - g_arenas) + 1;
+        g_arena_count.compare_exchange_strong(count, count - 1, std::memory_order_relaxed);
+        *error = StackError::kNoAddressSpace;
+        return nullptr;
+    }
+    auto base = reinterpret_cast<uintptr_t>(memory);
+    a->end = base + slots * stride;
+    a->states = reinterpret_cast<std::atomic<uint8_t>*>(a->end);
+    a->next = older;
+    a->cls = static_cast<uint8_t>(cls);
+    a->colours = g_colours.load(std::memory_order_relaxed);
+    a->slots = slots;
+    a->carved.store(0, std::memory_order_relaxed);
+    a->cold = 0;
+    a->cold_hint = 0;
+    a->base.store(base, std::memory_order_release);  // S1
+    return a;
+}
+
+void arena_unmap(Arena* a) {
+    uintptr_t base = a->base.load(std::memory_order_relaxed);
+    a->base.store(0, std::memory_order_release);  // S1
+    GORT_CHECK(kernel::release(reinterpret_cast<void*>(base), a->mapped) == 0);
+}
+
+void arenas_forget() { g_arena_count.store(0, std::memory_order_relaxed); }
+
+Arena* arena_of(uintptr_t address) {
+    uint32_t count = g_arena_count.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++) {
+        Arena* a = &g_arenas[i];
+        uintptr_t base = a->base.load(std::memory_order_acquire);  // S1
+        if (base && address >= base && address < a->end) return a;
+    }
+    return nullptr;
+}
+
+SlotRef stack_slot_of(uintptr_t address) {
+    SlotRef ref;
+    Arena* a = arena_of(address);
+    if (!a) return ref;
+    uintptr_t first = a->base.load(std::memory_order_acquire);  // S1
+    size_t stride = stack_class_size(a->cls);
+    auto index = static_cast<uint32_t>((address - first) / stride);
+    if (index >= a->carved.load(std::memory_order_relaxed)) return ref;  // S2
+    uint8_t state = a->states[index].load(std::memory_order_relaxed);    // S2
+    ref.guard = static_cast<GuardKind>(state & ~kColdBit);
+    ref.cls = a->cls;
+    ref.base = first + index * stride;
+    ref.header = slot_header(a, first, index);
+    ref.bounds = {reinterpret_cast<char*>(ref.base + guard_size()), static_cast<char*>(ref.header)};
+    ref.part = address < reinterpret_cast<uintptr_t>(ref.bounds.lo)   ? SlotPart::kGuard
+               : address < reinterpret_cast<uintptr_t>(ref.bounds.hi) ? SlotPart::kStack
+                                                                      : SlotPart::kHeader;
+    return ref;
+}
+
+void stack_set_colours(unsigned colours) {
+    GORT_CHECK(colours >= 1 && colours <= kMaxColours);
+    g_colours.store(static_cast<uint8_t>(colours), std::memory_order_relaxed);
+}
+
+}  // namespace gort::rt

@@ -1,0 +1,120 @@
+// rt/stack_pages.cc - pages of stacks: which are there, giving them back, marking guards; in batches where we can.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Linux 6.13 lets process_madvise do to the calling process what madvise does, on many ranges at once: one entry to the
+// kernel and, more dearly, one TLB flush. Measured for each of 64 slots: two dirty pages dropped 0.56 us instead of 2.6,
+// a 64 KiB guard installed 0.48 us instead of 0.60. Older kernels refuse it; then we never ask again.
+
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "kernel/sys.h"
+#include "kernel/vm.h"
+#include "rt/stack_pool.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#ifndef PIDFD_SELF_THREAD_GROUP
+#define PIDFD_SELF_THREAD_GROUP -10001
+#endif
+
+namespace gort::rt {
+
+namespace {
+
+std::atomic<bool> g_refused_decommit{false}, g_refused_guard{false};
+
+// How many of the ranges, from the first, one process_madvise did. A range that was done in part counts as not done:
+// either advice may be given twice.
+size_t advise_many(const Range* ranges, size_t n, int advice, std::atomic<bool>* refused) {
+    if (n < 2 || refused->load(std::memory_order_relaxed)) return 0;
+    iovec vec[kBatch];
+    for (size_t i = 0; i < n; i++) vec[i] = {ranges[i].start, ranges[i].size};
+    long done = kernel::sys_process_madvise(PIDFD_SELF_THREAD_GROUP, vec, n, advice, 0);
+    if (done < 0) {
+        if (done != -EINTR && done != -EAGAIN && done != -ENOMEM) refused->store(true, std::memory_order_relaxed);
+        return 0;
+    }
+    size_t i = 0;
+    for (auto left = static_cast<size_t>(done); i < n && left >= ranges[i].size; i++) left -= ranges[i].size;
+    return i;
+}
+
+constexpr size_t kChunk = 512;  // pages for one mincore
+
+// What of [start, end) is in memory: bytes, and the lowest address.
+struct Present {
+    size_t bytes = 0;
+    char* lowest = nullptr;
+};
+Present pages_present(char* start, char* end) {
+    Present p;
+    size_t page = kernel::page_size();
+    unsigned char in_memory[kChunk];
+    for (char* at = start; at < end; at += kChunk * page) {
+        size_t pages = static_cast<size_t>(end - at) / page;
+        if (pages > kChunk) pages = kChunk;
+        if (kernel::sys_mincore(at, pages * page, in_memory) != 0) continue;
+        for (size_t i = 0; i < pages; i++) {
+            if (!(in_memory[i] & 1)) continue;
+            if (!p.lowest) p.lowest = at + i * page;
+            p.bytes += page;
+        }
+    }
+    return p;
+}
+
+char* slot_end(const void* header) {
+    int cls = slot_info(header)->cls;
+    return slot_base(cls, header) + stack_class_size(cls);
+}
+
+}  // namespace
+
+void decommit_ranges(const Range* ranges, size_t n) {
+    for (size_t i = advise_many(ranges, n, MADV_DONTNEED, &g_refused_decommit); i < n; i++)
+        kernel::decommit(ranges[i].start, ranges[i].size);
+}
+
+size_t guard_ranges(const Range* ranges, size_t n) {
+    size_t i = advise_many(ranges, n, MADV_GUARD_INSTALL, &g_refused_guard);
+    while (i < n && kernel::guard_install(ranges[i].start, ranges[i].size) == 0) i++;
+    return i;
+}
+
+size_t stack_trim(void* header, uintptr_t sp) {
+    constexpr uintptr_t kRedZone = 128;  // below sp; the x86-64 ABI lets leaf functions use it
+    uintptr_t page = kernel::page_size();
+    char* lo = slot_info(header)->lo;
+    auto low = reinterpret_cast<uintptr_t>(lo);
+    if (sp < low + kRedZone || sp > reinterpret_cast<uintptr_t>(header)) return 0;
+    size_t dead = ((sp - kRedZone) & ~(page - 1)) - low;
+    Present p = pages_present(lo, lo + dead);
+    if (p.bytes) kernel::decommit(p.lowest, static_cast<size_t>(lo + dead - p.lowest));
+    return p.bytes;
+}
+
+size_t stack_high_water(const void* header) {
+    StackBounds b = stack_bounds(header);
+    Present p = pages_present(b.lo, slot_end(header));
+    return p.lowest && p.lowest < b.hi ? static_cast<size_t>(b.hi - p.lowest) : 0;
+}
+
+size_t stack_resident(const void* header) {
+    return pages_present(slot_info(header)->lo, slot_end(header)).bytes;
+}
+
+size_t resident_in(Arena* a) {
+    size_t total = 0, stride = stack_class_size(a->cls);
+    uintptr_t base = a->base.load(std::memory_order_relaxed);
+    uint32_t carved = a->carved.load(std::memory_order_relaxed);  // S2
+    for (uint32_t i = 0; i < carved; i++) {
+        char* slot = reinterpret_cast<char*>(base + i * stride);
+        if (!(a->states[i].load(std::memory_order_relaxed) & kColdBit))  // S2
+            total += pages_present(slot + guard_size(), slot + stride).bytes;
+    }
+    return total;
+}
+
+}  // namespace gort::rt

@@ -1,0 +1,93 @@
+// rt/stack_pool.h - what the files of rt/stack share: arenas, what we keep in a slot, and what is done to many slots.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// An arena is one mapping: `slots` slots of one class, then a byte for each that says what it is. The table of arenas
+// only grows (until stack_release_all), and an entry is complete before its base is published, so that a signal handler
+// may walk it.
+// Context:  as rt/stack.h says; `_locked`: the class's pool lock is held.
+// Ordering: S1 arena base store-release (arena_map) -> load-acquire (arena_of): the entry's other fields are there.
+//           S2 slot state relaxed: who asks about a slot has got it through the pool's lock, or is it that runs on it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/thread_annotations.h"
+#include "rt/stack.h"
+
+namespace gort::rt {
+
+inline constexpr size_t kBatch = 32;          // slots for one process_madvise: twice as many gains nothing any more
+inline constexpr size_t kWarmBytes = 16 << 10;  // of its top that a warm slot keeps
+inline constexpr size_t kMaxArenas = 1024;
+
+// At header + kGSize. Written when the slot leaves the pool as new or cold, zero when it is cold.
+struct SlotInfo {
+    enum class Use : uint8_t { kNever, kUsed, kFree };
+    char* lo;
+    SlotInfo* next;  // in the warm list
+    uint8_t cls;
+    GuardKind guard;
+    Use use;
+};
+static_assert(sizeof(SlotInfo) <= kSlotInfo);
+
+struct Arena {
+    std::atomic<uintptr_t> base{0};  // 0: no arena, or one that is being set up
+    uintptr_t end = 0;               // of the slots
+    size_t mapped = 0;
+    std::atomic<uint8_t>* states = nullptr;  // slot index -> GuardKind, and kColdBit
+    Arena* next = nullptr;                   // older one of the class
+    uint8_t cls = 0;
+    uint8_t colours = 0;
+    // guarded by the class's pool lock
+    uint32_t slots = 0;
+    std::atomic<uint32_t> carved{0};  // slots below this index have been used; the handler reads it
+    uint32_t cold = 0;                // slots with kColdBit
+    uint32_t cold_hint = 0;           // no cold slot below this index
+};
+inline constexpr uint8_t kColdBit = 0x80;
+
+inline SlotInfo* slot_info(const void* header) {
+    return reinterpret_cast<SlotInfo*>(const_cast<char*>(static_cast<const char*>(header)) + kGSize);
+}
+inline void* slot_of_info(SlotInfo* info) { return reinterpret_cast<char*>(info) - kGSize; }
+// Slots are aligned to their stride.
+inline char* slot_base(int cls, const void* header) {
+    auto at = reinterpret_cast<uintptr_t>(header);
+    return const_cast<char*>(static_cast<const char*>(header)) - (at & (stack_class_size(cls) - 1));
+}
+inline void* slot_header(const Arena* a, uintptr_t base, uint32_t index) {
+    uintptr_t end = base + (size_t{index} + 1) * stack_class_size(a->cls);
+    return reinterpret_cast<void*>(end - kSlotHeader - (index % a->colours) * kColourStep);
+}
+
+// stack_arena.cc
+Arena* arena_of(uintptr_t address);  // null: not in any slot
+// A new arena of this class with up to `slots` slots (fewer when address space is short), linked before `older`.
+Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error);
+void arena_unmap(Arena* a);
+void arenas_forget();  // stack_release_all: the table is empty
+
+// stack_guard.cc
+size_t guard_size();
+// Makes the n <= kBatch never used slots from index `first` on ready for use: guards, state, SlotInfo.
+void prepare_new_slots(Arena* a, uint32_t first, size_t n);
+// The same for one that was cold: its guard is there, its pages are not.
+void prepare_cold_slot(Arena* a, uint32_t index);
+size_t guards_of_kind(GuardKind kind);
+void guards_forget();  // stack_release_all
+
+// stack_pages.cc
+struct Range {
+    char* start;
+    size_t size;
+};
+// Drops the pages of n <= kBatch ranges.
+void decommit_ranges(const Range* ranges, size_t n);
+// Installs guard markers in n <= kBatch ranges; how many of them, from the first, it did.
+size_t guard_ranges(const Range* ranges, size_t n);
+size_t resident_in(Arena* a);
+
+}  // namespace gort::rt

@@ -1,0 +1,548 @@
+// tests/stack_test.cc - slots: their layout, guards of every kind, what is reused, given back and counted.
+// SPDX-License-Identifier: BSD-2-Clause
+
+#include "rt/stack.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <vector>
+
+#include "arch/arch.h"
+#include "kernel/sys.h"
+#include "kernel/vm.h"
+#include "tests/test.h"
+
+using namespace gort::rt;
+namespace kernel = gort::kernel;
+
+static const bool g_ledger = gort::test::ledger_add("slots in use", [] { return long(stack_totals().in_use); });
+
+namespace {
+
+constexpr int kCls = stack_class_for(kDefaultStackSize);
+constexpr size_t kStride = kDefaultStackSize;
+
+uintptr_t at(const void* p) { return reinterpret_cast<uintptr_t>(p); }
+char* base_of(int cls, void* header) { return reinterpret_cast<char*>(at(header) & ~(stack_class_size(cls) - 1)); }
+
+struct Slots {
+    int cls;
+    std::vector<void*> h;
+    explicit Slots(size_t n, int c = kCls) : cls(c), h(n) {
+        StackError error;
+        h.resize(stack_alloc_batch(cls, h.data(), n, &error));
+        CHECK_EQ(h.size(), n);
+        CHECK(error == StackError::kNone);
+    }
+    ~Slots() { give_back(); }
+    void give_back() {
+        stack_free_batch(cls, h.data(), h.size());
+        h.clear();
+    }
+};
+
+// Can the kernel write there? It says no, where we would get a signal.
+bool writable(void* p) {
+    int fd = kernel::sys_open("/dev/zero", 0);
+    CHECK_LE(0, fd);
+    long r = kernel::sys_read(fd, p, 1);
+    kernel::sys_close(fd);
+    CHECK(r == 1 || r == -EFAULT);
+    return r == 1;
+}
+
+long mappings() { return gort::test::count_mappings(); }
+
+size_t max_maps() { return std::strtoull(gort::test::read_file("/proc/sys/vm/max_map_count").c_str(), nullptr, 10); }
+
+void check_guarded(int cls, void* header, GuardKind kind) {
+    char* base = base_of(cls, header);
+    StackBounds b = stack_bounds(header);
+    CHECK(stack_guard_of(header) == kind);
+    CHECK(stack_canary_ok(header));
+    CHECK(writable(b.lo));
+    CHECK(writable(b.hi - 1));
+    if (kind == GuardKind::kCanary) return;
+    CHECK(!writable(base));
+    CHECK(!writable(base + kGuardSize / 2));
+    CHECK(!writable(b.lo - 1));
+}
+
+}  // namespace
+
+TEST(classes) {
+    static_assert(stack_class_for(0) == 0 && stack_class_for(1) == 0 && stack_class_for(128 << 10) == 0);
+    static_assert(stack_class_for((128 << 10) + 1) == 1 && stack_class_for(kDefaultStackSize) == 1);
+    static_assert(stack_class_for(size_t{1} << 30) == kStackClasses - 1);
+    static_assert(stack_class_for((size_t{1} << 30) + 1) == -1);
+    for (int cls = 0; cls < kStackClasses; cls++) CHECK_EQ(stack_class_for(stack_class_size(cls)), cls);
+}
+
+TEST(layout) {
+    size_t page = kernel::page_size();
+    for (int cls : {0, 1, 4}) {
+        Slots s(60, cls);
+        size_t stride = stack_class_size(cls);
+        for (void* h : s.h) {
+            CHECK_EQ(at(h) % 64, 0u);
+            char* end = base_of(cls, h) + stride;
+            CHECK_LE(at(h) + kSlotHeader, at(end));
+            CHECK_LE(at(end) - page + kMinTopStack, at(h));  // header and that much stack in one page
+            StackBounds b = stack_bounds(h);
+            CHECK_EQ(at(b.hi), at(h));
+            CHECK_EQ(at(b.lo), at(base_of(cls, h)) + std::max(kGuardSize, page));
+            CHECK_EQ(stack_class(h), cls);
+            for (size_t i = 0; i < kGSize; i++) CHECK_EQ(static_cast<char*>(h)[i], 0);
+        }
+    }
+}
+
+TEST(slot_of_every_edge) {
+    Slots s(3);
+    std::sort(s.h.begin(), s.h.end());
+    for (void* h : s.h) {
+        uintptr_t base = at(base_of(kCls, h)), end = base + kStride;
+        StackBounds b = stack_bounds(h);
+        struct {
+            uintptr_t address;
+            SlotPart part;
+        } cases[] = {{base, SlotPart::kGuard},      {at(b.lo) - 1, SlotPart::kGuard}, {at(b.lo), SlotPart::kStack},
+                     {at(h) - 1, SlotPart::kStack}, {at(h), SlotPart::kHeader},       {end - 1, SlotPart::kHeader}};
+        for (auto& c : cases) {
+            SlotRef ref = stack_slot_of(c.address);
+            CHECK(ref.part == c.part);
+            CHECK_EQ(ref.header, h);
+            CHECK_EQ(ref.base, base);
+            CHECK_EQ(at(ref.bounds.lo), at(b.lo));
+            CHECK_EQ(ref.cls, kCls);
+            CHECK(ref.guard == stack_guard_of(h));
+        }
+    }
+    uintptr_t after = at(base_of(kCls, s.h.back())) + kStride;  // there is room for more slots, but none was used yet
+    CHECK(stack_slot_of(after).part == SlotPart::kNone);
+    CHECK(stack_slot_of(at(base_of(kCls, s.h.front())) - 1).part == SlotPart::kNone);
+    CHECK(stack_slot_of(0).part == SlotPart::kNone);
+    CHECK(stack_slot_of(at(&after)).part == SlotPart::kNone);
+    CHECK(stack_slot_of(UINTPTR_MAX).part == SlotPart::kNone);
+}
+
+TEST(colours_spread_tops_over_cache_sets) {
+    Slots s(kMaxColours * 4);
+    std::vector<int> used(64);
+    for (void* h : s.h) used[at(h) / 64 % 64]++;
+    CHECK_EQ(std::count(used.begin(), used.end(), 4), long(kMaxColours));
+    s.give_back();
+    CHECK(stack_release_all());
+    stack_set_colours(1);
+    Slots same(50);
+    for (void* h : same.h) CHECK_EQ(at(h) % 4096, at(same.h[0]) % 4096);
+}
+
+TEST(every_class_is_usable_from_end_to_end) {
+    size_t reserved = 0;
+    for (int cls = 0; cls < kStackClasses; cls++) {
+        void* h = stack_alloc(cls);
+        CHECK(h != nullptr);
+        StackBounds b = stack_bounds(h);
+        CHECK_LE(stack_class_size(cls) - kGuardSize - 4096, b.size() + std::max<size_t>(kernel::page_size(), 4096));
+        *b.lo = 1;
+        b.hi[-1] = 1;
+        check_guarded(cls, h, stack_guard_kind());
+        reserved += stack_class_size(cls);
+        stack_free(cls, h);
+    }
+    CHECK_LE(reserved, stack_totals().reserved);
+}
+
+// A function that needs no more than a shallow goroutine touches one page of stack and header.
+TEST(shallow_stack_is_one_page) {
+    void* h = stack_alloc(kCls);
+    *static_cast<char*>(h) = 1;
+    auto body = [](void*) {
+        char frame[1024];
+        frame[0] = 1;
+        asm volatile("" : : "r"(frame) : "memory");
+    };
+#if GORT_TEST_SANITIZER
+    static_cast<char*>(h)[-1500] = 1;
+#else
+    gort_call_on_stack(h, body, nullptr);
+#endif
+    static_cast<void>(body);
+    CHECK_EQ(stack_resident(h), kernel::page_size());
+    CHECK_LE(stack_high_water(h), kernel::page_size() - kSlotHeader);
+    CHECK_LE(kMinTopStack, stack_high_water(h));
+    stack_free(kCls, h);
+}
+
+TEST(freed_slots_come_back_warm_and_last_first) {
+    Slots s(3);
+    std::vector<void*> h = s.h;
+    for (void* x : h) std::memset(static_cast<char*>(x) - 8000, 0x5a, 8000 + kGSize);
+    size_t resident = stack_resident(h[0]);
+    stack_free_batch(kCls, s.h.data(), 3);
+    for (size_t i = 3; i-- > 0;) {
+        s.h[i] = stack_alloc(kCls);
+        CHECK_EQ(s.h[i], h[i]);
+        CHECK_EQ(stack_resident(h[i]), resident);
+        CHECK_EQ(static_cast<char*>(h[i])[-8000], 0x5a);
+        CHECK_EQ(static_cast<char*>(h[i])[kGSize - 1], 0x5a);
+    }
+}
+
+TEST(many_free_slots_keep_only_their_warm_top) {
+    size_t page = kernel::page_size(), n = 500;
+    Slots s(n);
+    std::vector<void*> h = s.h;
+    for (void* x : h)
+        for (size_t d = 0; d < 100'000; d += page) *(static_cast<char*>(x) - d - 1) = 1;
+    s.give_back();
+    StackClassTotals t = stack_class_totals(kCls);
+    CHECK_EQ(t.in_use, 0u);
+    CHECK_EQ(t.hot + t.warm, n);
+    CHECK_LE(t.hot, 128u);
+    CHECK_LE(n - 128, t.warm);
+    size_t shallow = 0;
+    for (void* x : h) shallow += stack_resident(x) <= std::max<size_t>(16 << 10, page);
+    CHECK_EQ(shallow, t.warm);
+    size_t deep = t.hot * 104'000, all = stack_resident_total();
+    CHECK_LE(all, deep + t.hot * page + t.warm * std::max<size_t>(16 << 10, page));
+    s.h.resize(n);
+    CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), n), n);
+    std::set<void*> before(h.begin(), h.end()), after(s.h.begin(), s.h.end());
+    CHECK(before == after);  // nothing new was needed
+}
+
+static void scavenge_and_reuse(GuardKind kind) {
+    if (!stack_force_guard(kind)) TEST_SKIP("this kernel has no such guards");
+    size_t n = 300;
+    Slots s(n);
+    std::set<void*> before(s.h.begin(), s.h.end());
+    for (void* h : s.h) std::memset(static_cast<char*>(h) - 3000, 1, 3000);
+    // In an order that leaves some neighbours together and some apart.
+    for (size_t i = 0; i < n; i += 3) std::swap(s.h[i], s.h[gort::test::rnd() % n]);
+    s.give_back();
+    CHECK_EQ(stack_scavenge(true), n);
+    CHECK_EQ(stack_scavenge(true), 0u);
+    StackClassTotals t = stack_class_totals(kCls);
+    CHECK_EQ(t.cold, n);
+    CHECK_EQ(t.hot + t.warm + t.in_use, 0u);
+    CHECK_EQ(stack_resident_total(), 0u);
+    s.h.resize(n);
+    CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), n), n);
+    CHECK(before == std::set<void*>(s.h.begin(), s.h.end()));
+    CHECK_EQ(stack_class_totals(kCls).cold, 0u);
+    for (void* h : s.h) {
+        check_guarded(kCls, h, kind);
+        CHECK_EQ(static_cast<char*>(h)[-3000], 0);
+    }
+}
+TEST(cold_slots_keep_their_guard_madvise) { scavenge_and_reuse(GuardKind::kMadvise); }
+TEST(cold_slots_keep_their_guard_mprotect) { scavenge_and_reuse(GuardKind::kMprotect); }
+TEST(cold_slots_keep_their_guard_canary) { scavenge_and_reuse(GuardKind::kCanary); }
+
+TEST(scavenge_takes_half_of_what_nobody_needed) {
+    Slots s(100);
+    s.give_back();
+    CHECK_EQ(stack_scavenge(), 0u);  // all of them were in use since the last time
+    CHECK_EQ(stack_scavenge(), 50u);
+    CHECK_EQ(stack_class_totals(kCls).cold, 50u);
+    Slots busy(30);
+    busy.give_back();
+    CHECK_EQ(stack_scavenge(), 10u);  // 20 of the 50 stayed untouched
+    CHECK_EQ(stack_scavenge(false, 3), 3u);
+    CHECK_EQ(stack_scavenge(true, 7), 7u);
+    CHECK_EQ(stack_class_totals(kCls).cold, 70u);
+}
+
+static void guard_of_kind(GuardKind kind) {
+    if (!stack_force_guard(kind)) TEST_SKIP("this kernel has no such guards");
+    for (int cls : {0, kCls, 6}) {
+        Slots s(40, cls);
+        for (void* h : s.h) check_guarded(cls, h, kind);
+        s.give_back();
+        s.h.resize(40);
+        CHECK_EQ(stack_alloc_batch(cls, s.h.data(), 40), 40u);
+        for (void* h : s.h) check_guarded(cls, h, kind);
+    }
+    CHECK_EQ(stack_totals().guards[int(kind)], 120u);
+}
+TEST(guard_madvise) { guard_of_kind(GuardKind::kMadvise); }
+TEST(guard_mprotect) { guard_of_kind(GuardKind::kMprotect); }
+TEST(guard_canary) { guard_of_kind(GuardKind::kCanary); }
+
+TEST(canary_sees_every_word) {
+    CHECK(stack_force_guard(GuardKind::kCanary));
+    Slots s(1);
+    auto* lo = reinterpret_cast<uint64_t*>(stack_bounds(s.h[0]).lo);
+    for (int i = 1; i <= 8; i++) {
+        CHECK(stack_canary_ok(s.h[0]));
+        lo[-i] ^= 1;
+        CHECK(!stack_canary_ok(s.h[0]));
+        lo[-i] ^= 1;
+    }
+    lo[0] = 1;  // the stack's own
+    lo[-9] = 1;
+    CHECK(stack_canary_ok(s.h[0]));
+}
+
+// A guard marker splits no mapping: three times what the map limit leaves room for with mprotect.
+static void many_slots(size_t n) {
+    if (!kernel::lightweight_guards()) TEST_SKIP("this kernel has no lightweight guards");
+    long before = mappings();
+    Slots s(n);
+    CHECK_LT(mappings(), before + 60);
+    CHECK_EQ(stack_totals().guards[int(GuardKind::kMadvise)], n);
+    CHECK_EQ(stack_totals().in_use, n);
+    for (size_t i = 0; i < n; i += n / 100) check_guarded(kCls, s.h[i], GuardKind::kMadvise);
+    s.give_back();
+    CHECK_EQ(stack_scavenge(true), n);
+}
+TEST(hundred_thousand_slots) {
+    TEST_TIMEOUT(60);
+    many_slots(100'000);
+}
+TEST_STRESS(million_slots) { many_slots(1'000'000); }
+
+TEST(past_the_map_limit_the_canary_takes_over) {
+    TEST_TIMEOUT(60);
+    size_t limit = max_maps();
+    if (limit == 0 || limit > 100'000) TEST_SKIP("vm.max_map_count is too high to reach");
+    CHECK(stack_force_guard(GuardKind::kMprotect));
+    Slots s(limit / 2 + 1000);
+    StackTotals t = stack_totals();
+    size_t guarded = t.guards[int(GuardKind::kMprotect)], canaries = t.guards[int(GuardKind::kCanary)];
+    CHECK_EQ(guarded + canaries, s.h.size());
+    CHECK_LE(1000u, canaries);
+    CHECK_LE(limit / 4, guarded);
+    check_guarded(kCls, s.h.front(), GuardKind::kMprotect);
+    check_guarded(kCls, s.h.back(), GuardKind::kCanary);
+    // The rest of the process can still map memory.
+    for (int i = 0; i < 1000; i++) {
+        void* p = mmap(nullptr, 4096, i % 2 ? PROT_NONE : PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(p != MAP_FAILED);
+    }
+    s.give_back();
+    CHECK(stack_release_all());
+    CHECK_LT(mappings(), 1200 + 100);
+}
+TEST_DIES(past_the_map_limit_it_says_so, "only a canary", 7) {
+    if (!kernel::inject(kernel::Sys::kMprotect, 3, ENOMEM, kernel::kInjectForever)) {
+        size_t limit = max_maps();
+        if (limit == 0 || limit > 100'000) TEST_SKIP("neither fault injection nor a map limit within reach");
+    }
+    CHECK(stack_force_guard(GuardKind::kMprotect));
+    new Slots(max_maps() / 2 + 1000 < 100'000 ? max_maps() / 2 + 1000 : 10);
+    _exit(7);
+}
+
+TEST(address_space_ends) {
+    if (GORT_TEST_SANITIZER) TEST_SKIP("a sanitizer's shadow is beyond any RLIMIT_AS");
+    unsigned long pages = std::strtoul(gort::test::read_file("/proc/self/statm").c_str(), nullptr, 10);
+    size_t room = 300 << 20;
+    rlimit limit{pages * kernel::page_size() + room, RLIM_INFINITY};
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    static void* h[4000];
+    StackError error = StackError::kNone;
+    size_t got = stack_alloc_batch(kCls, h, 4000, &error);
+    CHECK(error == StackError::kNoAddressSpace);
+    CHECK(std::strstr(stack_error_text(error), "ulimit -v") != nullptr);
+    CHECK_LE(got, room / kStride);
+    CHECK_LE((room - (32 << 20)) / kStride, got);  // what is left is used, in smaller arenas
+    CHECK_EQ(stack_alloc(kCls, &error), static_cast<void*>(nullptr));
+    CHECK_EQ(stack_totals().in_use, got);
+    stack_free(kCls, h[0]);
+    CHECK_EQ(stack_alloc(kCls), h[0]);
+    stack_free_batch(kCls, h, got);
+    limit.rlim_cur = RLIM_INFINITY;
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    Slots more(2000);
+}
+
+TEST(mmap_fails) {
+    if (!kernel::inject(kernel::Sys::kMmap, 1, ENOMEM, kernel::kInjectForever)) TEST_SKIP("only in debug builds");
+    StackError error = StackError::kNone;
+    for (int i = 0; i < 2000; i++) {  // more often than there are entries for arenas
+        CHECK(stack_alloc(kCls, &error) == nullptr);
+        CHECK(error == StackError::kNoAddressSpace);
+    }
+    CHECK_EQ(stack_totals().reserved, 0u);
+    kernel::inject_clear();
+    Slots s(1);
+    CHECK_EQ(stack_totals().arenas, 1u);
+}
+
+TEST(mmap_fails_in_the_middle_of_a_batch) {
+    if (!kernel::inject(kernel::Sys::kMmap, 2, ENOMEM, kernel::kInjectForever)) TEST_SKIP("only in debug builds");
+    static void* h[1000];
+    StackError error = StackError::kNone;
+    size_t got = stack_alloc_batch(kCls, h, 1000, &error);
+    CHECK_EQ(got, 256u);  // what the first arena holds
+    CHECK(error == StackError::kNoAddressSpace);
+    for (size_t i = 0; i < got; i++) check_guarded(kCls, h[i], stack_guard_kind());
+    kernel::inject_clear();
+    stack_free_batch(kCls, h, got);
+}
+
+// Every n-th guard call fails once: the slot gets another guard, never none.
+TEST(guards_fail) {
+    if (!kernel::inject(kernel::Sys::kMprotect, 1, ENOMEM)) TEST_SKIP("only in debug builds");
+    bool light = kernel::lightweight_guards();
+    kernel::inject_clear();
+    for (uint32_t nth = 1; nth < 40; nth += 3) {
+        {
+            Slots first(1);  // so that what fails is about guards, not about the arena
+            kernel::inject(kernel::Sys::kProcessMadvise, 1, nth % 2 ? ENOMEM : EINVAL, kernel::kInjectForever);
+            kernel::inject(kernel::Sys::kMadvise, nth, ENOMEM, kernel::kInjectForever);
+            kernel::inject(kernel::Sys::kMprotect, nth, ENOMEM, 3);
+            Slots s(20);
+            for (void* h : s.h) {
+                CHECK(stack_guard_of(h) != GuardKind::kNone);
+                check_guarded(kCls, h, stack_guard_of(h));
+            }
+            StackTotals t = stack_totals();
+            size_t expected = light ? 1 + std::min<size_t>(nth - 1, 20) : 0;
+            CHECK_EQ(t.guards[int(GuardKind::kMadvise)], expected);
+            CHECK_EQ(t.guards[1] + t.guards[2] + t.guards[3], 21u);
+            if (nth == 1) CHECK_EQ(t.guards[int(GuardKind::kCanary)], 3u);
+        }
+        kernel::inject_clear();
+        CHECK(stack_release_all());
+    }
+}
+
+TEST(pages_cannot_be_given_back) {
+    if (!kernel::inject(kernel::Sys::kMprotect, 1, ENOMEM)) TEST_SKIP("only in debug builds");
+    kernel::inject_clear();
+    Slots s(400);
+    for (void* h : s.h) std::memset(static_cast<char*>(h) - 60'000, 1, 60'000);
+    kernel::inject(kernel::Sys::kProcessMadvise, 1, EINVAL, kernel::kInjectForever);
+    kernel::inject(kernel::Sys::kMadvise, 1, ENOMEM, kernel::kInjectForever);
+    s.give_back();
+    CHECK_EQ(stack_scavenge(true), 400u);
+    s.h.resize(400);
+    CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), 400), 400u);
+    kernel::inject_clear();
+    for (void* h : s.h) check_guarded(kCls, h, stack_guard_kind());
+    s.give_back();
+    CHECK_EQ(stack_scavenge(true), 400u);  // one madvise each now: the batched form was refused
+    CHECK_EQ(stack_resident_total(), 0u);
+}
+
+TEST(trim_gives_back_what_is_dead) {
+    size_t page = kernel::page_size();
+    for (int cls : {kCls, 7}) {
+        Slots s(1, cls);
+        auto* h = static_cast<char*>(s.h[0]);
+        StackBounds b = stack_bounds(h);
+        std::memset(b.lo, 0x77, b.size());
+        CHECK_EQ(stack_high_water(h), b.size());
+        char* sp = b.hi - b.size() / 2 - 128;
+        size_t resident = stack_resident(h), freed = stack_trim(h, at(sp));
+        CHECK_LE(b.size() / 2 - 2 * page, freed);
+        CHECK_EQ(stack_resident(h), resident - freed);
+        CHECK_LE(stack_high_water(h), size_t(b.hi - sp) + 128 + page);
+        for (char* p = sp - 128; p < b.hi; p++) CHECK_EQ(*p, 0x77);  // the red zone too
+        CHECK_EQ(*b.lo, 0);
+        CHECK_EQ(stack_trim(h, at(sp)), page);  // the page that the line above read
+        CHECK_EQ(stack_trim(h, at(sp)), 0u);
+        CHECK_EQ(stack_trim(h, at(b.lo)), 0u);      // overflowed, or nearly: nothing to give
+        CHECK_EQ(stack_trim(h, at(b.lo) - 64), 0u);
+        check_guarded(cls, h, stack_guard_kind());
+    }
+}
+
+TEST(high_water_and_resident) {
+    size_t page = kernel::page_size();
+    Slots s(1);
+    auto* h = static_cast<char*>(s.h[0]);
+    for (size_t depth : {size_t{1}, size_t{5000}, size_t{70'000}, size_t{150'000}}) {
+        h[-long(depth)] = 1;
+        CHECK_LE(depth, stack_high_water(h));
+        CHECK_LT(stack_high_water(h), depth + page);
+    }
+    CHECK_LE(stack_resident(h), 4 * page);  // a page that no frame touched is not there
+    CHECK_EQ(stack_resident_total(), stack_resident(h));
+}
+
+TEST(threads_share_the_pool) {
+    constexpr int kThreads = 4, kRounds = 150;
+    static uint64_t seed;
+    seed = gort::test::rnd();
+    auto body = [](void* arg) -> void* {
+        uint64_t id = at(arg) + 1, r = seed + id;
+        std::vector<void*> mine;
+        for (int i = 0; i < kRounds; i++) {
+            r = gort::test::mix(r + 1);
+            size_t n = r % 70;
+            if (r >> 32 & 1) {
+                void* h[70];
+                CHECK_EQ(stack_alloc_batch(kCls, h, n), n);
+                for (size_t k = 0; k < n; k++) {
+                    *static_cast<uint64_t*>(h[k]) = id;
+                    static_cast<uint64_t*>(h[k])[-1] = id;
+                    mine.push_back(h[k]);
+                }
+            } else {
+                n = std::min(n, mine.size());
+                for (size_t k = 0; k < n; k++) {
+                    CHECK_EQ(*static_cast<uint64_t*>(mine[k]), id);
+                    CHECK_EQ(static_cast<uint64_t*>(mine[k])[-1], id);
+                }
+                stack_free_batch(kCls, mine.data(), n);
+                mine.erase(mine.begin(), mine.begin() + long(n));
+            }
+            if (r % 16 == 0) stack_scavenge(r >> 33 & 1, 40);
+            if (r % 7 == 0) {
+                CHECK_LE(mine.size(), stack_totals().in_use);
+                if (!mine.empty()) CHECK(stack_slot_of(at(mine[0])).part == SlotPart::kHeader);
+            }
+        }
+        stack_free_batch(kCls, mine.data(), mine.size());
+        return nullptr;
+    };
+    pthread_t t[kThreads];
+    for (size_t i = 0; i < kThreads; i++)
+        CHECK_EQ(pthread_create(&t[i], nullptr, body, reinterpret_cast<void*>(i)), 0);
+    for (pthread_t x : t) pthread_join(x, nullptr);
+    StackTotals all = stack_totals();
+    CHECK_EQ(all.in_use, 0u);
+    size_t used = all.guards[1] + all.guards[2] + all.guards[3];
+    CHECK_EQ(all.hot + all.warm + all.cold, used);  // every slot that ever was is in exactly one place
+    CHECK_EQ(stack_scavenge(true), all.hot + all.warm);
+    CHECK_EQ(stack_resident_total(), 0u);
+}
+
+TEST(release_all_leaves_nothing) {
+    long before = mappings();
+    CHECK(stack_release_all());
+    for (int round = 0; round < 3; round++) {
+        Slots a(700), b(3, 9), c(40, 0);
+        CHECK(!stack_release_all());
+        CHECK_LT(0u, stack_totals().reserved);
+        a.give_back();
+        b.give_back();
+        CHECK(!stack_release_all());
+        c.give_back();
+        stack_scavenge(false, 20);
+        CHECK(stack_release_all());
+        StackTotals t = stack_totals();
+        CHECK_EQ(t.reserved + t.arenas + t.hot + t.warm + t.cold + t.guards[1] + t.guards[2] + t.guards[3], 0u);
+        CHECK_LE(mappings(), before + 4);
+    }
+}
+
+TEST_DIES(freed_twice, "Use::kUsed", -SIGABRT) {
+    void* h = stack_alloc(kCls);
+    stack_free(kCls, h);
+    stack_free(kCls, h);
+}
+TEST_DIES(freed_as_another_class, "Use::kUsed", -SIGABRT) {
+    void* h = stack_alloc(kCls);
+    stack_free(kCls + 1, h);
+}
