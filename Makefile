@@ -9,6 +9,7 @@ PREFIX  ?= /usr/local
 MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.SECONDEXPANSION:
 
 ARCHES := x86_64 aarch64
 BUILDS := release debug asan tsan ubsan
@@ -19,71 +20,126 @@ ifeq ($(filter $(BUILD),$(BUILDS)),)
 $(error BUILD=$(BUILD): not one of $(BUILDS))
 endif
 
+# RUN goes before every program we run: the emulator, or what a sanitizer needs on this kernel. Sanitizers place
+# their shadow at fixed addresses, which more than 28 random bits in mmap can collide with.
+NEED := .ci/need
 ifneq ($(ARCH),$(HOST))
 CROSS := $(ARCH)-linux-gnu-
-RUN   := qemu-$(ARCH) -L /usr/$(ARCH)-linux-gnu
+RUN   := env GORT_TEST_SLOW=5 ASAN_OPTIONS=detect_leaks=0 qemu-$(ARCH) -L /usr/$(ARCH)-linux-gnu
+TOOLS := $(CROSS)g++ qemu-$(ARCH)
+else ifneq ($(filter $(BUILD),asan tsan),)
+RUN   := $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 ] && echo setarch -R)
 endif
 ifeq ($(origin CXX),default)
 CXX := $(CROSS)g++
 endif
+CLANG := $(findstring clang,$(CXX))
 # clang cross-compiles with a target triple instead of a compiler of its own.
 ifneq ($(CROSS),)
-ifneq ($(findstring clang,$(CXX)),)
-TARGET := --target=$(ARCH)-linux-gnu
+TARGET := $(if $(CLANG),--target=$(ARCH)-linux-gnu)
 endif
-endif
+CC  := $(if $(CLANG),$(patsubst %clang++,%clang,$(CXX)),$(patsubst %g++,%gcc,$(CXX)))
 AR  := $(CROSS)ar
 OUT := build/$(ARCH)-$(BUILD)-$(notdir $(firstword $(CXX)))
 
-MODE.release := -O2 -Wframe-larger-than=4096
+MODE.release := -O2
 MODE.debug   := -O0 -DGORT_DEBUG
 MODE.asan    := -O1 -DGORT_DEBUG -fsanitize=address
 MODE.tsan    := -O1 -DGORT_DEBUG -fsanitize=thread
 MODE.ubsan   := -O1 -DGORT_DEBUG -fsanitize=undefined -fno-sanitize-recover
 ARCHFLAGS.x86_64  := -mno-red-zone -fcf-protection=branch
 ARCHFLAGS.aarch64 := -mbranch-protection=standard
-WARN  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef -Wcast-align -Wvla \
-         -Wnon-virtual-dtor -Wold-style-cast -Werror
-FLAGS := $(TARGET) -std=c++20 -g $(MODE.$(BUILD)) $(WARN) $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer \
-         -fstack-clash-protection -pthread -I. $(CPPFLAGS) $(CXXFLAGS)
-# The library's core has no undefined libc symbol: no stack protector, no exceptions, no RTTI, no static guards.
-# rt/host_*.cc is the seam to libc and the C++ runtime and is compiled like a user's program.
-CORE  := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics \
-         -fasynchronous-unwind-tables
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef -Wcast-align -Wvla -Werror
+WARNXX := $(WARN) -Wnon-virtual-dtor -Wold-style-cast $(if $(CLANG),-Wthread-safety)
+COMMON := $(TARGET) -g $(MODE.$(BUILD)) $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer -fstack-clash-protection \
+          -pthread -I. $(CPPFLAGS)
+FLAGS  := -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
+# The library's core has no undefined libc symbol: no stack protector, no exceptions, no RTTI, no static guards,
+# no loops turned into calls of memset. rt/host_*.cc is the seam to libc and the C++ runtime and is compiled like a
+# user's program, as is ctx.
+CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics \
+          -fasynchronous-unwind-tables $(if $(CLANG),,-fno-tree-loop-distribute-patterns) \
+          $(if $(filter release,$(BUILD)),-Wframe-larger-than=4096)
+core = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host_,$1),,$(CORE)))
 
-LIB     := $(OUT)/lib$(NAME).a
-BENCH   := $(OUT)/gortbench
-LIB_SRC := $(wildcard kernel/*.cc rt/*.cc rt/*/*.cc chan/*.cc ctx/*.cc arch/$(ARCH)/*.S)
-LIB_OBJ := $(LIB_SRC:%=$(OUT)/%.o)
-TESTS   := $(patsubst %.cc,$(OUT)/%,$(wildcard tests/*_test.cc))
+LIB      := $(OUT)/lib$(NAME).a
+BENCH    := $(OUT)/gortbench
+LIB_SRC  := $(wildcard kernel/*.cc rt/*.cc rt/*/*.cc chan/*.cc ctx/*.cc arch/$(ARCH)/*.S)
+LIB_OBJ  := $(LIB_SRC:%=$(OUT)/%.o)
+TESTS    := $(patsubst %.cc,$(OUT)/%,$(wildcard tests/*_test.cc))
 BENCH_OBJ := $(patsubst %,$(OUT)/%.o,$(wildcard bench/*.cc))
+EXAMPLES := $(patsubst %,$(OUT)/%,$(basename $(wildcard examples/*.cc examples/*.c)))
+# tests/NAME_test.cc may have parts in C or assembly beside it: tests/NAME_test_*.c, *.S
+parts = $(patsubst %,$(OUT)/%.o,$(wildcard tests/$(notdir $1)_*.c tests/$(notdir $1)_*.S))
 say = @mkdir -p $(@D);$(if $(V),set -x;,echo "$1 $@";)
+sub = +@$(MAKE) --no-print-directory
 
-all: $(LIB) $(BENCH) build/lib$(NAME).a build/gortbench
+all: $(LIB) $(BENCH) build/lib$(NAME).a build/gortbench ## the library and the benchmarks (what plain `make` does)
 # The contract's two names are links to the files of the build asked for last.
 build/lib$(NAME).a: $(LIB) FORCE
 	@ln -sf $(LIB:build/%=%) $@
 build/gortbench: $(BENCH) FORCE
 	@ln -sf $(BENCH:build/%=%) $@
 
-$(OUT)/.flags: FORCE                       # rebuilds all when the compiler or a flag changes
-	@mkdir -p $(@D); echo '$(CXX) $(FLAGS)' | cmp -s - $@ || echo '$(CXX) $(FLAGS)' > $@
+# Two stamps: objects depend on the compiler and all flags, the archive on the list of its members.
+stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
+$(OUT)/.flags: FORCE
+	@$(if $(TOOLS),$(NEED) $(TOOLS);) $(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
+$(OUT)/.members: FORCE
+	@$(call stamp,$(LIB_OBJ))
 $(OUT)/%.cc.o: %.cc $(OUT)/.flags
-	$(call say,CXX) $(CXX) $(FLAGS) $(if $(filter arch/% kernel/% rt/% chan/%,$<),$(if $(findstring /host_,$<),,$(CORE))) -MMD -MP -c -o $@ $<
+	$(call say,CXX) $(CXX) $(FLAGS) $(call core,$<) -MMD -MP -c -o $@ $<
+$(OUT)/%.c.o: %.c $(OUT)/.flags
+	$(call say,CC ) $(CC) -std=c11 $(WARN) $(COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/%.S.o: %.S $(OUT)/.flags
 	$(call say,AS ) $(CXX) $(TARGET) -g -I. $(ARCHFLAGS.$(ARCH)) -Wa,--fatal-warnings -MMD -MP -c -o $@ $<
-$(LIB): $(LIB_OBJ)
-	$(call say,AR ) rm -f $@; $(AR) rcs $@ $^
-$(OUT)/tests/%: $(OUT)/tests/%.cc.o $(LIB)
-	$(call say,LD ) $(CXX) $(FLAGS) $(LDFLAGS) -Wl,--fatal-warnings -o $@ $^
+$(LIB): $(LIB_OBJ) $(OUT)/.members
+	$(call say,AR ) rm -f $@; $(AR) qcs $@ $(LIB_OBJ)
+link = $(call say,LD ) $(CXX) $(FLAGS) -Wl,--fatal-warnings -o $@ $^ $(LDFLAGS)
+$(OUT)/tests/%: $(OUT)/tests/%.cc.o $$(call parts,$$@) $(LIB)
+	$(link)
 $(BENCH): $(BENCH_OBJ) $(LIB)
-	$(call say,LD ) $(CXX) $(FLAGS) $(LDFLAGS) -Wl,--fatal-warnings -o $@ $^
+	$(link)
+$(OUT)/examples/%: $(OUT)/examples/%.cc.o $(LIB)
+	$(link)
+$(OUT)/examples/%: $(OUT)/examples/%.c.o $(LIB)
+	$(link)
 
-test: $(TESTS)
-	@set -e; for t in $^; do echo "== $$t"; $(RUN) ./$$t $(T); done
+test: $(TESTS) ## build and run every tests/*_test.cc; T='-p 1,8 chan': flags and filters
+	@RUN='$(RUN)' tests/run.sh test $(TESTS) -- $(T)
+stress: $(TESTS) ## the tests again: repeated N=5 times, all on one CPU, with more Ms than CPUs, and the TEST_STRESS ones
+	@RUN='$(RUN)' N='$(N)' tests/run.sh stress $(TESTS) -- $(T)
+asan tsan ubsan debug: ## make test with BUILD=asan, tsan, ubsan or debug
+	$(sub) BUILD=$@ test
+bench: all ## run the benchmarks and their Go and Boost twins (bench/run)
+	@bench/run
+model: ## run SPIN on every tests/model/*.pml
+	@tests/model.sh $(OUT)/model
+lint: $(LIB) $(OUT)/tests/test_test ## layers, layout, lonely headers, thread safety, clang-tidy, what the objects may contain
+	+@tests/lint/run.sh $(OUT)
+format: ## lay out F='files' by .clang-format
+	@$(NEED) clang-format
+	clang-format -i $(or $(F),$(error format: say which files, as in make format F='rt/g.h rt/m.h'))
+examples: $(EXAMPLES) ## build examples/*
 
-clean:
+DEST = $(DESTDIR)$(PREFIX)
+PUBLIC = $(shell find arch kernel rt chan ctx $(wildcard gort.h gort_c.h) -name '*.h' -exec awk \
+           'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' {} + | sort)
+install: $(LIB) ## the library, public headers and gort.pc into $(DESTDIR)$(PREFIX), default /usr/local
+	install -D -m 644 $(LIB) $(DEST)/lib/lib$(NAME).a
+	@set -e; for h in $(PUBLIC); do install -D -m 644 $$h $(DEST)/include/$(NAME)/$$h; done
+	@mkdir -p $(DEST)/lib/pkgconfig
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: $(NAME)' 'Description: goroutines, channels and select for C++ and C' \
+	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread' 'Cflags: -I$${prefix}/include/$(NAME) -pthread' \
+	  > $(DEST)/lib/pkgconfig/$(NAME).pc
+uninstall: ## take away what install put there
+	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/include/$(NAME)
+clean: ## remove build/
 	rm -rf build
--include $(LIB_OBJ:.o=.d) $(TESTS:=.cc.d) $(BENCH_OBJ:.o=.d)
-.PHONY: all test clean FORCE
+help: ## this list
+	@sed -n '1s/^# //p' Makefile; sed -n 's/^\([a-z][a-z ]*\):[^#]*## \(.*\)/\1##\2/p' Makefile | \
+	  awk -F'##' '{ printf "  %-22s %s\n", $$1, $$2 }'
+
+-include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d)
+.PHONY: all test stress asan tsan ubsan debug bench model lint format examples install uninstall clean help FORCE
 .SECONDARY:
