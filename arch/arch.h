@@ -28,7 +28,7 @@ extern "C" {
 // The plain-ABI form of switch_to: an ordinary function that keeps every callee-saved register itself. For callers that
 // cannot name clobbers: C, other languages, a debugger. Either form resumes what the other one suspended.
 void* gort_switch_abi(void** save_sp, void* load_sp, void* transfer);
-// Runs fn(arg) on the unused stack that ends at the 16-aligned `top`, then comes back.
+// Runs fn(arg) on the unused stack that ends at the 16-aligned `top`, then comes back. An exception passes through.
 void gort_call_on_stack(void* top, void (*fn)(void*), void* arg);
 // Runs fn(arg) on a suspended stack, below its Frame: an unwinder started in fn walks that stack. Then comes back.
 // fn must not throw, and must not resume that stack.

@@ -48,4 +48,11 @@ inline void context_started(Context* me) { san_switch_end(&me->san); }
     __builtin_trap();
 }
 
+// Runs fn(arg) on the unused stack [bottom, bottom + size), then comes back. The sum must be 16-aligned. An exception
+// may pass through, if every file on its way is compiled with exceptions.
+inline void call_on_stack(void* bottom, size_t size, void (*fn)(void*), void* arg) {
+    SanCall call(bottom, size, fn, arg);
+    gort_call_on_stack(static_cast<char*>(bottom) + size, &SanCall::run, &call);
+}
+
 }  // namespace gort::arch

@@ -1,7 +1,7 @@
 // arch/sanitize.h - what AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks; nothing in release.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Only arch/context.h calls these, around the one switch. Without a tool every function is empty and SanStack has no
+// Only arch/context.h uses these, around the one switch. Without a tool every function is empty and SanStack has no
 // bytes that are ever touched.
 // Invariants: a thread's own stack is resumed only by a stack that runs on that thread, so what ASan tells the resumed
 // side about it may be written down there without a lock.
@@ -126,5 +126,43 @@ inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
     }
 #endif
 }
+
+// A call on another stack: what is said to ASan on both sides of it, whether the call returns or throws.
+class SanCall {
+public:
+    SanCall([[maybe_unused]] void* bottom, [[maybe_unused]] size_t size, void (*fn)(void*), void* arg)
+        : fn_(fn), arg_(arg) {
+#if GORT_ASAN
+        __asan_unpoison_memory_region(bottom, size);  // of frames that an exception left
+        __sanitizer_start_switch_fiber(&fake_, bottom, size);
+#endif
+    }
+#if GORT_ASAN
+    ~SanCall() { __sanitizer_finish_switch_fiber(fake_, nullptr, nullptr); }
+#endif
+    SanCall(const SanCall&) = delete;
+    SanCall& operator=(const SanCall&) = delete;
+
+    // What the other stack runs.
+    static void run(void* arg) {
+        auto* call = static_cast<SanCall*>(arg);
+#if GORT_ASAN
+        struct There {
+            const void* bottom;
+            size_t size;
+            There() { __sanitizer_finish_switch_fiber(nullptr, &bottom, &size); }
+            ~There() { __sanitizer_start_switch_fiber(nullptr, bottom, size); }
+        } there;
+#endif
+        call->fn_(call->arg_);
+    }
+
+private:
+    void (*fn_)(void*);
+    void* arg_;
+#if GORT_ASAN
+    void* fake_ = nullptr;
+#endif
+};
 
 }  // namespace gort::arch
