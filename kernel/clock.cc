@@ -40,6 +40,8 @@ bool clock_uses_vdso() {
     return g_clock.load(std::memory_order_relaxed) != sys_clock_gettime;
 }
 
-void clock_failed(int clock, int result) { fatal_errno(clock == kClockMonotonic ? "monotonic clock" : "clock", result); }
+void clock_failed(int clock, int result) {
+    fatal_errno(clock == kClockMonotonic ? "monotonic clock" : "clock", result);
+}
 
 }  // namespace gort::kernel

@@ -1,9 +1,10 @@
 // kernel/clock.h - what time it is, by the vDSO: about 20 ns and no entry into the kernel.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The first reading looks the vDSO up and wants 2 KiB of stack, so a runtime calls clock_uses_vdso() at start; the rest
-// are one indirect call. Without a vDSO (qemu-user) it is a system call.
-// Context: any thread, signal handlers, any stack with 512 bytes left. rt/, ctx/ and chan/ read time through rt/clock.h.
+// The first reading looks the vDSO up and wants 2 KiB of stack, so a runtime calls clock_uses_vdso() at
+// start; the rest are one indirect call. Without a vDSO (qemu-user) it is a system call.
+// Context: any thread, signal handlers, any stack with 512 bytes left. rt/, ctx/ and chan/ read time through
+//          rt/clock.h.
 #pragma once
 
 #include <atomic>
@@ -17,8 +18,8 @@ inline constexpr int kClockRealtime = 0;
 inline constexpr int kClockMonotonic = 1;
 
 using ClockFn = int (*)(int clock, Timespec* out);
-// The vDSO's function, the system call, or at first the one that finds out. Relaxed is enough: whichever a reader sees is
-// right, and none depends on data written before.
+// The vDSO's function, the system call, or at first the one that finds out. Relaxed is enough: whichever a
+// reader sees is right, and none depends on data written before.
 extern std::atomic<ClockFn> g_clock;
 [[noreturn]] void clock_failed(int clock, int result);
 

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Two files tell where to look. /proc/self/cgroup has a line for each hierarchy, "0::/a/b" for v2 and
-// "4:cpu,cpuacct:/a/b" for v1. /proc/self/mountinfo tells where a hierarchy is mounted, and which of its groups is
-// the root of that mount: "32 31 0:29 /a /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu". The group's folder is then the
-// mount point and what is left of the path after that root; its limit counts, and every one up to the mount point.
+// "4:cpu,cpuacct:/a/b" for v1. /proc/self/mountinfo tells where a hierarchy is mounted, and which of its
+// groups is the root of that mount: "32 31 0:29 /a /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu". The group's
+// folder is then the mount point and what is left of the path after that root; its limit counts, and every
+// one up to the mount point.
 #include "kernel/cpu.h"
 
 #include "kernel/mem.h"
@@ -160,8 +161,8 @@ int64_t walk_up(Scratch* s, size_t length, size_t stop, bool v2) {
     }
 }
 
-// The limit by one hierarchy. Of several mounts the one that shows our group; if none does (it lies outside of what a
-// container sees), the first one's own root, which is all that can be known.
+// The limit by one hierarchy. Of several mounts the one that shows our group; if none does (it lies outside
+// of what a container sees), the first one's own root, which is all that can be known.
 int64_t hierarchy_limit(Scratch* s, const char* root, const char* group, bool v2) {
     int64_t limit = kNoQuota;
     bool any = false;
@@ -244,7 +245,8 @@ int affinity_cpu_count() {
 
 int cpus_for(int affinity, int64_t quota_thousandths) {
     int64_t n = affinity;
-    if (quota_thousandths != kNoQuota) n = min(n, quota_thousandths / kThousand + (quota_thousandths % kThousand != 0));
+    if (quota_thousandths != kNoQuota)
+        n = min(n, quota_thousandths / kThousand + (quota_thousandths % kThousand != 0));
     return n > 0 ? static_cast<int>(n) : 1;
 }
 

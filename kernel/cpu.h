@@ -1,7 +1,8 @@
 // kernel/cpu.h - how many CPUs this process may use: its affinity mask and its cgroup's CPU quota.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A quota of 1.5 CPUs counts as 2 (rounded up), and nested groups as their smallest. Reads files, so it is for start-up.
+// A quota of 1.5 CPUs counts as 2 (rounded up), and nested groups as their smallest. Reads files, so it is
+// for start-up.
 // Context: any thread. `root` is put before every absolute path, so that a test can feed a tree of its own.
 #pragma once
 
@@ -13,8 +14,8 @@ namespace gort::kernel {
 // A share of CPU time in thousandths of a CPU; kNoQuota when unlimited.
 inline constexpr int64_t kNoQuota = INT64_MAX;
 
-int cpu_count();            // min(affinity, quota rounded up), at least 1
-int affinity_cpu_count();   // CPUs in this thread's mask, at least 1
+int cpu_count();                                        // min(affinity, quota rounded up), at least 1
+int affinity_cpu_count();                               // CPUs in this thread's mask, at least 1
 int64_t cgroup_quota(const char* root = "");            // v1 and v2, whichever limits; thousandths of a CPU
 int cpus_for(int affinity, int64_t quota_thousandths);  // the rule of cpu_count
 

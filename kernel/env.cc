@@ -31,7 +31,8 @@ static const char* digits(const char** text, uint64_t* value) {
     if (*p < '0' || *p > '9') return *p ? "not a decimal number" : "empty";
     uint64_t v = 0;
     for (; *p >= '0' && *p <= '9'; ++p)
-        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, static_cast<uint64_t>(*p - '0'), &v))
+        if (__builtin_mul_overflow(v, 10, &v) ||
+            __builtin_add_overflow(v, static_cast<uint64_t>(*p - '0'), &v))
             return "too large";
     *text = p;
     *value = v;
@@ -50,9 +51,15 @@ const char* parse_size(const char* text, uint64_t min, uint64_t max, uint64_t* o
     if (const char* why = digits(&text, &v)) return why;
     uint64_t unit = 1;
     switch (*text) {
-        case 'K': unit = uint64_t{1} << 10; break;
-        case 'M': unit = uint64_t{1} << 20; break;
-        case 'G': unit = uint64_t{1} << 30; break;
+    case 'K':
+        unit = uint64_t{1} << 10;
+        break;
+    case 'M':
+        unit = uint64_t{1} << 20;
+        break;
+    case 'G':
+        unit = uint64_t{1} << 30;
+        break;
     }
     if (unit != 1) ++text;
     if (*text) return "not a number with K, M, G or nothing after it";

@@ -9,7 +9,7 @@
 
 namespace gort::kernel {
 
-void env_init(char** envp);          // the host's; null-terminated, kept
+void env_init(char** envp);             // the host's; null-terminated, kept
 const char* env_get(const char* name);  // null when unset, or before env_init
 
 // Each returns null and stores the value, or says why the text was refused, as the end of a sentence

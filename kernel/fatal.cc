@@ -87,12 +87,20 @@ void fatal(const char* text) {
 void fatal_errno(const char* text, long result) {
     const long err = result < 0 ? -result : result;
     Out out;
-    out.str("fatal error: ").str(text).str(": errno ").dec(err).str(" (").str(errno_name(err)).str(")\n").flush();
+    out.str("fatal error: ")
+        .str(text)
+        .str(": errno ")
+        .dec(err)
+        .str(" (")
+        .str(errno_name(err))
+        .str(")\n")
+        .flush();
     sys_exit_group(2);
 }
 
 void abort_process() {
-    // As libc's abort: a handler for SIGABRT runs first (a crash reporter's), and if it returns, the default follows.
+    // As libc's abort: a handler for SIGABRT runs first (a crash reporter's), and if it returns, the default
+    // follows.
     unblock_signals(signal_bit(SIGABRT), nullptr);
     sys_tgkill(sys_getpid(), sys_gettid(), SIGABRT);
     restore_signal(SIGABRT, SignalAction{});
@@ -111,12 +119,14 @@ const char* errno_name(long err) {
 #define E(name) \
     case name:  \
         return #name;
-        E(EPERM) E(ENOENT) E(ESRCH) E(EINTR) E(EIO) E(ENXIO) E(E2BIG) E(EBADF) E(ECHILD) E(EAGAIN) E(ENOMEM)
-        E(EACCES) E(EFAULT) E(EBUSY) E(EEXIST) E(ENODEV) E(ENOTDIR) E(EISDIR) E(EINVAL) E(ENFILE) E(EMFILE)
-        E(ENOSPC) E(ESPIPE) E(EROFS) E(EPIPE) E(ERANGE) E(EDEADLK) E(ENAMETOOLONG) E(ENOSYS) E(EOVERFLOW)
-        E(ENOTSOCK) E(EPROTONOSUPPORT) E(EOPNOTSUPP) E(EAFNOSUPPORT) E(EADDRINUSE) E(EADDRNOTAVAIL)
-        E(ENETUNREACH) E(ECONNABORTED) E(ECONNRESET) E(ENOBUFS) E(EISCONN) E(ENOTCONN) E(ETIMEDOUT)
-        E(ECONNREFUSED) E(EHOSTUNREACH) E(EALREADY) E(EINPROGRESS) E(ECANCELED)
+        E(EPERM)
+        E(ENOENT) E(ESRCH) E(EINTR) E(EIO) E(ENXIO) E(E2BIG) E(EBADF) E(ECHILD) E(EAGAIN) E(ENOMEM) E(EACCES)
+            E(EFAULT) E(EBUSY) E(EEXIST) E(ENODEV) E(ENOTDIR) E(EISDIR) E(EINVAL) E(ENFILE) E(EMFILE)
+                E(ENOSPC) E(ESPIPE) E(EROFS) E(EPIPE) E(ERANGE) E(EDEADLK) E(ENAMETOOLONG) E(ENOSYS)
+                    E(EOVERFLOW) E(ENOTSOCK) E(EPROTONOSUPPORT) E(EOPNOTSUPP) E(EAFNOSUPPORT) E(EADDRINUSE)
+                        E(EADDRNOTAVAIL) E(ENETUNREACH) E(ECONNABORTED) E(ECONNRESET) E(ENOBUFS) E(EISCONN)
+                            E(ENOTCONN) E(ETIMEDOUT) E(ECONNREFUSED) E(EHOSTUNREACH) E(EALREADY)
+                                E(EINPROGRESS) E(ECANCELED)
 #undef E
     }
     return "E?";

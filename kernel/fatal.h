@@ -11,8 +11,9 @@
 namespace gort::kernel {
 
 // Text to a descriptor:  Out(2).str("goroutine ").dec(7).str(" at ").hex(pc).ch('\n');
-// Buffered; the destructor flushes. Errors are dropped: there is nobody left to tell. A full non-blocking descriptor is
-// tried again for about a second and then given up.
+//
+// Buffered; the destructor flushes. Errors are dropped: there is nobody left to tell. A full non-blocking
+// descriptor is tried again for about a second and then given up.
 class Out {
 public:
     explicit Out(int fd = 2) : fd_(fd) {}
@@ -25,9 +26,9 @@ public:
     Out& ch(char c);
     Out& dec(int64_t v);
     Out& udec(uint64_t v);
-    Out& hex(uint64_t v);                          // 0x7f12
+    Out& hex(uint64_t v);  // 0x7f12
     Out& hex(const void* p) { return hex(reinterpret_cast<uintptr_t>(p)); }
-    Out& pad(size_t column);                       // spaces up to this column of the line
+    Out& pad(size_t column);  // spaces up to this column of the line
     void flush();
 
 private:
@@ -48,10 +49,11 @@ const char* errno_name(long err);  // "ENOMEM" for 12 or -12; "E?" when unknown
 
 }  // namespace gort::kernel
 
-// GORT_CHECK is for what must hold in every build; GORT_DCHECK costs nothing in release, where its condition is not even
-// evaluated.
-#define GORT_CHECK(condition) \
-    (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) : ::gort::kernel::check_failed(__FILE__, __LINE__, #condition))
+// GORT_CHECK is for what must hold in every build; GORT_DCHECK costs nothing in release, where its condition
+// is not even evaluated.
+#define GORT_CHECK(condition)                                  \
+    (__builtin_expect(!!(condition), 1) ? static_cast<void>(0) \
+                                        : ::gort::kernel::check_failed(__FILE__, __LINE__, #condition))
 #if defined(GORT_DEBUG)
 #define GORT_DCHECK(condition) GORT_CHECK(condition)
 #else

@@ -1,10 +1,12 @@
 // kernel/futex.h - sleep until a word changes.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Contract: futex_wait sleeps only if *a == expected at the moment it goes to sleep, which the kernel checks under the
-// lock that futex_wake takes. So: change the word, then wake; and whoever returns from a wait looks at the word again,
-// because a wake can be stray (memory reused, a signal). Private futexes: one process, any number of mappings of it.
-// Context:  any thread (blocks the thread, so never a goroutine's own wait); futex_wake also in signal handlers.
+// Contract: futex_wait sleeps only if *a == expected at the moment it goes to sleep, which the kernel checks
+// under the lock that futex_wake takes. So: change the word, then wake; and whoever returns from a wait looks
+// at the word again, because a wake can be stray (memory reused, a signal). Private futexes: one process, any
+// number of mappings of it.
+// Context:  any thread (blocks the thread, so never a goroutine's own wait); futex_wake also in signal
+//           handlers.
 // Ordering: a wait and a wake order nothing by themselves; the word's atomic accesses do.
 #pragma once
 

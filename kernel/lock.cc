@@ -13,8 +13,8 @@ namespace gort::kernel {
 
 namespace {
 
-// A pause is 10 to 60 ns, so this is at most 3 us: a tenth of what sleeping and waking costs, and longer than anything
-// that is done under a Mutex.
+// A pause is 10 to 60 ns, so this is at most 3 us: a tenth of what sleeping and waking costs, and longer than
+// anything that is done under a Mutex.
 constexpr int kSpins = 50;
 constexpr int kUnknown = -1;
 std::atomic<int> g_spins{kUnknown};
@@ -42,8 +42,8 @@ void Mutex::lock_slow() {
     for (int i = spins(); i > 0; --i) {
         arch::pause();
         uint32_t state = state_.load(std::memory_order_relaxed);
-        if (state == 0 &&
-            state_.compare_exchange_weak(state, 1, std::memory_order_acquire, std::memory_order_relaxed))  // L1
+        if (state == 0 && state_.compare_exchange_weak(state, 1, std::memory_order_acquire,
+                                                       std::memory_order_relaxed))  // L1
             return;
     }
     // From here on we count as a sleeper: take it as 2 whenever we take it.

@@ -1,9 +1,10 @@
-// kernel/lock.h - Mutex and Note: how an OS thread waits for another one. A goroutine waits with rt/park.h instead.
+// kernel/lock.h - Mutex and Note: how an OS thread waits for another one (a goroutine: rt/park.h).
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Invariants: (1) Mutex: 0 free, 1 held, 2 held and somebody may sleep. Only the holder leaves 1 or 2; a waiter that
-//                 slept always takes it as 2, because others may sleep still.
-//             (2) Note: 0 clear, 1 woken, 2 clear and its one sleeper may sleep. clear -> one wake -> one sleep.
+// Invariants: (1) Mutex: 0 free, 1 held, 2 held and somebody may sleep. Only the holder leaves 1 or 2; a
+//                 waiter that slept always takes it as 2, because others may sleep still.
+//             (2) Note: 0 clear, 1 woken, 2 clear and its one sleeper may sleep. clear -> one wake -> one
+//                 sleep.
 //             (3) no park, no user code and no allocation of unbounded time while a Mutex is held.
 // Context:    any thread, any stack (an M's, a goroutine's); not signal handlers, but for Note::wake.
 // Ordering:   L1 unlock's release -> lock's acquire;  N1 wake's release -> the return of sleep: an acquire.
@@ -31,7 +32,8 @@ public:
     void lock() GORT_ACQUIRE() {
         ranked_acquire();
         uint32_t free = 0;
-        if (!state_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed)) lock_slow();  // L1
+        if (!state_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed))
+            lock_slow();  // L1
     }
     // A try cannot deadlock, so it may go against the ranks.
     bool try_lock() GORT_TRY_ACQUIRE(true);
@@ -70,26 +72,26 @@ private:
     Mutex& m_;
 };
 
-// One thread sleeps until another one says so, once. A wake before the sleep is not lost. The sleeper may free the note
-// as soon as sleep returns: wake touches it no more, but for a stray futex wake of its address.
+// One thread sleeps until another one says so, once. A wake before the sleep is not lost. The sleeper may
+// free the note as soon as sleep returns: wake touches it no more, but for a stray futex wake of its address.
 class Note {
 public:
     constexpr Note() = default;
     Note(const Note&) = delete;
     Note& operator=(const Note&) = delete;
 
-    void clear();                     // the sleeper's, before anybody may wake it
-    void sleep();                     // until wake
-    bool timed_sleep(int64_t ns);     // true: woken; false: ns passed first. ns < 0: for ever
-    void wake();                      // once for each clear: a second one is a bug and dies
+    void clear();                  // the sleeper's, before anybody may wake it
+    void sleep();                  // until wake
+    bool timed_sleep(int64_t ns);  // true: woken; false: ns passed first. ns < 0: for ever
+    void wake();                   // once for each clear: a second one is a bug and dies
     bool woken() const { return state_.load(std::memory_order_acquire) == 1; }  // N1
 
 private:
     std::atomic<uint32_t> state_{0};
 };
 
-// How often lock spins before it sleeps: 0 on one CPU. Found out at the first contention; a runtime that knows better
-// says so.
+// How often lock spins before it sleeps: 0 on one CPU. Found out at the first contention; a runtime that
+// knows better says so.
 void set_lock_spins(int spins);
 
 }  // namespace gort::kernel

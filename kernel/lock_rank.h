@@ -1,11 +1,12 @@
-// kernel/lock_rank.h - every lock of the library in the order in which a thread may take them; checked in GORT_DEBUG.
+// kernel/lock_rank.h - every lock in the order in which a thread may take them; checked in GORT_DEBUG.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Rule: a thread takes a lock only if its rank is above the rank of every lock it holds. Two of one rank only where the
-// rank says so, and then in address order. So no cycle can exist, on any path that any test ever ran.
-// This is the one list, and the one place in kernel/ that names locks of the layers above; add yours here.
-// Context:  any thread. The held locks are the thread's, not the goroutine's: a lock that is held across a stack switch
-//           is released by the incoming side on the same thread.
+// Rule: a thread takes a lock only if its rank is above the rank of every lock it holds. Two of one rank only
+// where the rank says so, and then in address order. So no cycle can exist, on any path that any test ever
+// ran. This is the one list, and the one place in kernel/ that names locks of the layers above; add yours
+// here.
+// Context:  any thread. The held locks are the thread's, not the goroutine's: a lock that is held across a
+//           stack switch is released by the incoming side on the same thread.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +31,12 @@ enum class LockRank : uint32_t {
 };
 
 #if defined(GORT_DEBUG)
-void lock_rank_acquire(LockRank rank, const void* lock);  // before the lock is waited for; dies on a violation
-void lock_rank_tried(LockRank rank, const void* lock);    // after a try_lock: in any order, it cannot deadlock
+void lock_rank_acquire(LockRank rank,
+                       const void* lock);               // before the lock is waited for; dies on a violation
+void lock_rank_tried(LockRank rank, const void* lock);  // after a try_lock: in any order, it cannot deadlock
 void lock_rank_release(LockRank rank, const void* lock);  // dies if this thread does not hold it
 bool lock_rank_held(const void* lock);
-int lock_rank_count();                                    // ranked locks that this thread holds
+int lock_rank_count();  // ranked locks that this thread holds
 #else
 inline void lock_rank_acquire(LockRank, const void*) {}
 inline void lock_rank_tried(LockRank, const void*) {}

@@ -1,8 +1,8 @@
 // kernel/mem.h - memory and string primitives that never become a call of memcpy, memset, memcmp or strlen.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The compiler recognizes a copying loop and calls libc for it, even with -ffreestanding. These loops hide their pointer
-// from it; sizes up to 16 are two overlapping loads and stores.
+// The compiler recognizes a copying loop and calls libc for it, even with -ffreestanding. These loops hide
+// their pointer from it; sizes up to 16 are two overlapping loads and stores.
 // Context: any thread, signal handlers. Sizes of 0 are fine with any pointer.
 #pragma once
 

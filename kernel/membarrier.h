@@ -1,21 +1,23 @@
 // kernel/membarrier.h - fences for handshakes of which one side is common and the other one rare.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// THE PATTERN (Dekker). Each side writes its own word and then reads the other's; at least one must see the other's
-// write. Between the two the CPU needs a full fence on both sides:
+// THE PATTERN (Dekker). Each side writes its own word and then reads the other's; at least one must see the
+// other's write. Between the two the CPU needs a full fence on both sides:
 //
 //      common side (6 ns saved each time)        rare side (0.3 to 0.8 us)
 //      1  mine = 1                               1  yours = 1
 //      2  light_barrier()                        2  heavy_barrier()
 //      3  read yours                             3  read mine
 //
-// heavy_barrier makes every running thread of the process execute a full fence (membarrier PRIVATE_EXPEDITED; one that
-// is not running passed through one when it was switched out). Wherever that fence falls in the common side, either
-// its write is out before it, and the rare side reads it; or its read comes after it, and sees the rare side's write.
-// So light_barrier only has to keep the compiler from swapping 1 and 3. Words are atomics, accessed relaxed or stronger.
+// heavy_barrier makes every running thread of the process execute a full fence (membarrier PRIVATE_EXPEDITED;
+// one that is not running passed through one when it was switched out). Wherever that fence falls in the
+// common side, either its write is out before it, and the rare side reads it; or its read comes after it, and
+// sees the rare side's write. So light_barrier only has to keep the compiler from swapping 1 and 3. Words are
+// atomics, accessed relaxed or stronger.
 //
 // Without that command (old kernels, seccomp) both are full fences: slower and equally right.
-// Context: light_barrier anywhere; heavy_barrier any thread. membarrier_init: [init], before the first use of either.
+// Context: light_barrier anywhere; heavy_barrier any thread. membarrier_init: [init], before the first use of
+//          either.
 #pragma once
 
 #include <atomic>

@@ -83,8 +83,8 @@ int Poller::wait(PollEvent* events, int max, int64_t timeout_ns) {
     for (int i = 0; i < n; ++i) {
         if (events[i].data == kWakeData) {
             if (timeout_ns == 0) continue;  // only a look: the wake is for the thread that blocks
-            // Read first, then say that it was read: the other way round a wake in between would be swallowed while
-            // woken_ stays 1, and no later one would ever write.
+            // Read first, then say that it was read: the other way round a wake in between would be swallowed
+            // while woken_ stays 1, and no later one would ever write.
             uint64_t count;
             long r;
             do {

@@ -1,10 +1,13 @@
 // kernel/poll.h - epoll with a deadline in nanoseconds, and an eventfd that ends a wait from outside.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Invariants: (1) a wake between two waits ends the second one. (2) wakes that come before the waiter looked are one.
-// Context:    add, modify, remove, wake: any thread; wake also in signal handlers. wait: one thread at a time may
-//             block, and any number may look (timeout 0) meanwhile: a look leaves the wake to the one that blocks.
-// Ordering:   P1 what a thread wrote before wake() is seen by the waiter when the wait that it ended has returned.
+// Invariants: (1) a wake between two waits ends the second one. (2) wakes that come before the waiter looked
+//                 are one.
+// Context:    add, modify, remove, wake: any thread; wake also in signal handlers. wait: one thread at a time
+//             may block, and any number may look (timeout 0) meanwhile: a look leaves the wake to the one
+//             that blocks.
+// Ordering:   P1 what a thread wrote before wake() is seen by the waiter when the wait that it ended has
+//                returned.
 // Results:    >= 0 or -errno.
 #pragma once
 

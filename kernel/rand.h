@@ -11,8 +11,8 @@ namespace gort::kernel {
 // 64 bits from getrandom; where that is refused or not ready yet, clock, process and an address, mixed.
 uint64_t random_seed();
 
-// One multiplication per number: the counter steps by an odd constant, so the period is 2^64, and the product of the
-// counter with itself, scrambled, is folded to 64 bits.
+// One multiplication per number: the counter steps by an odd constant, so the period is 2^64, and the product
+// of the counter with itself, scrambled, is folded to 64 bits.
 struct Rand {
     uint64_t s = 0;
 

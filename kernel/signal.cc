@@ -12,32 +12,40 @@ namespace gort::kernel {
 namespace {
 
 constexpr uintptr_t kDefault = 0, kIgnore = 1;  // SIG_DFL, SIG_IGN
-constexpr unsigned long kSiginfo = 4, kRestorer = 0x04000000, kNoDefer = 0x40000000, kResetHand = 0x80000000;
+constexpr unsigned long kSiginfo = 4, kNoDefer = 0x40000000, kResetHand = 0x80000000;
+#if defined(__x86_64__)
+constexpr unsigned long kRestorer = 0x04000000;
+#endif
 
 enum class Default { kKill, kNothing, kStop };
 Default default_of(int sig) {
     switch (sig) {
-        case SIGCHLD:
-        case SIGCONT:
-        case SIGURG:
-        case SIGWINCH: return Default::kNothing;
-        case SIGSTOP:
-        case SIGTSTP:
-        case SIGTTIN:
-        case SIGTTOU: return Default::kStop;
-        default: return Default::kKill;
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+        return Default::kNothing;
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        return Default::kStop;
+    default:
+        return Default::kKill;
     }
 }
 
 // Raised by the kernel for what this thread just did, so that returning from the handler does it again.
 bool is_fault(int sig, const siginfo_t* info) {
     switch (sig) {
-        case SIGSEGV:
-        case SIGBUS:
-        case SIGILL:
-        case SIGFPE:
-        case SIGTRAP: return info && info->si_code > 0;  // > 0: the kernel, not kill or sigqueue
-        default: return false;
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGTRAP:
+        return info && info->si_code > 0;  // > 0: the kernel, not kill or sigqueue
+    default:
+        return false;
     }
 }
 
@@ -70,7 +78,9 @@ int set_signal(int sig, SignalHandler handler, unsigned long flags, SignalSet ma
 int get_signal(int sig, SignalAction* out) { return sys_rt_sigaction(sig, nullptr, out); }
 int restore_signal(int sig, const SignalAction& action) { return sys_rt_sigaction(sig, &action, nullptr); }
 
-int block_signals(SignalSet set, SignalSet* previous) { return sys_rt_sigprocmask(SIG_BLOCK, &set, previous); }
+int block_signals(SignalSet set, SignalSet* previous) {
+    return sys_rt_sigprocmask(SIG_BLOCK, &set, previous);
+}
 int unblock_signals(SignalSet set, SignalSet* previous) {
     return sys_rt_sigprocmask(SIG_UNBLOCK, &set, previous);
 }

@@ -31,8 +31,9 @@ constexpr long kNumbers[kCalls] = {
 constexpr int kAtFdcwd = -100;
 
 #if defined(GORT_DEBUG)
-// One word per call, so that a step of the countdown is one compare-and-swap and a handler that interrupts it finds
-// nothing half done:  bits 0-11 errno, 12-31 failures left, 32-63 calls until the first of them. 0: nothing armed.
+// One word per call, so that a step of the countdown is one compare-and-swap and a handler that interrupts it
+// finds nothing half done. 0: nothing armed.
+//   bits 0-11 errno   12-31 failures left   32-63 calls until the first of them
 struct Fault {
     std::atomic<uint64_t> armed;
     std::atomic<uint32_t> calls;
@@ -127,13 +128,16 @@ int sys_madvise(void* addr, size_t size, int advice) { return icall(Sys::kMadvis
 long sys_process_madvise(int pidfd, const iovec* ranges, size_t n, int advice, unsigned flags) {
     return call(Sys::kProcessMadvise, pidfd, ranges, n, advice, flags);
 }
-int sys_mincore(void* addr, size_t size, unsigned char* pages) { return icall(Sys::kMincore, addr, size, pages); }
+int sys_mincore(void* addr, size_t size, unsigned char* pages) {
+    return icall(Sys::kMincore, addr, size, pages);
+}
 
-long sys_futex(uint32_t* addr, int op, uint32_t value, const Timespec* timeout, uint32_t* addr2, uint32_t value3) {
+long sys_futex(uint32_t* addr, int op, uint32_t value, const Timespec* timeout, uint32_t* addr2,
+               uint32_t value3) {
     return call(Sys::kFutex, addr, op, value, timeout, addr2, value3);
 }
-int sys_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls, void (*fn)(void*),
-              void* arg) {
+int sys_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls,
+              void (*fn)(void*), void* arg) {
     if (int err = injected(Sys::kClone)) return -err;
     return static_cast<int>(gort_clone(flags, stack_top, parent_tid, child_tid, tls, fn, arg));
 }

@@ -1,4 +1,4 @@
-// kernel/sys.h - every system call that gort makes, raw: a result >= 0 or -errno, without libc and without errno.
+// kernel/sys.h - every system call that gort makes, raw: a result >= 0 or -errno, without libc.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Invariants: (1) no other file of the library enters the kernel, but for the vDSO clock (kernel/clock.h).
@@ -6,8 +6,9 @@
 // Context:    any thread, any stack, signal handlers.
 // Ordering:   none promised; a system call is not a fence.
 //
-// FAULT INJECTION (GORT_DEBUG only). inject(Sys::kMmap, 3, ENOMEM) makes the third mmap from now fail. Every wrapper
-// asks the table first; a failed call never reaches the kernel. The table is lock-free, so it works in handlers too.
+// FAULT INJECTION (GORT_DEBUG only). inject(Sys::kMmap, 3, ENOMEM) makes the third mmap from now fail. Every
+// wrapper asks the table first; a failed call never reaches the kernel. The table is lock-free, so it works
+// in handlers too.
 #pragma once
 
 #include <linux/errno.h>
@@ -23,61 +24,61 @@ struct sockaddr;
 namespace gort::kernel {
 
 // One line per system call: our name, the kernel's.
-#define GORT_SYSCALLS(X)                                                                                     \
-    X(Mmap, mmap)                                                                                            \
-    X(Munmap, munmap)                                                                                        \
-    X(Mprotect, mprotect)                                                                                    \
-    X(Madvise, madvise)                                                                                      \
-    X(ProcessMadvise, process_madvise)                                                                       \
-    X(Mincore, mincore)                                                                                      \
-    X(Futex, futex)                                                                                          \
-    X(Clone, clone)                                                                                          \
-    X(Gettid, gettid)                                                                                        \
-    X(Getpid, getpid)                                                                                        \
-    X(Tgkill, tgkill)                                                                                        \
-    X(RtSigaction, rt_sigaction)                                                                             \
-    X(RtSigprocmask, rt_sigprocmask)                                                                         \
-    X(Sigaltstack, sigaltstack)                                                                              \
-    X(Read, read)                                                                                            \
-    X(Write, write)                                                                                          \
-    X(Writev, writev)                                                                                        \
-    X(Readv, readv)                                                                                          \
-    X(Pread, pread64)                                                                                        \
-    X(Openat, openat)                                                                                        \
-    X(Close, close)                                                                                          \
-    X(Fcntl, fcntl)                                                                                          \
-    X(Ioctl, ioctl)                                                                                          \
-    X(Dup3, dup3)                                                                                            \
-    X(Pipe2, pipe2)                                                                                          \
-    X(Unlinkat, unlinkat)                                                                                    \
-    X(Eventfd2, eventfd2)                                                                                    \
-    X(EpollCreate1, epoll_create1)                                                                           \
-    X(EpollCtl, epoll_ctl)                                                                                   \
-    X(EpollPwait, epoll_pwait)                                                                               \
-    X(EpollPwait2, epoll_pwait2)                                                                             \
-    X(SchedYield, sched_yield)                                                                               \
-    X(SchedGetaffinity, sched_getaffinity)                                                                   \
-    X(SchedSetaffinity, sched_setaffinity)                                                                   \
-    X(Nanosleep, nanosleep)                                                                                  \
-    X(ClockNanosleep, clock_nanosleep)                                                                       \
-    X(ClockGettime, clock_gettime)                                                                           \
-    X(Getrandom, getrandom)                                                                                  \
-    X(Membarrier, membarrier)                                                                                \
-    X(Prctl, prctl)                                                                                          \
-    X(Prlimit, prlimit64)                                                                                    \
-    X(Socket, socket)                                                                                        \
-    X(Bind, bind)                                                                                            \
-    X(Listen, listen)                                                                                        \
-    X(Accept4, accept4)                                                                                      \
-    X(Connect, connect)                                                                                      \
-    X(Getsockname, getsockname)                                                                              \
-    X(Getpeername, getpeername)                                                                              \
-    X(Getsockopt, getsockopt)                                                                                \
-    X(Setsockopt, setsockopt)                                                                                \
-    X(Shutdown, shutdown)                                                                                    \
-    X(Recvfrom, recvfrom)                                                                                    \
-    X(Sendto, sendto)                                                                                        \
-    X(Recvmsg, recvmsg)                                                                                      \
+#define GORT_SYSCALLS(X)                   \
+    X(Mmap, mmap)                          \
+    X(Munmap, munmap)                      \
+    X(Mprotect, mprotect)                  \
+    X(Madvise, madvise)                    \
+    X(ProcessMadvise, process_madvise)     \
+    X(Mincore, mincore)                    \
+    X(Futex, futex)                        \
+    X(Clone, clone)                        \
+    X(Gettid, gettid)                      \
+    X(Getpid, getpid)                      \
+    X(Tgkill, tgkill)                      \
+    X(RtSigaction, rt_sigaction)           \
+    X(RtSigprocmask, rt_sigprocmask)       \
+    X(Sigaltstack, sigaltstack)            \
+    X(Read, read)                          \
+    X(Write, write)                        \
+    X(Writev, writev)                      \
+    X(Readv, readv)                        \
+    X(Pread, pread64)                      \
+    X(Openat, openat)                      \
+    X(Close, close)                        \
+    X(Fcntl, fcntl)                        \
+    X(Ioctl, ioctl)                        \
+    X(Dup3, dup3)                          \
+    X(Pipe2, pipe2)                        \
+    X(Unlinkat, unlinkat)                  \
+    X(Eventfd2, eventfd2)                  \
+    X(EpollCreate1, epoll_create1)         \
+    X(EpollCtl, epoll_ctl)                 \
+    X(EpollPwait, epoll_pwait)             \
+    X(EpollPwait2, epoll_pwait2)           \
+    X(SchedYield, sched_yield)             \
+    X(SchedGetaffinity, sched_getaffinity) \
+    X(SchedSetaffinity, sched_setaffinity) \
+    X(Nanosleep, nanosleep)                \
+    X(ClockNanosleep, clock_nanosleep)     \
+    X(ClockGettime, clock_gettime)         \
+    X(Getrandom, getrandom)                \
+    X(Membarrier, membarrier)              \
+    X(Prctl, prctl)                        \
+    X(Prlimit, prlimit64)                  \
+    X(Socket, socket)                      \
+    X(Bind, bind)                          \
+    X(Listen, listen)                      \
+    X(Accept4, accept4)                    \
+    X(Connect, connect)                    \
+    X(Getsockname, getsockname)            \
+    X(Getpeername, getpeername)            \
+    X(Getsockopt, getsockopt)              \
+    X(Setsockopt, setsockopt)              \
+    X(Shutdown, shutdown)                  \
+    X(Recvfrom, recvfrom)                  \
+    X(Sendto, sendto)                      \
+    X(Recvmsg, recvmsg)                    \
     X(Sendmsg, sendmsg)
 
 enum class Sys : uint8_t {
@@ -108,10 +109,11 @@ long sys_process_madvise(int pidfd, const iovec* ranges, size_t n, int advice, u
 int sys_mincore(void* addr, size_t size, unsigned char* pages);
 
 // Threads and processes.
-long sys_futex(uint32_t* addr, int op, uint32_t value, const Timespec* timeout, uint32_t* addr2, uint32_t value3);
+long sys_futex(uint32_t* addr, int op, uint32_t value, const Timespec* timeout, uint32_t* addr2,
+               uint32_t value3);
 // gort_clone of arch/*/syscall.h: the child runs fn(arg) on stack_top and exits.
-int sys_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls, void (*fn)(void*),
-              void* arg);
+int sys_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls,
+              void (*fn)(void*), void* arg);
 [[noreturn]] void sys_exit(int status);        // this thread; its stack must outlive the call
 [[noreturn]] void sys_exit_group(int status);  // the process
 int sys_gettid();
@@ -145,7 +147,8 @@ long sys_readv(int fd, const iovec* vec, int n);
 long sys_writev(int fd, const iovec* vec, int n);
 long sys_pread(int fd, void* buf, size_t size, int64_t offset);
 int sys_openat(int dirfd, const char* path, int flags, unsigned mode);
-int sys_open(const char* path, int flags, unsigned mode = 0);  // openat from the working directory: Sys::kOpenat
+int sys_open(const char* path, int flags,
+             unsigned mode = 0);  // openat from the working directory: Sys::kOpenat
 int sys_close(int fd);
 int sys_fcntl(int fd, int command, unsigned long arg);
 int sys_ioctl(int fd, unsigned long command, void* arg);
@@ -175,12 +178,13 @@ long sys_sendto(int fd, const void* buf, size_t size, int flags, const sockaddr*
 long sys_recvmsg(int fd, msghdr* msg, int flags);
 long sys_sendmsg(int fd, const msghdr* msg, int flags);
 
-// Arms one failure: counting from now, the nth call (1 is the next) of `which` and the times-1 after it return -err.
-// Replaces what was armed for `which`. False, and nothing armed, in a build without GORT_DEBUG.
+// Arms one failure: counting from now, the nth call (1 is the next) of `which` and the times-1 after it
+// return -err. Replaces what was armed for `which`. False, and nothing armed, in a build without GORT_DEBUG.
 inline constexpr uint32_t kInjectForever = 0xfffff;
 bool inject(Sys which, uint32_t nth, int err, uint32_t times = 1);
-void inject_clear();                  // disarms everything and zeroes the counts
-uint32_t inject_count(Sys which);     // calls of `which` since the last inject_clear, failed ones included; release: 0
+void inject_clear();  // disarms everything and zeroes the counts
+uint32_t inject_count(
+    Sys which);  // calls of `which` since the last inject_clear, failed ones included; release: 0
 uint32_t inject_failures(Sys which);  // how many of them an injection failed; release: 0
 
 }  // namespace gort::kernel

@@ -24,16 +24,18 @@ namespace gort::kernel {
 
 namespace {
 
-// 64 KiB, as for goroutine stacks: GCC on ARM64 probes frames only beyond that, and could step over a smaller guard.
+// 64 KiB, as for goroutine stacks: GCC on ARM64 probes frames only beyond that, and could step over a smaller
+// guard.
 constexpr size_t kGuard = 64 << 10;
 constexpr size_t kStackAlign = 16;
 
 // What pthread_create asks for, but for the stack of cleanup handlers: qemu-user takes nothing less.
-constexpr unsigned long kCloneFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-                                      CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+constexpr unsigned long kCloneFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                                      CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                                      CLONE_CHILD_CLEARTID;
 
-constexpr SignalSet kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) | signal_bit(SIGFPE) |
-                              signal_bit(SIGTRAP) | signal_bit(SIGABRT);
+constexpr SignalSet kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) |
+                              signal_bit(SIGFPE) | signal_bit(SIGTRAP) | signal_bit(SIGABRT);
 
 struct SignalStack {  // the kernel's stack_t
     void* base;
@@ -72,7 +74,8 @@ int thread_start(RawThread* t, void (*fn)(void*), void* arg, size_t stack_size) 
     t->fn = fn;
     t->arg = arg;
     int* tid = reinterpret_cast<int*>(&t->alive);
-    // The child starts with this mask, so it never has a moment in which a handler of the program's could run on it.
+    // The child starts with this mask, so it never has a moment in which a handler of the program's could run
+    // on it.
     SignalSet before = 0;
     block_signals(~kFaults, &before);
     error = sys_clone(kCloneFlags, top, tid, tid, tls, run, t);
@@ -85,7 +88,8 @@ int thread_start(RawThread* t, void (*fn)(void*), void* arg, size_t stack_size) 
 
 void thread_join(RawThread* t) {
     // The kernel zeroes the word as the last thing that it does with our memory.
-    for (uint32_t tid; (tid = t->alive.load(std::memory_order_acquire)) != 0;) futex_wait_shared(&t->alive, tid);
+    for (uint32_t tid; (tid = t->alive.load(std::memory_order_acquire)) != 0;)
+        futex_wait_shared(&t->alive, tid);
     release(t->map, t->map_size);
     t->map = nullptr;
 }

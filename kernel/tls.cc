@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/tls.h"
 
-// Named by the assembly of arch/*/tls.h only, so the compiler must be told that it is used. Constant-initialized: no
-// constructor, no guard, no access function.
+// Named by the assembly of arch/*/tls.h only, so the compiler must be told that it is used.
+// Constant-initialized: no constructor, no guard, no access function.
 extern "C" {
-[[gnu::used, gnu::visibility("hidden"), gnu::tls_model("initial-exec")]] constinit thread_local gort::kernel::ThreadArea
-    gort_tls_self{};
+[[gnu::used, gnu::visibility("hidden"),
+  gnu::tls_model("initial-exec")]] constinit thread_local gort::kernel::ThreadArea gort_tls_self{};
 }

@@ -1,9 +1,10 @@
 // kernel/tls.h - the one thread-local object of the library, behind accessors that survive a stack switch.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Invariants: (1) no address of a thread-local lives across a call that may park: every access starts from the thread
-//             register (arch/*/tls.h). (2) A new thread's area is all zero.
-// Context:    any thread, any stack; tls_get also in signal handlers. On a thread of thread.h it works as well.
+// Invariants: (1) no address of a thread-local lives across a call that may park: every access starts from
+//             the thread register (arch/*/tls.h). (2) A new thread's area is all zero.
+// Context:    any thread, any stack; tls_get also in signal handlers. On a thread of thread.h it works as
+//             well.
 // Owns:       nothing; what tls_set stored belongs to rt/ (the M, or a foreign thread's stand-in).
 #pragma once
 
@@ -37,6 +38,8 @@ static_assert(offsetof(ThreadArea, self) == 0, "arch/*/tls.h loads self at offse
 [[gnu::always_inline]] inline void tls_set(void* self) { arch::tls_store(self); }
 
 // The area itself. Use the pointer at once: after a park it is another thread's.
-[[gnu::always_inline]] inline ThreadArea* thread_area() { return static_cast<ThreadArea*>(arch::tls_address()); }
+[[gnu::always_inline]] inline ThreadArea* thread_area() {
+    return static_cast<ThreadArea*>(arch::tls_address());
+}
 
 }  // namespace gort::kernel

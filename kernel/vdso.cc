@@ -11,7 +11,7 @@ namespace gort::kernel {
 
 namespace {
 
-constexpr size_t kAuxPairs = 64;  // the kernel passes about 22
+constexpr size_t kAuxPairs = 64;      // the kernel passes about 22
 constexpr int kGetAuxv = 0x41555856;  // PR_GET_AUXV, Linux 6.4
 
 struct AuxPair {
@@ -64,12 +64,24 @@ public:
             auto* d = at<Elf64_Dyn>(dynamic->p_vaddr + i * sizeof(Elf64_Dyn));
             if (!d || d->d_tag == DT_NULL) break;
             switch (d->d_tag) {
-                case DT_STRTAB: strings_ = d->d_un.d_ptr; break;
-                case DT_SYMTAB: symbols_ = d->d_un.d_ptr; break;
-                case DT_HASH: hash_ = d->d_un.d_ptr; break;
-                case DT_GNU_HASH: gnu_hash_ = d->d_un.d_ptr; break;
-                case DT_VERSYM: versions_ = d->d_un.d_ptr; break;
-                case DT_VERDEF: definitions_ = d->d_un.d_ptr; break;
+            case DT_STRTAB:
+                strings_ = d->d_un.d_ptr;
+                break;
+            case DT_SYMTAB:
+                symbols_ = d->d_un.d_ptr;
+                break;
+            case DT_HASH:
+                hash_ = d->d_un.d_ptr;
+                break;
+            case DT_GNU_HASH:
+                gnu_hash_ = d->d_un.d_ptr;
+                break;
+            case DT_VERSYM:
+                versions_ = d->d_un.d_ptr;
+                break;
+            case DT_VERDEF:
+                definitions_ = d->d_un.d_ptr;
+                break;
             }
         }
         return strings_ && symbols_ && (hash_ || gnu_hash_);
@@ -83,8 +95,7 @@ public:
             const unsigned type = s->st_info & 15, bind = s->st_info >> 4;
             if (s->st_shndx == SHN_UNDEF || (type != STT_FUNC && type != STT_NOTYPE)) continue;
             if ((bind != STB_GLOBAL && bind != STB_WEAK) || !text_is(s->st_name, name)) continue;
-            if (has_version(i, version))
-                return const_cast<char*>(at<char>(s->st_value));
+            if (has_version(i, version)) return const_cast<char*>(at<char>(s->st_value));
         }
         return nullptr;
     }
@@ -93,7 +104,8 @@ private:
     // Linked addresses: the vDSO is not relocated, so the dynamic section holds those, from low_ up to high_.
     template <class T>
     const T* at(uint64_t address) const {
-        if (address < low_ || address > high_ || high_ - address < sizeof(T) || address % alignof(T)) return nullptr;
+        if (address < low_ || address > high_ || high_ - address < sizeof(T) || address % alignof(T))
+            return nullptr;
         return reinterpret_cast<const T*>(base_ + (address - low_));
     }
 

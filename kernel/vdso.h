@@ -12,9 +12,9 @@ namespace gort::kernel {
 // An AT_ value, 0 when it is not there.
 uintptr_t auxv_value(uintptr_t type);
 
-// The address of a dynamic function symbol in an ELF image that lies in memory as it was loaded, or null. `version` is
-// matched when the image has versions. Trusts only what it can bound: a broken image gives null, never a wild read of
-// more than the image's own tables.
+// The address of a dynamic function symbol in an ELF image that lies in memory as it was loaded, or null.
+// `version` is matched when the image has versions. Trusts only what it can bound: a broken image gives null,
+// never a wild read of more than the image's own tables.
 void* elf_symbol(const void* image, const char* name, const char* version);
 
 }  // namespace gort::kernel

@@ -17,8 +17,8 @@ namespace {
 constexpr int kAdviseGuardInstall = 102;  // MADV_GUARD_INSTALL, newer than our headers
 constexpr int kAdviseGuardRemove = 103;
 
-// Without an auxiliary vector: mincore refuses an address that is not a page's. This one is a multiple of 4 KiB and of
-// nothing larger, then of 16 KiB.
+// Without an auxiliary vector: mincore refuses an address that is not a page's. This one is a multiple of 4
+// KiB and of nothing larger, then of 16 KiB.
 size_t probe_page_size() {
     unsigned char one;
     for (size_t size = 4096; size < 65536; size *= 4) {
@@ -30,9 +30,12 @@ size_t probe_page_size() {
 
 int prot(Access access) {
     switch (access) {
-        case Access::kNone: return PROT_NONE;
-        case Access::kRead: return PROT_READ;
-        case Access::kReadWrite: return PROT_READ | PROT_WRITE;
+    case Access::kNone:
+        return PROT_NONE;
+    case Access::kRead:
+        return PROT_READ;
+    case Access::kReadWrite:
+        return PROT_READ | PROT_WRITE;
     }
     return PROT_NONE;
 }
@@ -78,7 +81,8 @@ void* reserve(size_t size, unsigned flags, size_t align, int* error) {
         *error = trimmed;
         return nullptr;
     }
-    if (flags & kReserveStack) nohugepage(map + before, size);  // only a hint: a refusal costs memory, not truth
+    if (flags & kReserveStack)
+        nohugepage(map + before, size);  // only a hint: a refusal costs memory, not truth
     *error = 0;
     return map + before;
 }
@@ -115,9 +119,11 @@ bool probe_guards() {
     const size_t page = page_size();
     void* p = reserve(page);
     if (!p) return false;
-    // The page is in use first, as a stack's may be; the system call writes 16 bytes there if nothing stops it.
+    // The page is in use first, as a stack's may be; the system call writes 16 bytes there if nothing stops
+    // it.
     *static_cast<volatile char*>(p) = 1;
-    const bool works = guard_install(p, page) == 0 && sys_clock_gettime(1, static_cast<Timespec*>(p)) == -EFAULT &&
+    const bool works = guard_install(p, page) == 0 &&
+                       sys_clock_gettime(1, static_cast<Timespec*>(p)) == -EFAULT &&
                        guard_remove(p, page) == 0 && sys_clock_gettime(1, static_cast<Timespec*>(p)) == 0;
     release(p, page);
     return works;

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Results: 0 or -errno. Ranges are whole pages; a range that is not is -EINVAL, never rounded.
-// Context: any thread; each is a system call (0.2 to 4 us). Nothing here locks, remembers or frees on its own.
+// Context: any thread; each is a system call (0.2 to 4 us). Nothing here locks, remembers or frees on its
+//          own.
 #pragma once
 
 #include <cstddef>
@@ -17,24 +18,25 @@ enum ReserveFlags : unsigned {
     kReserveStack = 1,     // MAP_STACK and no huge pages: one touched page is one page
     kReserveNoAccess = 2,  // PROT_NONE until protect()
 };
-// New zeroed address space, aligned to `align` (0: a page; else a power of two >= a page). Null when there is none;
-// then *error, if given, is -errno.
+// New zeroed address space, aligned to `align` (0: a page; else a power of two >= a page). Null when there is
+// none; then *error, if given, is -errno.
 void* reserve(size_t size, unsigned flags = kReserveDefault, size_t align = 0, int* error = nullptr);
-int release(void* addr, size_t size);                 // unmaps
+int release(void* addr, size_t size);  // unmaps
 enum class Access { kNone, kRead, kReadWrite };
-int protect(void* addr, size_t size, Access access);  // may split a mapping: each costs one of vm.max_map_count
-int decommit(void* addr, size_t size);                // drops the pages; they read as zero when touched again
-int nohugepage(void* addr, size_t size);              // 0 also where the kernel has no huge pages
+int protect(void* addr, size_t size,
+            Access access);               // may split a mapping: each costs one of vm.max_map_count
+int decommit(void* addr, size_t size);    // drops the pages; they read as zero when touched again
+int nohugepage(void* addr, size_t size);  // 0 also where the kernel has no huge pages
 // Bytes of the range that are in memory now.
 size_t resident_bytes(void* addr, size_t size);
 
-// Guard markers in the page tables (Linux 6.13): touching one is SIGSEGV, and no mapping is split. Both drop the pages'
-// content. Only when lightweight_guards(); else they fail or, worse, succeed and do nothing. A range with guards may
-// also be decommitted (they stay) and released.
+// Guard markers in the page tables (Linux 6.13): touching one is SIGSEGV, and no mapping is split. Both drop
+// the pages' content. Only when lightweight_guards(); else they fail or, worse, succeed and do nothing. A
+// range with guards may also be decommitted (they stay) and released.
 int guard_install(void* addr, size_t size);
 int guard_remove(void* addr, size_t size);
-// Proved by what happens, once: a guard on a page of our own, and then a system call that writes there must say EFAULT.
-// Old kernels and qemu-user accept advice that they do not know.
+// Proved by what happens, once: a guard on a page of our own, and then a system call that writes there must
+// say EFAULT. Old kernels and qemu-user accept advice that they do not know.
 bool lightweight_guards();
 bool probe_guards();  // the same, without remembering
 

@@ -13,7 +13,8 @@
 //   kernel   x0 flags   x1 stack       x2 parent_tid   x3 tls         x4 child_tid
 //   out      parent: x0 tid or -errno           child: never returns
 //
-// The child gets all our registers but x0 and sp, so fn and arg stay where they are: a system call keeps x1 to x30.
+// The child gets all our registers but x0 and sp, so fn and arg stay where they are: a system call keeps x1
+// to x30.
 FUNC(gort_clone)
         mov     x7, x3
         mov     x3, x4

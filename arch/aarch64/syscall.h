@@ -6,9 +6,10 @@
 
 extern "C" {
 // As on x86-64.
-long gort_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls, void (*fn)(void*),
-                void* arg);
-// No gort_sigreturn: without SA_RESTORER the kernel uses its own trampoline in the vDSO, which unwinders know.
+long gort_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls,
+                void (*fn)(void*), void* arg);
+// No gort_sigreturn: without SA_RESTORER the kernel uses its own trampoline in the vDSO, which unwinders
+// know.
 }
 
 namespace gort::arch {

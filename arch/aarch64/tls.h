@@ -51,8 +51,9 @@ inline long tls_offset() {
     return address;
 }
 
-// A thread area that we make for a thread of our own (kernel/thread.cc). ARM64 puts variables above the thread pointer,
-// after two words that belong to the dynamic linker; the stack protector's canary is an ordinary global.
+// A thread area that we make for a thread of our own (kernel/thread.cc). ARM64 puts variables above the
+// thread pointer, after two words that belong to the dynamic linker; the stack protector's canary is an
+// ordinary global.
 inline size_t tls_block_size(size_t area) { return static_cast<size_t>(tls_offset()) + area; }
 inline void* tls_block_init(void* block) { return block; }
 

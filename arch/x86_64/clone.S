@@ -14,8 +14,8 @@
 //   kernel   rdi flags   rsi stack       rdx parent_tid   r10 child_tid   r8 tls
 //   out      parent: rax tid or -errno          child: never returns
 //
-// The kernel gives the child our registers but for rax and rsp, and takes rcx and r11 for itself. So fn travels in r9
-// and arg in r12, which the parent saves on its own stack first.
+// The kernel gives the child our registers but for rax and rsp, and takes rcx and r11 for itself. So fn
+// travels in r9 and arg in r12, which the parent saves on its own stack first.
 FUNC(gort_clone)
         pushq   %r12
         .cfi_adjust_cfa_offset 8
@@ -43,9 +43,9 @@ FUNC(gort_clone)
         ud2
 END(gort_clone)
 
-// gort_sigreturn: a handler's `ret` lands here. Unwinders and gdb know a signal frame by exactly these nine bytes
-// (mov $15,%rax; syscall) at a pc without CFI, and look at pc-1 first: hence the nop, which keeps that outside of the
-// function before. No landing pad: a `ret` needs none, and it would spoil the pattern.
+// gort_sigreturn: a handler's `ret` lands here. Unwinders and gdb know a signal frame by exactly these nine
+// bytes (mov $15,%rax; syscall) at a pc without CFI, and look at pc-1 first: hence the nop, which keeps that
+// outside of the function before. No landing pad: a `ret` needs none, and it would spoil the pattern.
         .text
         .p2align 4
         nop

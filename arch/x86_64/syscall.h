@@ -5,10 +5,11 @@
 #pragma once
 
 extern "C" {
-// clone(flags, stack, ...) whose child calls fn(arg) on `stack_top` (16-aligned) and then exits. In the parent: the new
-// tid or -errno. The kernel's argument order differs between the architectures; this one does not.
-long gort_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls, void (*fn)(void*),
-                void* arg);
+// clone(flags, stack, ...) whose child calls fn(arg) on `stack_top` (16-aligned) and then exits. In the
+// parent: the new tid or -errno. The kernel's argument order differs between the architectures; this one does
+// not.
+long gort_clone(unsigned long flags, void* stack_top, int* parent_tid, int* child_tid, void* tls,
+                void (*fn)(void*), void* arg);
 // SA_RESTORER of every handler that we install: where a handler returns to.
 void gort_sigreturn();
 }

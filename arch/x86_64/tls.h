@@ -1,9 +1,10 @@
 // arch/x86_64/tls.h - where this thread's ThreadArea is (kernel/tls.h), computed anew at every use.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The compiler may assume that a thread_local's address never changes inside a function. A goroutine that parks wakes
-// on another thread, so that is false for us; it cannot see into an asm volatile, and does not merge two of them.
-// Initial-exec: the offset is a constant of the program, loaded by the dynamic linker into the GOT, no call.
+// The compiler may assume that a thread_local's address never changes inside a function. A goroutine that
+// parks wakes on another thread, so that is false for us; it cannot see into an asm volatile, and does not
+// merge two of them. Initial-exec: the offset is a constant of the program, loaded by the dynamic linker into
+// the GOT, no call.
 #pragma once
 
 #include <cstddef>
@@ -44,9 +45,10 @@ inline long tls_offset() {
     return address;
 }
 
-// A thread area that we make for a thread of our own (kernel/thread.cc): how many bytes, and where the thread pointer
-// is inside. x86-64 puts variables below the thread pointer, which must point to itself; the stack protector's canary
-// at fs:0x28 has to be there because the functions such a thread calls may have been compiled with it.
+// A thread area that we make for a thread of our own (kernel/thread.cc): how many bytes, and where the thread
+// pointer is inside. x86-64 puts variables below the thread pointer, which must point to itself; the stack
+// protector's canary at fs:0x28 has to be there because the functions such a thread calls may have been
+// compiled with it.
 inline constexpr size_t kTlsHead = 64;
 inline size_t tls_block_size(size_t) { return static_cast<size_t>(-tls_offset()) + kTlsHead; }
 inline void* tls_block_init(void* block) {
