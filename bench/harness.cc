@@ -3,10 +3,15 @@
 #include "bench/harness.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -164,6 +169,36 @@ void Run::total_ms(const std::string& metric, uint64_t n, const std::function<vo
     }
     s.cpu = cpu / wall;
     emit(s);
+}
+
+void Run::fresh_processes(const std::vector<Column>& columns, uint64_t n, uint64_t cold_bytes,
+                          const std::function<void(double*)>& body) {
+    const size_t bytes = columns.size() * sizeof(double);
+    void* shared = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    check(shared != MAP_FAILED, "mmap");
+    const auto* figures = static_cast<double*>(shared);
+    std::vector<Series> all;
+    for (const Column& c : columns) all.push_back({c.metric, c.unit, {}, n});
+    for (unsigned r = 0; r < reps(); ++r) {
+        pretouch(cold_bytes);
+        std::fflush(nullptr);
+        const pid_t pid = fork();
+        check(pid >= 0, "fork");
+        if (pid == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            body(static_cast<double*>(shared));
+            std::fflush(nullptr);
+            _exit(0);
+        }
+        int status = 0;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        if (WIFEXITED(status) && WEXITSTATUS(status)) std::_Exit(WEXITSTATUS(status));  // it has said why
+        check(WIFEXITED(status), "a repetition was killed");
+        for (size_t i = 0; i < all.size(); ++i) all[i].values.push_back(figures[i]);
+    }
+    munmap(shared, bytes);
+    for (const Series& s : all) emit(s);
 }
 
 void Run::emit(const Series& series) const {

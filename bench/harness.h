@@ -82,6 +82,15 @@ public:
     std::vector<Series> interleaved(const std::vector<Loop>& loops);
     // Milliseconds of the whole of body(), once a repetition; n is for the reader only.
     void total_ms(const std::string& metric, uint64_t n, const std::function<void()>& body);
+    // For what exists once in a process's life, such as cold memory: each repetition runs body in a forked
+    // process, which fills in one figure for every column. Has the host back `cold_bytes` of memory before
+    // each. Call it before the process has threads.
+    struct Column {
+        const char* metric;
+        const char* unit;
+    };
+    void fresh_processes(const std::vector<Column>& columns, uint64_t n, uint64_t cold_bytes,
+                         const std::function<void(double* figures)>& body);
     void emit(const Series& series) const;
     // Prints what was wrong and exits with status 1.
     void check(bool good, const char* what) const;
