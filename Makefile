@@ -40,19 +40,20 @@ TARGET := $(if $(CLANG),--target=$(ARCH)-linux-gnu)
 endif
 CC  := $(if $(CLANG),$(patsubst %clang++,%clang,$(CXX)),$(patsubst %g++,%gcc,$(CXX)))
 AR  := $(CROSS)ar
-OUT := build/$(ARCH)-$(BUILD)-$(notdir $(firstword $(CXX)))
+OUT := build/$(ARCH)-$(BUILD)-$(patsubst $(CROSS)%,%,$(notdir $(firstword $(CXX))))
 
 MODE.release := -O2
 MODE.debug   := -O0 -DGORT_DEBUG
 MODE.asan    := -O1 -DGORT_DEBUG -fsanitize=address
 MODE.tsan    := -O1 -DGORT_DEBUG -fsanitize=thread
 MODE.ubsan   := -O1 -DGORT_DEBUG -fsanitize=undefined -fno-sanitize-recover
-ARCHFLAGS.x86_64  := -mno-red-zone -fcf-protection=branch
-ARCHFLAGS.aarch64 := -mbranch-protection=standard
+# clang 14 has no stack clash protection for ARM64.
+ARCHFLAGS.x86_64  := -mno-red-zone -fcf-protection=branch -fstack-clash-protection
+ARCHFLAGS.aarch64 := -mbranch-protection=standard $(if $(CLANG),,-fstack-clash-protection)
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef -Wcast-align -Wvla -Werror
-WARNXX := $(WARN) -Wnon-virtual-dtor -Wold-style-cast $(if $(CLANG),-Wthread-safety)
-COMMON := $(TARGET) -g $(MODE.$(BUILD)) $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer -fstack-clash-protection \
-          -pthread -I. $(CPPFLAGS)
+WARNXX := $(WARN) -Wnon-virtual-dtor -Wold-style-cast
+COMMON := $(TARGET) -g $(MODE.$(BUILD)) $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer -pthread -I. \
+          $(CPPFLAGS)
 FLAGS  := -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
 # The library's core has no undefined libc symbol: no stack protector, no exceptions, no RTTI, no static guards,
 # no loops turned into calls of memset. rt/host_*.cc is the seam to libc and the C++ runtime and is compiled like a
