@@ -85,6 +85,8 @@ void on_fault(int sig, siginfo_t* info, void* context) {
         found.context = context;
         report(found);
     }
+    // We asked for SA_NODEFER; the program's handler, if it did not, runs with its signal blocked.
+    kernel::block_signals(kernel::signal_bit(sig), nullptr);
     kernel::forward_signal(&g_earlier[sig == kSignals[0] ? 0 : 1], sig, info, context);
 }
 

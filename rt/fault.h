@@ -10,6 +10,7 @@
 //             (2) a fault inside the report ends the process at once, exit 2, with what was printed so far.
 //             (3) a thread's earlier signal stack is back in place after fault_thread_exit.
 // Context:    fault_init, fault_exit: [init]; fault_thread_*: the thread itself; the rest as marked.
+// Ordering:   F1 a callback's store-release (fault_set_*) -> load-acquire (the handler): what it uses is there.
 #pragma once
 
 #include <cstddef>

@@ -533,7 +533,7 @@ TEST(release_all_leaves_nothing) {
         CHECK(stack_release_all());
         StackTotals t = stack_totals();
         CHECK_EQ(t.reserved + t.arenas + t.hot + t.warm + t.cold + t.guards[1] + t.guards[2] + t.guards[3], 0u);
-        CHECK_LE(mappings(), before + 4);
+        if (!GORT_TEST_SANITIZER) CHECK_LE(mappings(), before + 4);  // they map what they like
     }
 }
 
