@@ -1,0 +1,100 @@
+// rt/g.h - G, the goroutine: a task until it first runs, a suspended or running stack after that.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Invariants: (1) a G is in exactly one place: a free list, a run queue (runnext, local or global), an M's curg, or the
+//             wait queue of what it is parked on. GStatus says which kind of place.
+//             (2) stack == nullptr until the G first runs: a queued fresh G costs its 192 bytes and no stack.
+//             (3) the memory of a G is never unmapped while the runtime is up, so a stale pointer may be read (not used).
+// Context:    fields are grouped by who may touch them; "holder" is the M that runs it, or whoever took it off a queue.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/context.h"
+#include "rt/site.h"
+
+namespace gort::rt {
+
+struct G;
+struct M;
+struct P;
+struct Sudog;
+
+// Status = which kind of container holds the G, and who owns its stack.
+enum class GStatus : uint32_t {
+    kFree,      // on a free list; no stack
+    kRunnable,  // on a run queue; the stack belongs to whoever pops it
+    kRunning,   // some M's curg; the stack is in use
+    kWaiting,   // parked: referenced by what it waits on; the stack belongs to whoever readies it
+    kDead,      // finished, on its way to a free list
+};
+
+// Why a G waits: the words of Go's tracebacks (names in rt/wait_reason.cc, same order).
+enum class WaitReason : uint8_t {
+    kNone,
+    kChanReceive,
+    kChanSend,
+    kChanReceiveNil,
+    kChanSendNil,
+    kSelect,
+    kSelectNoCases,
+    kSleep,
+    kIoWait,
+    kSemacquire,
+    kCondWait,
+    kMutexLock,
+    kRwMutexRLock,
+    kRwMutexLock,
+    kWaitGroupWait,
+    kPark,
+    kCount,
+};
+const char* wait_reason_text(WaitReason why);
+
+
+inline constexpr size_t kInlineCallable = 64;  // a callable with its arguments up to this size lives in the G itself
+
+struct alignas(64) G {
+    // --- first line: all that a switch touches. Holder only, but for status and select_done.
+    arch::Context ctx;      // the suspended stack's handle
+    void* stack = nullptr;  // slot header (rt/stack.h); null: fresh, or a foreign thread's pseudo-G
+    G* next = nullptr;      // link of whatever list holds the G
+    std::atomic<GStatus> status{GStatus::kFree};
+    WaitReason wait_reason = WaitReason::kNone;
+    uint8_t stack_class = 0;                    // rt/stack.h; written at spawn
+    uint16_t flags = 0;                         // kG… below
+    void* wake = nullptr;                       // what the waker hands over: for channels the sudog that fired
+    std::atomic<uint32_t> select_done{0};       // select: 1 once a case has won (claimed by CAS)
+    uint32_t eh_uncaught = 0;                   // C++ exception state while suspended, see rt/eh.h
+    void* eh_caught = nullptr;
+    M* locked_m = nullptr;                      // lock_os_thread: the only M that may run it; a pseudo-G's own M
+
+    // --- second line: life of the goroutine. Written at spawn, at park for dumps.
+    void (*invoke)(void* storage) = nullptr;  // moves the callable out of storage, calls it, destroys it
+    uint64_t id = 0;               // 1 is main; unique in one run
+    Site site;                     // created by
+    int64_t wait_since = 0;        // coarse nanotime of the park, 0 unless known
+    Sudog* waiting = nullptr;      // head of the sudogs it waits with: abandoning and dumps
+    void* locals = nullptr;        // goroutine-local storage
+
+    // --- third line
+    alignas(16) unsigned char storage[kInlineCallable];
+};
+
+inline constexpr uint16_t kGLocked = 1;    // locked to an M: every switch to or from it goes through g0
+inline constexpr uint16_t kGForeign = 2;   // pseudo-G of a thread that is not ours: parks on a futex
+inline constexpr uint16_t kGHasEh = 4;     // eh_* hold something to restore
+inline constexpr uint16_t kGSystem = 8;    // the runtime's own: hidden from counts and dumps
+inline constexpr uint16_t kGMain = 32;
+inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
+inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
+inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
+
+#if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND
+static_assert(sizeof(G) == 192, "a fresh goroutine is three cache lines");
+static_assert(offsetof(G, invoke) == 64);
+#endif
+
+}  // namespace gort::rt

@@ -1,0 +1,57 @@
+// rt/gate.cc - the gate's rare side: taking another M's P, and entering without one.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rt/gate.h"
+
+#include "kernel/fatal.h"
+#include "rt/sched.h"
+
+namespace gort::rt {
+
+Taken take(P* pp, M** holder) {
+    M* mp = pp->m.load(std::memory_order_acquire);
+    if (!mp || !mp->gate_lock.try_lock()) return Taken::kGone;
+    if (mp->p.load(std::memory_order_relaxed) != pp) {
+        mp->gate_lock.unlock();
+        return Taken::kGone;
+    }
+    mp->p.store(nullptr, std::memory_order_relaxed);          // 1
+    kernel::heavy_barrier();                                  // 2
+    if (mp->in_rt.load(std::memory_order_acquire) == 0) {     // 3, G1
+        *holder = mp;
+        return Taken::kYes;
+    }
+    mp->p.store(pp, std::memory_order_release);  // G2
+    mp->gate_lock.unlock();
+    return Taken::kInside;
+}
+
+void give_back(P* pp, M* holder) {
+    holder->p.store(pp, std::memory_order_release);  // G2
+    holder->gate_lock.unlock();
+}
+
+void keep(P* pp, M* holder) {
+    pp->m.store(nullptr, std::memory_order_release);
+    holder->lost_p = true;
+    sched.detached.fetch_add(1, std::memory_order_relaxed);
+    holder->gate_lock.unlock();
+}
+
+void acquire_p(M* mp, P* pp) {
+    kernel::LockGuard guard(mp->gate_lock);
+    GORT_DCHECK(!mp->p.load(std::memory_order_relaxed));
+    pp->blocking.store(false, std::memory_order_relaxed);
+    pp->m.store(mp, std::memory_order_release);
+    mp->p.store(pp, std::memory_order_release);
+}
+
+P* release_p(M* mp) {
+    kernel::LockGuard guard(mp->gate_lock);
+    P* pp = mp->p.load(std::memory_order_relaxed);
+    GORT_DCHECK(pp);
+    mp->p.store(nullptr, std::memory_order_relaxed);
+    pp->m.store(nullptr, std::memory_order_release);
+    return pp;
+}
+
+}  // namespace gort::rt

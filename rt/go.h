@@ -1,0 +1,218 @@
+// PUBLIC
+// rt/go.h - running goroutines: run, start and stop, go, yield, and what may be asked of and told to the scheduler.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Context: unless a comment says otherwise everything here may be called by a goroutine and by any other thread of the
+//          process while the runtime is up; nothing here may be called from a signal handler.
+// Memory order: `go` happens before the goroutine's first action. A goroutine's end orders nothing by itself: join with a
+//          channel, a wait_group or the like.
+// Source: Go's language specification ("Go statements"), Go's package runtime.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <new>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "site.h"
+
+namespace gort {
+
+// What run() and start() may be told; 0 means the default, which an environment variable may give. A bad value in the
+// environment ends the process: one line that names variable, value and what is accepted, exit 2.
+struct options {
+    int max_procs = 0;      // how many goroutines run at once. GORT_MAXPROCS, else the CPUs that affinity and cgroup allow
+    int max_threads = 0;    // more OS threads than this end the process as in Go. Default 10000
+    size_t stack_size = 0;  // bytes of address space for each goroutine's stack, 128 KiB to 1 GiB, rounded up to a power of
+                            // two; memory is used as it is touched. GORT_STACK (256K, 1M …). Default 256 KiB
+    uint64_t seed = 0;      // of the scheduler's random choices. GORT_SEED. Default: random
+};
+
+// go(stack_size(1 << 20), f) reserves that many bytes of stack instead of the default.
+struct stack_size {
+    size_t bytes;
+    explicit constexpr stack_size(size_t n) : bytes(n) {}
+};
+
+namespace rt {
+struct G;
+}
+
+namespace detail {
+
+using Invoke = void (*)(void* storage);
+
+struct Fresh {
+    rt::G* g;
+    void* storage;
+};
+inline constexpr size_t kInline = 64;
+
+int run_main(Invoke main, void* arg, const options& o);
+void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack);
+Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack);
+void spawn_commit(const Fresh& fresh);
+void spawn_cancel(const Fresh& fresh);
+[[noreturn]] void go_of_nil();
+bool blocking_begin();
+void blocking_end();
+
+// A callable and its arguments, kept by value as std::thread keeps them.
+template <class F, class... A>
+struct Call {
+    F f;
+    [[no_unique_address]] std::tuple<A...> args;
+    void operator()() {
+        std::apply([this](A&... a) { std::invoke(std::move(f), std::move(a)...); }, args);
+    }
+};
+
+// Runs on the goroutine's stack: takes the callable out of the G, so that the G's bytes are free for dumps, and destroys
+// it when the goroutine ends, by whatever way.
+template <class C>
+void invoke_inline(void* storage) {
+    struct Guard {
+        C* c;
+        ~Guard() { c->~C(); }
+    } guard{std::launder(static_cast<C*>(storage))};
+    (*guard.c)();
+}
+template <class C>
+void invoke_boxed(void* storage) {
+    struct Guard {
+        C* c;
+        ~Guard() { delete c; }
+    } guard{*static_cast<C**>(storage)};
+    (*guard.c)();
+}
+
+template <class F>
+constexpr bool is_nullable = std::is_pointer_v<F> || std::is_member_pointer_v<F> ||
+                             requires(const F& f) { f == nullptr; static_cast<bool>(f); };
+
+template <class F, class... A>
+void spawn(const Site& site, size_t stack, F&& f, A&&... args) {
+    using C = Call<std::decay_t<F>, std::decay_t<A>...>;
+    if constexpr (is_nullable<std::decay_t<F>>)
+        if (f == nullptr) [[unlikely]] go_of_nil();
+    if constexpr (sizeof(C) > kInline || alignof(C) > 16) {
+        C* boxed = new C{std::forward<F>(f), {std::forward<A>(args)...}};
+        spawn_copy(invoke_boxed<C>, &boxed, sizeof boxed, site, stack);
+    } else if constexpr (std::is_trivially_copyable_v<C>) {
+        const C call{std::forward<F>(f), {std::forward<A>(args)...}};
+        spawn_copy(invoke_inline<C>, &call, sizeof call, site, stack);
+    } else {
+        const Fresh fresh = spawn_begin(invoke_inline<C>, site, stack);
+        struct Guard {
+            const Fresh* fresh;
+            ~Guard() {
+                if (fresh) spawn_cancel(*fresh);
+            }
+        } guard{&fresh};
+        new (fresh.storage) C{std::forward<F>(f), {std::forward<A>(args)...}};  // may throw
+        guard.fresh = nullptr;
+        spawn_commit(fresh);
+    }
+}
+
+template <class T>
+concept not_option = !std::is_same_v<std::remove_cvref_t<T>, stack_size> && !std::is_same_v<std::remove_cvref_t<T>, Site>;
+
+}  // namespace detail
+
+// Starts a goroutine that calls f(args…). Callable and arguments are moved or copied in before go returns; a result is
+// ignored. A null function pointer or empty std::function: fatal error "go of nil func value". No memory: fatal error.
+// Never blocks. The overloads exist because a default argument cannot follow a parameter pack.
+template <detail::not_option F>
+void go(F&& f, Site site = Site::here()) {
+    detail::spawn(site, 0, std::forward<F>(f));
+}
+template <detail::not_option F, detail::not_option A>
+void go(F&& f, A&& a, Site site = Site::here()) {
+    detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a));
+}
+template <detail::not_option F, detail::not_option A, detail::not_option B>
+void go(F&& f, A&& a, B&& b, Site site = Site::here()) {
+    detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
+}
+template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C>
+void go(F&& f, A&& a, B&& b, C&& c, Site site = Site::here()) {
+    detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+}
+// More arguments: no line is kept.
+template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C, detail::not_option D,
+          detail::not_option... E>
+void go(F&& f, A&& a, B&& b, C&& c, D&& d, E&&... e) {
+    detail::spawn(Site{}, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+                  std::forward<D>(d), std::forward<E>(e)...);
+}
+template <detail::not_option F>
+void go(stack_size n, F&& f, Site site = Site::here()) {
+    detail::spawn(site, n.bytes, std::forward<F>(f));
+}
+template <detail::not_option F, detail::not_option A, class... E>
+void go(stack_size n, F&& f, A&& a, E&&... e) {
+    detail::spawn(Site{}, n.bytes, std::forward<F>(f), std::forward<A>(a), std::forward<E>(e)...);
+}
+
+// Runs `main` as the main goroutine, first on the calling thread, and returns its value (0 if it returns nothing) when it
+// returns. Goroutines still alive then are abandoned as Go abandons them at exit: their destructors do not run; one that
+// is running stops at its next call into gort. The process lives on and may call run again. A second run while one is
+// active, or while start's runtime is up: panic.
+template <class F>
+int run(F&& main, const options& o = {}) {
+    struct Frame {
+        std::remove_reference_t<F>* f;
+        int result;
+    } frame{&main, 0};
+    detail::run_main(
+        [](void* p) {
+            auto* fr = *static_cast<Frame**>(p);
+            if constexpr (std::is_void_v<std::invoke_result_t<F&>>)
+                (*fr->f)();
+            else
+                fr->result = static_cast<int>((*fr->f)());
+        },
+        &frame, o);
+    return frame.result;
+}
+
+// The same runtime in the background of a program that has its own main: other threads then call go and use channels,
+// sync and timers; one that blocks parks on a futex. No deadlock detection. stop() abandons what still lives.
+void start(const options& o = {});
+void stop();
+
+// Lets others run; the caller goes to the end of the queue. On a foreign thread: sched_yield.
+void yield();
+
+// As Go's GOMAXPROCS: sets the number of goroutines that run at once, returns the number before; n < 1 only asks.
+int gomaxprocs(int n);
+int num_goroutine();  // that exist: running, runnable or blocked
+int num_cpu();        // that this process may use; fixed at start
+
+// Ties the calling goroutine to its thread: it runs there and nobody else does, until as many unlocks as locks. A
+// goroutine that ends while locked takes its thread with it. thread_locals, std::mutex across a blocking call and
+// libraries that know threads are safe meanwhile. Each block and wake then costs a thread switch.
+void lock_os_thread();
+void unlock_os_thread();
+
+// As Go's debug.SetMaxThreads: the limit before. Above it the process ends: "thread exhaustion".
+int set_max_threads(int n);
+
+// Runs f, which may block the OS thread, with the P handed on after about 20 us. Not needed for correctness: a goroutine
+// that blocks or spins anywhere without a call into gort loses its P within about 10 ms.
+template <class F>
+decltype(auto) blocking(F&& f) {
+    struct Guard {
+        bool on;
+        ~Guard() {
+            if (on) detail::blocking_end();
+        }
+    } guard{detail::blocking_begin()};
+    return std::forward<F>(f)();
+}
+
+}  // namespace gort

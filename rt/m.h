@@ -1,0 +1,58 @@
+// rt/m.h - M, an OS thread that runs goroutines; or the stand-in for a thread of the program's own that calls in.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Invariants: (1) p is written under gate_lock only, by the M itself or by whoever takes the P from it.
+//             (2) in_rt is 1 from enter() to leave(), across every switch between them: it belongs to the thread.
+//             (3) commit_fn is set by the side that leaves and run by the side that arrives, on the same M.
+#pragma once
+
+#include "kernel/lock.h"
+#include "rt/fault.h"
+#include "rt/g.h"
+
+namespace gort::rt {
+
+// What the C++ runtime keeps per thread for exceptions (the C++ ABI's __cxa_eh_globals): the goroutine's, so it moves.
+struct EhGlobals {
+    void* caught;
+    unsigned uncaught;
+};
+
+using CommitFn = void (*)(void* arg, G* left);
+
+struct alignas(64) M {
+    // --- the gate, see rt/gate.h
+    std::atomic<P*> p{nullptr};
+    std::atomic<uint32_t> in_rt{0};
+    bool foreign = false;  // not our thread: no P ever, parks on its own futex
+    bool is_m0 = false;    // the thread that called run(): runs nothing but the main goroutine
+    G* curg = nullptr;
+    CommitFn commit_fn = nullptr;
+    void* commit_arg = nullptr;
+    G* commit_g = nullptr;
+    EhGlobals* eh = nullptr;  // of this thread
+
+    // --- cold
+    alignas(64) arch::Context g0;  // the thread's own stack: where an M without work waits
+    kernel::Mutex gate_lock{kernel::LockRank::kGate};
+    kernel::Note note;             // idle, or a foreign thread's park
+    std::atomic<uint32_t> called{0};  // futex: M0, and an M with a locked G, wait here
+    bool in_poll = false;          // sched.lock: its sleep is the poller's
+    P* next_p = nullptr;           // handed over before the note is woken
+    G* next_g = nullptr;           // picked on a goroutine's stack, to be run by g0
+    G* locked_g = nullptr;         // lock_os_thread: this M runs nothing else
+    uint32_t lock_depth = 0;       // nested lock_os_thread calls of locked_g
+    M* next_idle = nullptr;        // sched.lock
+    M* next_all = nullptr;         // sched.lock
+    M* prev_all = nullptr;
+    bool in_midle = false;         // sched.lock
+    bool dying = false;            // its locked G ended: the thread ends too
+    bool lost_p = false;           // gate_lock: the P was retaken while user code ran; counted in sched.detached
+    uint64_t epoch = 0;            // the run it belongs to
+    uint64_t id = 0;
+    int tid = 0;
+    FaultThread fault;
+    G pseudo;                      // curg of a foreign thread
+};
+
+}  // namespace gort::rt

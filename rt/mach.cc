@@ -1,0 +1,376 @@
+// rt/mach.cc - Ms: starting, idling, handing a P over, coming back without one; and threads of the program that call in.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// An M without work gives its P to sched.pidle and lies in sched.midle, both under sched.lock. Whoever has work for an
+// idle P takes a P and an M from there (wake_one), puts the P into m.next_p and wakes the note.
+// One idle M at a time is the timekeeper: it sleeps until the earliest timer of all Ps, in the poller when descriptors
+// are watched. While no P is idle there is none: then busy Ps run timers themselves and sysmon looks after them.
+// Ordering: next_p and next_g are written before the note is woken (N1 of kernel/lock.h).
+#include "kernel/futex.h"
+#include "kernel/thread.h"
+#include "rt/clock.h"
+#include "rt/fault.h"
+#include "rt/host.h"
+#include "rt/park.h"
+#include "rt/report.h"
+#include "rt/slab.h"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr size_t kThreadStack = 256 << 10;  // of an M's g0: the scheduler, signal-free; touched pages count, not these
+
+Slab<M> m_slab;
+
+bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
+
+P* pop_idle_p_locked() {
+    P* pp = sched.pidle;
+    if (!pp) return nullptr;
+    sched.pidle = pp->next_idle;
+    pp->next_idle = nullptr;
+    sched.npidle.fetch_sub(1, std::memory_order_relaxed);
+    if (sched.sysmon_rests) sysmon_wake_locked();
+    return pp;
+}
+
+void push_idle_p_locked(P* pp) {
+    GORT_DCHECK(pp->runq.empty() && !pp->runnext.load(std::memory_order_relaxed));
+    pp->next_idle = sched.pidle;
+    sched.pidle = pp;
+    sched.npidle.fetch_add(1, std::memory_order_relaxed);
+}
+
+void push_idle_m_locked(M* mp) {
+    mp->in_midle = true;
+    mp->next_idle = sched.midle;
+    sched.midle = mp;
+    ++sched.midle_count;
+}
+
+void remove_idle_m_locked(M* mp) {
+    for (M** at = &sched.midle; *at; at = &(*at)->next_idle)
+        if (*at == mp) {
+            *at = mp->next_idle;
+            mp->in_midle = false;
+            --sched.midle_count;
+            return;
+        }
+}
+
+// The timekeeper only when there is no other: it would leave the timers to sysmon.
+M* pop_idle_m_locked() {
+    M* mp = sched.midle;
+    if (mp && mp == sched.timekeeper && mp->next_idle) mp = mp->next_idle;
+    if (mp) remove_idle_m_locked(mp);
+    return mp;
+}
+
+void wake_m(M* mp, P* pp, G* first) {
+    mp->next_p = pp;
+    mp->next_g = first;
+    if (mp->in_poll) sched.poll_break();
+    else mp->note.wake();
+}
+
+bool timers_pending() {
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+        if (sched.allp[i]->timers.count.load(std::memory_order_relaxed)) return true;
+    return false;
+}
+
+// Called when an M has gone idle: nothing runs, nothing will, and nobody outside can change that.
+void check_deadlock_locked() {
+    if (!sched.has_main || !running() || sched.main_done.load(std::memory_order_relaxed)) return;
+    if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
+    if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed)) return;
+    if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed) || timers_pending()) return;
+    sched.lock.unlock();
+    fatal_deadlock();
+}
+
+// sched.lock held, mp has no P. Returns with the lock released: with a P, or because the run ends.
+void wait_for_p_locked(M* mp) {
+    for (;;) {
+        if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) break;
+        if (sched.runq.count && sched.pidle) {
+            P* pp = pop_idle_p_locked();
+            sched.lock.unlock();
+            return acquire_p(mp, pp);
+        }
+        int64_t until = INT64_MAX;
+        const bool polls = sched.poll_waiters.load(std::memory_order_relaxed) != 0;
+        bool keeper = false;
+        if (sched.pidle) {
+            until = earliest_timer();
+            keeper = (until != INT64_MAX || polls) && (!sched.timekeeper || until < sched.timekeeper_until);
+        }
+        if (keeper) {
+            const int64_t now = rt::now();
+            if (until <= now) {
+                P* pp = pop_idle_p_locked();
+                sched.lock.unlock();
+                return acquire_p(mp, pp);
+            }
+            sched.timekeeper = mp;
+            sched.timekeeper_until = until;
+            mp->in_poll = polls && !sched.poller;
+            if (mp->in_poll) sched.poller = mp;
+        }
+        mp->note.clear();
+        push_idle_m_locked(mp);
+        check_deadlock_locked();
+        sched.lock.unlock();
+
+        if (mp->in_poll) sched.poll(until == INT64_MAX ? -1 : until - rt::now());
+        else if (keeper && until != INT64_MAX) mp->note.timed_sleep(until - rt::now());
+        else mp->note.sleep();
+
+        sched.lock.lock();
+        if (sched.timekeeper == mp) sched.timekeeper = nullptr;
+        if (sched.poller == mp) sched.poller = nullptr;
+        mp->in_poll = false;
+        P* pp = mp->next_p;
+        mp->next_p = nullptr;
+        if (!pp) {  // nobody wanted us: time is up, or the poller had something
+            if (mp->in_midle) remove_idle_m_locked(mp);
+            if (!keeper || !(pp = pop_idle_p_locked())) continue;
+        }
+        sched.lock.unlock();
+        return acquire_p(mp, pp);
+    }
+    sched.lock.unlock();
+}
+
+// M0 and an M with a locked goroutine never lie in midle: nobody may give them just any work. They wait here for their
+// own. `called` is a flag, not a Note, because the end of the run may call as well.
+void wait_until_called(M* mp) {
+    while (running() && !mp->called.load(std::memory_order_acquire)) kernel::futex_wait(&mp->called, 0);
+    mp->called.store(0, std::memory_order_relaxed);
+    P* pp = mp->next_p;
+    mp->next_p = nullptr;
+    if (pp) acquire_p(mp, pp);
+}
+
+void call_m(M* mp) {
+    mp->called.store(1, std::memory_order_release);
+    kernel::futex_wake(&mp->called, 1);
+}
+
+void m_main(void* arg) {
+    auto* mp = static_cast<M*>(arg);
+    kernel::tls_set(mp);
+    mp->tid = kernel::gettid();
+    mp->eh = host_eh_globals();
+    mp->in_rt.store(1, std::memory_order_relaxed);
+    fault_thread_init(&mp->fault);
+    kernel::set_thread_name("gort-m");
+    P* pp = mp->next_p;
+    mp->next_p = nullptr;
+    acquire_p(mp, pp);
+    schedule_loop(mp);
+    m_exit(mp);
+}
+
+}  // namespace
+
+int64_t earliest_timer() {
+    int64_t first = INT64_MAX;
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
+        const int64_t when = sched.allp[i]->timers.next_when.load(std::memory_order_relaxed);
+        if (when < first) first = when;
+    }
+    return first;
+}
+
+M* new_m() {
+    M* mp = m_slab.alloc();
+    if (!mp) kernel::fatal("out of memory for another M");
+    kernel::LockGuard guard(sched.lock);
+    mp->id = sched.next_m_id++;
+    mp->epoch = sched.epoch.load(std::memory_order_relaxed);
+    mp->next_all = sched.allm;
+    if (sched.allm) sched.allm->prev_all = mp;
+    sched.allm = mp;
+    return mp;
+}
+
+void free_m(M* mp) {
+    {
+        kernel::LockGuard guard(sched.lock);
+        (mp->prev_all ? mp->prev_all->next_all : sched.allm) = mp->next_all;
+        if (mp->next_all) mp->next_all->prev_all = mp->prev_all;
+    }
+    m_slab.free(mp);
+}
+
+// The thread's end: the P goes to whoever collects it, the M's memory back.
+void m_exit(M* mp) {
+    if (p_of(mp)) {
+        P* pp = release_p(mp);
+        if (running()) start_m(pp);  // its locked goroutine ended; the run goes on
+    }
+    const bool counted = mp->epoch == sched.epoch.load(std::memory_order_acquire);
+    kernel::tls_set(nullptr);
+    fault_thread_exit(&mp->fault);
+    free_m(mp);
+    if (counted) sched.nm.fetch_sub(1, std::memory_order_acq_rel);
+}
+
+void start_m(P* pp, G* first) {
+    sched.lock.lock();
+    if (M* mp = pop_idle_m_locked()) {
+        wake_m(mp, pp, first);
+        sched.lock.unlock();
+        return;
+    }
+    sched.lock.unlock();
+    const int have = sched.nm.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (have > sched.max_threads.load(std::memory_order_relaxed))
+        fatal_thread_exhaustion(sched.max_threads.load(std::memory_order_relaxed));
+    M* mp = new_m();
+    mp->next_p = pp;
+    mp->next_g = first;
+    const int err = host_start_thread(m_main, mp, kThreadStack);
+    if (err) fatal_newosproc(have - 1, -err);
+}
+
+void stop_m(M* mp) {
+    if (mp->locked_g || mp->is_m0) return wait_until_called(mp);
+    sched.lock.lock();
+    wait_for_p_locked(mp);
+}
+
+bool go_idle(M* mp) {
+    sched.lock.lock();
+    P* pp = p_of(mp);
+    if (!running() || sched.runq.count || pp->attention.load(std::memory_order_relaxed)) {
+        sched.lock.unlock();
+        return running();
+    }
+    push_idle_p_locked(release_p(mp));
+    wait_for_p_locked(mp);
+    return p_of(mp) != nullptr;
+}
+
+void wake_one_locked() {
+    if (!sched.pidle) return;
+    M* mp = pop_idle_m_locked();
+    if (!mp) {
+        // Every M is busy or blocked: a new one, whose thread must not be made under the lock.
+        P* pp = pop_idle_p_locked();
+        sched.lock.unlock();
+        start_m(pp);
+        sched.lock.lock();
+        return;
+    }
+    sched.wakes.fetch_add(1, std::memory_order_relaxed);
+    wake_m(mp, pop_idle_p_locked(), nullptr);
+}
+
+void wake_one() {
+    kernel::LockGuard guard(sched.lock);
+    wake_one_locked();
+}
+
+void wake_m0() {
+    kernel::LockGuard guard(sched.lock);
+    M* mp = sched.m0;
+    if (mp->in_midle) {
+        remove_idle_m_locked(mp);
+        wake_m(mp, nullptr, nullptr);
+    }
+    call_m(mp);
+}
+
+void hand_off_and_wait(M* mp, G* first) {
+    start_m(release_p(mp), first);
+    wait_until_called(mp);
+}
+
+// gp is locked to another M, which waits in wait_until_called, or is on its way there: the flag remembers.
+void run_locked(M* mp, G* gp) {
+    M* lm = gp->locked_m;
+    lm->next_p = release_p(mp);
+    lm->next_g = gp;
+    call_m(lm);
+    if (mp->locked_g || mp->is_m0) wait_until_called(mp);
+    else stop_m(mp);
+}
+
+// The run is over: everybody who sleeps looks up.
+void wake_all_for_stop() {
+    kernel::LockGuard guard(sched.lock);
+    while (M* mp = sched.midle) {
+        remove_idle_m_locked(mp);
+        wake_m(mp, nullptr, nullptr);
+    }
+    for (M* mp = sched.allm; mp; mp = mp->next_all)
+        if (!mp->foreign) call_m(mp);
+}
+
+M* enter_slow(M* mp) {
+    if (mp->foreign) return mp;
+    {
+        kernel::LockGuard guard(mp->gate_lock);  // a thief puts the P back before it unlocks
+        if (!mp->lost_p) return mp;
+        mp->lost_p = false;
+    }
+    G* gp = mp->curg;
+    sched.lock.lock();
+    if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) {
+        if (mp->epoch == sched.epoch.load(std::memory_order_relaxed)) sched.detached.fetch_sub(1, std::memory_order_relaxed);
+        sched.lock.unlock();
+        return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back
+    }
+    if (!mp->is_m0 || gp == sched.main_g) {
+        if (P* pp = pop_idle_p_locked()) {
+            sched.detached.fetch_sub(1, std::memory_order_relaxed);
+            sched.lock.unlock();
+            acquire_p(mp, pp);
+            return mp;
+        }
+    }
+    sched.lock.unlock();
+    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    mp->commit_arg = nullptr;
+    mp->commit_g = gp;
+    mp->commit_fn = [](void*, G* left) {
+        sched.lock.lock();  // both under one lock: a deadlock check must not see neither
+        sched.detached.fetch_sub(1, std::memory_order_relaxed);
+        sched.runq.push(left);
+        sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
+        wake_one_locked();
+        sched.lock.unlock();
+    };
+    return switch_to_g0(mp, gp, nullptr);
+}
+
+namespace {
+void detach_foreign(void* arg) {
+    auto* mp = static_cast<M*>(arg);
+    sched.foreign.fetch_sub(1, std::memory_order_relaxed);
+    kernel::tls_set(nullptr);
+    free_m(mp);
+    kernel::LockGuard guard(sched.lock);
+    check_deadlock_locked();
+}
+}  // namespace
+
+M* attach_foreign() {
+    sched.foreign.fetch_add(1, std::memory_order_relaxed);
+    M* mp = new_m();
+    mp->foreign = true;
+    mp->tid = kernel::gettid();
+    mp->eh = host_eh_globals();
+    mp->curg = &mp->pseudo;
+    mp->pseudo.flags = kGForeign;
+    mp->pseudo.locked_m = mp;
+    mp->pseudo.status.store(GStatus::kRunning, std::memory_order_relaxed);
+    kernel::tls_set(mp);
+    host_on_thread_exit(detach_foreign, mp);
+    return mp;
+}
+
+}  // namespace gort::rt

@@ -1,0 +1,66 @@
+// rt/p.h - P, the right to run goroutines: a run queue and caches, in plain memory behind the gate.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Invariants: (1) a P is running (an M's p), idle (sched.pidle), or in the hands of the one who took it.
+//             (2) an idle P has empty queues; its timers are served by whoever sleeps with a deadline.
+// Context:    everything up to `shared` belongs to the M that holds the P and is inside the gate, or to whoever took the
+//             P through the gate (rt/gate.h). Fields that others may glance at are relaxed atomics: a glance is a guess.
+#pragma once
+
+#include "kernel/lock.h"
+#include "kernel/rand.h"
+#include "rt/runq.h"
+#include "rt/timers.h"
+
+namespace gort::rt {
+
+inline constexpr uint32_t kMaxProcs = 1024;
+inline constexpr uint32_t kGlobalEvery = 61;   // scheduling decisions between two looks at the global queue (Go's figure)
+inline constexpr uint32_t kMagazine = 128;     // free Gs travel between Ps in chains of this many
+inline constexpr uint32_t kStackCache = 64;    // warm stacks of the default class that a P keeps
+
+// Reasons why a P's holder should look up at its next scheduling decision.
+inline constexpr uint32_t kAskSteal = 1;     // a thief met us inside the runtime: put half the queue where it can be had
+inline constexpr uint32_t kAskPreempt = 2;   // the time slice is over: runnext goes to the tail of the queue
+inline constexpr uint32_t kAskRelease = 4;   // give the P up: the number of Ps changes, or the runtime stops
+inline constexpr uint32_t kAskTimers = 8;    // a timer of this P is due and sysmon noticed
+
+struct alignas(64) P {
+    // --- the holder's
+    std::atomic<G*> runnext{nullptr};  // readied last: runs next and inherits the time slice
+    uint32_t countdown = kGlobalEvery;
+    std::atomic<uint32_t> schedtick{0};  // time slices begun; sysmon watches it stand still
+    RunQueue runq;
+    G* gfree = nullptr;        // magazine in use, linked through next
+    uint32_t gfree_count = 0;
+    uint32_t stacks = 0;       // how many of stack_cache are filled
+    G* gfree_full = nullptr;   // a whole magazine, or null
+    uint64_t id_next = 0;      // goroutine ids handed out in blocks
+    uint64_t id_end = 0;
+    kernel::Rand rand;
+    std::atomic<uint64_t> created{0};   // goroutines; num_goroutine is the sum of the differences
+    std::atomic<uint64_t> finished{0};
+    std::atomic<uint64_t> switches{0};  // from g0, or while stats are counted; see stats()
+    std::atomic<uint64_t> steals{0};
+    std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
+    void* stack_cache[kStackCache];
+
+    // --- shared
+    alignas(64) std::atomic<uint32_t> attention{0};
+    std::atomic<M*> m{nullptr};  // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
+    uint32_t index = 0;          // in sched.allp
+    P* next_idle = nullptr;      // sched.lock
+    bool retired = false;        // sched.lock: gomaxprocs shrank
+
+    // --- sysmon's own notes
+    uint32_t seen_tick = 0;
+    int64_t seen_when = 0;
+    uint32_t seen_head = 0;
+    uint32_t seen_tail = 0;
+    G* seen_runnext = nullptr;
+    bool blocking_seen = false;
+
+    Timers timers;  // own lock
+};
+
+}  // namespace gort::rt

@@ -1,0 +1,32 @@
+// rt/park.h - the one blocking primitive: park, ready, yield, and the switch between goroutines.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Everything that blocks a goroutine is park(); everything that wakes one is ready(). The lost wake-up argument:
+//      1  the waiter, under the lock of the object, links itself into the object's wait queue
+//      2  park(commit = unlock) switches away; the incoming side runs the commit: only now can others take the lock
+//      3  the waker, under that lock, unlinks the waiter, unlocks, and calls ready(): the stack is already suspended
+// Context:  [G or foreign thread, inside the gate]: between enter() and leave(). After park or yield the M may be
+//           another one: use the returned pointer.
+// Cost:     0 locked instructions; one resume site, so one indirect jump that is easy to predict.
+#pragma once
+
+#include "kernel/fatal.h"
+#include "rt/gate.h"
+#include "rt/sched.h"
+
+namespace gort::rt {
+
+// Suspends the calling goroutine; `commit(arg, g)` runs when its stack is at rest, on whatever stack comes next. On a
+// foreign thread it runs at once and the thread sleeps on a futex. Returns the M it wakes on, inside the gate.
+M* park(M* mp, CommitFn commit, void* arg, WaitReason why);
+
+// Makes a parked G runnable: it runs next on this P when the caller blocks. Never switches, never blocks. Once for each
+// park. Not under a lock that the woken side needs. mp must be inside the gate.
+void ready(M* mp, G* gp);
+
+// The same from a place without M or P (sysmon, the poller): through the global queue.
+void ready_global(G* gp);
+
+M* yield_now(M* mp);  // to the end of the queue
+
+}  // namespace gort::rt

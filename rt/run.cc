@@ -1,0 +1,327 @@
+// rt/run.cc - the runtime's start and end, its options, and the small public calls.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// START  options and environment are checked, Ps made, sysmon started; run() turns the calling thread into M0, which runs
+//        the main goroutine and nothing else, so that it is free to return when main does, whoever ran it last.
+// END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
+//        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
+//        What is parked or queued is abandoned: its stack is freed, its destructors never run.
+#include "kernel/cpu.h"
+#include "kernel/env.h"
+#include "kernel/membarrier.h"
+#include "kernel/rand.h"
+#include "kernel/sys.h"
+#include "kernel/thread.h"
+#include "rt/clock.h"
+#include "rt/fault.h"
+#include "rt/go.h"
+#include "rt/host.h"
+#include "rt/park.h"
+#include "rt/report.h"
+#include "rt/stack.h"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr int64_t kGrace = 10'000'000;
+kernel::Mutex init_lock{kernel::LockRank::kInit};
+bool initialized = false;
+
+[[noreturn]] void bad_env(const char* name, const char* value, const char* why, const char* accepted) {
+    kernel::Out(2).str(name).str("=").str(value).str(": ").str(why).str("; accepted: ").str(accepted).ch('\n');
+    kernel::sys_exit_group(2);
+}
+
+uint64_t env_uint(const char* name, uint64_t min, uint64_t max, uint64_t otherwise, bool size, const char* accepted) {
+    const char* text = kernel::env_get(name);
+    if (!text) return otherwise;
+    uint64_t value = 0;
+    const char* why = size ? kernel::parse_size(text, min, max, &value) : kernel::parse_uint(text, min, max, &value);
+    if (why) bad_env(name, text, why, accepted);
+    return value;
+}
+
+void init_once() {
+    kernel::LockGuard guard(init_lock);
+    if (initialized) return;
+    kernel::env_init(host_environ());
+    kernel::membarrier_init();
+    host_init();
+    initialized = true;
+}
+
+// Options as they hold, or a panic that names the bad one.
+const char* configure(const options& o) {
+    Config& c = sched.config;
+    if (o.max_procs < 0 || o.max_procs > static_cast<int>(kMaxProcs)) return "run: options.max_procs out of range (1 to 1024)";
+    if (o.max_threads < 0) return "run: options.max_threads out of range (at least 1)";
+    sched.ncpu = kernel::affinity_cpu_count();
+    c.max_procs = o.max_procs ? o.max_procs
+                              : static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs,
+                                                          static_cast<uint64_t>(kernel::cpu_count()), false, "1 to 1024"));
+    c.max_threads = o.max_threads ? o.max_threads : 10000;
+    sched.max_threads.store(c.max_threads, std::memory_order_relaxed);
+    c.stack_size = o.stack_size ? o.stack_size
+                                : env_uint("GORT_STACK", stack_class_size(0), stack_class_size(kStackClasses - 1),
+                                           kDefaultStackSize, true, "128K to 1G");
+    sched.stack_class = stack_class_for(c.stack_size);
+    if (sched.stack_class < 0) return "run: options.stack_size out of range (at most 1 GiB)";
+    c.seed = o.seed ? o.seed : env_uint("GORT_SEED", 1, UINT64_MAX, 0, false, "1 to 18446744073709551615");
+    if (!c.seed) c.seed = kernel::random_seed();
+    c.schedtrace_ms = static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
+    return nullptr;
+}
+
+// Why it cannot start, or null: then the runtime is up and this thread may become an M.
+const char* begin(const options& o, bool has_main) {
+    init_once();
+    auto stopped = RunState::kStopped;
+    if (!sched.state.compare_exchange_strong(stopped, RunState::kStarting, std::memory_order_acquire))
+        return "run: the runtime is already running in this process";
+    if (const char* why = configure(o)) {
+        sched.state.store(RunState::kStopped, std::memory_order_release);
+        return why;
+    }
+    fault_init();
+    sched.has_main = has_main;
+    sched.main_done.store(false, std::memory_order_relaxed);
+    sched.main_g = nullptr;
+    sched.started = rt::now();
+    sched.coarse_now.store(sched.started, std::memory_order_relaxed);
+    sched.next_goid.store(2, std::memory_order_relaxed);
+    sched.foreign_created.store(0, std::memory_order_relaxed);
+    sched.retakes.store(0, std::memory_order_relaxed);
+    sched.wakes.store(0, std::memory_order_relaxed);
+    sched.detached.store(0, std::memory_order_relaxed);
+    sched.nm.store(has_main ? 1 : 0, std::memory_order_relaxed);
+    sched.epoch.fetch_add(1, std::memory_order_relaxed);
+    for (int i = 0; i < sched.config.max_procs; ++i) {
+        P* pp = i < sched.nallp.load(std::memory_order_relaxed) ? sched.allp[i] : nullptr;
+        if (!pp) {
+            pp = new_p(static_cast<uint32_t>(i));
+            sched.allp[i] = pp;
+            sched.nallp.store(i + 1, std::memory_order_release);
+        }
+        pp->retired = false;
+        pp->rand.s = sched.config.seed + static_cast<uint64_t>(i) * 0x9e3779b97f4a7c15u;
+        pp->id_next = pp->id_end = 0;
+        pp->created.store(0, std::memory_order_relaxed);
+        pp->finished.store(0, std::memory_order_relaxed);
+        pp->countdown = kGlobalEvery;
+        pp->attention.store(0, std::memory_order_relaxed);
+        pp->next_idle = sched.pidle;
+        sched.pidle = pp;
+    }
+    sched.npidle.store(sched.config.max_procs, std::memory_order_relaxed);
+    sched.nprocs.store(sched.config.max_procs, std::memory_order_relaxed);
+    sched.state.store(RunState::kRunning, std::memory_order_release);
+    sysmon_start();
+    return nullptr;
+}
+
+void pause_us(int64_t us) {
+    const kernel::Timespec t{0, us * 1000};
+    kernel::sys_nanosleep(&t, nullptr);
+}
+
+// Every P back from its M.
+void collect_ps() {
+    const int64_t patience = rt::now() + kGrace;
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
+        P* pp = sched.allp[i];
+        while (pp->m.load(std::memory_order_acquire)) {
+            M* holder;
+            if (rt::now() > patience && take(pp, &holder) == Taken::kYes) {
+                keep(pp, holder);
+                break;
+            }
+            pause_us(20);
+        }
+    }
+}
+
+// Threads of this run that are neither spinning in user code without a P nor M0 have ended, or end at once.
+void collect_ms() {
+    for (;;) {
+        bool waiting = false;
+        sched.lock.lock();
+        for (M* mp = sched.allm; mp; mp = mp->next_all)
+            if (!mp->foreign && !mp->is_m0 && !mp->lost_p && mp->epoch == sched.epoch.load(std::memory_order_relaxed)) waiting = true;
+        sched.lock.unlock();
+        if (!waiting) return;
+        pause_us(20);
+    }
+}
+
+void end() {
+    sched.lock.lock();
+    sched.state.store(RunState::kStopping, std::memory_order_release);
+    sched.lock.unlock();
+    sysmon_stop();
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+        sched.allp[i]->attention.fetch_or(kAskRelease, std::memory_order_release);
+    wake_all_for_stop();
+    collect_ps();
+    collect_ms();
+    sched.epoch.fetch_add(1, std::memory_order_acq_rel);  // who is left belongs to no run
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
+        P* pp = sched.allp[i];
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        while (pp->runq.pop()) {}
+        timers_clear(&pp->timers);
+        flush_p_caches(pp);
+    }
+    sched.runq = {};
+    sched.runq_size.store(0, std::memory_order_relaxed);
+    sched.pidle = nullptr;
+    sched.npidle.store(0, std::memory_order_relaxed);
+    free_abandoned_gs();
+    sched.state.store(RunState::kStopped, std::memory_order_release);
+}
+
+void run_on_m0(detail::Invoke invoke, void* arg) {
+    M* outer = self();  // this thread's stand-in, if it called in before
+    M* mp = new_m();
+    mp->is_m0 = true;
+    mp->tid = kernel::gettid();
+    mp->eh = host_eh_globals();
+    sched.m0 = mp;
+    kernel::tls_set(mp);
+    mp->in_rt.store(1, std::memory_order_relaxed);
+    fault_thread_init(&mp->fault);
+
+    sched.lock.lock();
+    P* pp = sched.pidle;
+    sched.pidle = pp->next_idle;
+    sched.npidle.fetch_sub(1, std::memory_order_relaxed);
+    sched.lock.unlock();
+    acquire_p(mp, pp);
+    G* gp = alloc_g(pp);
+    gp->id = 1;
+    gp->site = {};
+    gp->stack_class = static_cast<uint8_t>(sched.stack_class);
+    gp->invoke = invoke;
+    *reinterpret_cast<void**>(gp->storage) = arg;
+    gp->flags = kGMain | kGOnM0;
+    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    pp->created.store(1, std::memory_order_relaxed);
+    sched.main_g = gp;
+    mp->next_g = gp;
+    schedule_loop(mp);
+    if (p_of(mp)) release_p(mp);
+    end();
+    fault_thread_exit(&mp->fault);
+    kernel::tls_set(outer);
+    sched.m0 = nullptr;
+    free_m(mp);
+}
+
+}  // namespace
+
+}  // namespace gort::rt
+
+namespace gort {
+
+using namespace rt;
+
+namespace detail {
+
+int run_main(Invoke main, void* arg, const options& o) {
+    if (const char* why = begin(o, true)) host_throw_panic(why);
+    run_on_m0(main, arg);
+    return 0;
+}
+
+void go_of_nil() { kernel::fatal("go of nil func value"); }
+
+bool blocking_begin() {
+    M* mp = self();
+    if (!mp || mp->foreign) return false;
+    mp = enter();
+    p_of(mp)->blocking.store(true, std::memory_order_relaxed);
+    maybe_poke();
+    leave(mp);
+    return true;
+}
+
+void blocking_end() {
+    M* mp = enter();  // without the P: waits for one
+    p_of(mp)->blocking.store(false, std::memory_order_relaxed);
+    leave(mp);
+}
+
+}  // namespace detail
+
+void start(const options& o) {
+    if (const char* why = begin(o, false)) host_throw_panic(why);
+}
+
+void stop() {
+    if (sched.has_main || sched.state.load(std::memory_order_relaxed) != RunState::kRunning)
+        host_throw_panic("stop: the runtime was not started by gort::start");
+    if (M* mp = self(); mp && !mp->foreign) host_throw_panic("stop: called by a goroutine");
+    end();
+}
+
+void yield() {
+    M* mp = enter();
+    leave(yield_now(mp));
+}
+
+int gomaxprocs(int n) {
+    M* mp = enter();
+    const int before = set_procs(mp, n);
+    leave(mp);
+    return before;
+}
+
+int num_goroutine() {
+    int64_t n = static_cast<int64_t>(sched.foreign_created.load(std::memory_order_relaxed));
+    for (int i = 0, all = sched.nallp.load(std::memory_order_acquire); i < all; ++i) {
+        const P* pp = sched.allp[i];
+        n -= static_cast<int64_t>(pp->finished.load(std::memory_order_relaxed));
+        n += static_cast<int64_t>(pp->created.load(std::memory_order_relaxed));
+    }
+    return static_cast<int>(n);
+}
+
+int num_cpu() {
+    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped) return kernel::affinity_cpu_count();
+    return sched.ncpu;
+}
+
+void lock_os_thread() {
+    M* mp = enter();
+    if (!mp->foreign) {
+        G* gp = mp->curg;
+        if (++mp->lock_depth == 0) {
+            --mp->lock_depth;
+            leave(mp);
+            host_throw_panic("LockOSThread nesting overflow");
+        }
+        mp->locked_g = gp;
+        gp->locked_m = mp;
+        gp->flags |= kGLocked;
+    }
+    leave(mp);
+}
+
+void unlock_os_thread() {
+    M* mp = enter();
+    if (!mp->foreign && mp->lock_depth && --mp->lock_depth == 0) {
+        G* gp = mp->curg;
+        mp->locked_g = nullptr;
+        gp->locked_m = nullptr;
+        gp->flags &= static_cast<uint16_t>(~kGLocked);
+    }
+    leave(mp);
+}
+
+int set_max_threads(int n) {
+    const int before = sched.max_threads.exchange(n, std::memory_order_relaxed);
+    if (sched.nm.load(std::memory_order_relaxed) > n) fatal_thread_exhaustion(n);
+    return before;
+}
+
+}  // namespace gort

@@ -1,0 +1,202 @@
+// rt/sched.h - the scheduler's global state and what the files of rt/ share with each other.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// LIFE OF A GOROUTINE
+//   go f          spawn.cc: a G from the P's magazine, the callable inside it, into runnext. No stack.
+//   first run     pick_next takes it; the goroutine that just ended hands over its stack in place, else a warm one
+//   parks         park.cc: picks the next G itself and switches to it; nobody runs on g0 while there is work
+//   is readied    runnext of the waker's P
+//   ends          spawn.cc: goroutine_entry looks at what is next before it gives up the stack
+//
+// WHO WAKES AN M. Not the one who makes work: a wake costs as much as a thousand switches. Work waits for its own P, and
+// sysmon.cc, which looks every 20 to 50 us while any P is idle and another one busy, wakes an M when what waited at one
+// look still waits at the next. Only work without a P (from foreign threads, the poller, timers) wakes at once.
+//
+// Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under sched.lock: so
+//             no wake-up is lost. (3) while some P is idle and some other runs, sysmon is awake or will wake within 10 ms.
+// Lock order: kernel/lock_rank.h: sched.lock, then gate locks, then stacks.
+#pragma once
+
+#include "kernel/lock.h"
+#include "rt/gate.h"
+
+namespace gort::rt {
+
+struct Config {
+    int max_procs = 0;             // 0: as many as CPUs
+    int max_threads = 10000;
+    size_t stack_size = 256 << 10;  // reserved address space for each goroutine
+    uint64_t seed = 0;             // 0: random
+    int64_t schedtrace_ms = 0;
+    bool sigquit = true;
+};
+
+enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
+
+struct Sched {
+    kernel::Mutex lock{kernel::LockRank::kSched};
+    // --- under lock
+    GList runq;         // the global queue
+    P* pidle = nullptr;
+    M* midle = nullptr;
+    M* allm = nullptr;
+    M* timekeeper = nullptr;      // the idle M that sleeps until the earliest timer
+    int64_t timekeeper_until = 0;
+    int midle_count = 0;
+    M* poller = nullptr;          // the idle M that sleeps in the poller
+    bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
+    uint64_t next_m_id = 0;
+
+    // --- written under lock, read anywhere
+    std::atomic<uint32_t> runq_size{0};
+    std::atomic<int> npidle{0};
+    std::atomic<int> nprocs{0};       // Ps that are not retired
+    std::atomic<int> nallp{0};        // entries of allp
+    std::atomic<int> nm{0};           // Ms of this run that exist
+    std::atomic<RunState> state{RunState::kStopped};
+    std::atomic<uint64_t> epoch{0};   // counts run() and start()
+
+    // --- atomics
+    std::atomic<int> detached{0};     // goroutines that run on without a P
+    std::atomic<int> foreign{0};      // attached foreign threads
+    std::atomic<int> poll_waiters{0}; // goroutines blocked on descriptors
+    std::atomic<int> spinning{0};
+    std::atomic<uint32_t> poke_wanted{0};  // sysmon sleeps long: whoever leaves work behind pokes it
+    std::atomic<int64_t> coarse_now{0};    // a recent clock reading, for "waits since"
+    std::atomic<uint64_t> next_goid{2};    // 1 is main
+    std::atomic<uint64_t> foreign_created{0};
+    std::atomic<int> max_threads{10000};
+    std::atomic<uint64_t> retakes{0}, wakes{0}, polls{0};
+
+    // --- set by rt/netpoll.cc once a descriptor is watched
+    int (*poll)(int64_t ns) = nullptr;   // readies what is ready, waits up to ns; how many
+    void (*poll_break)() = nullptr;      // ends a wait of poll
+
+    // --- constant after start
+    P* allp[kMaxProcs] = {};
+    Config config;
+    bool has_main = false;      // run(), not start(): deadlock is detected
+    int stack_class = 0;
+    int ncpu = 1;
+    int64_t started = 0;
+    M* m0 = nullptr;
+    G* main_g = nullptr;
+    std::atomic<bool> main_done{false};
+};
+extern Sched sched;
+
+// --- schedule.cc
+void schedule_loop(M* mp);                     // an M's life on its own stack, until its thread is to end
+G* find_runnable(M* mp);                       // null: the M must look at itself again
+void execute(M* mp, G* gp);
+void put_global(G* gp);                        // any thread; wakes an M if a P is idle
+void put_global_list(GList* list);
+uint32_t steal_from(M* mp, P* victim, bool with_runnext);
+
+// --- mach.cc
+M* new_m();
+void free_m(M* mp);
+void start_m(P* pp, G* first = nullptr);       // an idle or new M runs pp, `first` at once
+void stop_m(M* mp);                            // no P: sleeps until somebody hands one over, or the run ends
+bool go_idle(M* mp);                           // gives the P up and sleeps; false: the M must look at itself again
+void hand_off_and_wait(M* mp, G* first);       // locked M or M0: another M goes on, until ours is wanted
+void run_locked(M* mp, G* gp);                 // gp may run on its own M only: hand the P to that
+void retire_p(M* mp);                          // kAskRelease
+void wake_one();                               // an idle P and an M for it, if there are both
+void wake_one_locked();
+void wake_all_for_stop();
+void wake_m0();                                // main has returned
+void m_exit(M* mp);
+int64_t earliest_timer();
+
+// --- spawn.cc
+G* alloc_g(P* pp);
+void free_g(P* pp, G* gp);
+G* alloc_g_foreign();
+void free_g_foreign(G* gp);
+void give_stack(M* mp, G* gp);                 // gp is fresh: a stack, ready to be switched to
+void flush_p_caches(P* pp);
+void for_each_g(void (*fn)(G*, void*), void* arg);
+void free_abandoned_gs();                      // of a run that has ended
+uint64_t next_goid(P* pp);
+
+// --- procs.cc
+P* new_p(uint32_t index);
+int set_procs(M* mp, int n);                   // the previous number
+
+// --- sysmon.cc
+void sysmon_start();
+void sysmon_stop();
+void sysmon_wake_locked();                     // an idle P was taken while it rested
+void sysmon_poke();                            // it sleeps long and there is something to see
+
+inline void maybe_poke() {
+    if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]] sysmon_poke();
+}
+
+// --- the switch (here because it is inlined into the few places that block)
+
+[[gnu::always_inline]] inline void run_commit(M* mp) {
+    if (CommitFn fn = mp->commit_fn) {
+        mp->commit_fn = nullptr;
+        fn(mp->commit_arg, mp->commit_g);
+    }
+}
+
+// The next G of this P. Null also when it is time to look around (every kGlobalEvery-th time, or when asked): that is
+// done on g0, because here the caller may still hold the lock that its commit releases.
+[[gnu::always_inline]] inline G* pick_next(P* pp) {
+    if (pp->countdown == 0 || pp->attention.load(std::memory_order_relaxed)) [[unlikely]] return nullptr;
+    --pp->countdown;
+    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        return gp;  // inherits the time slice: schedtick stays
+    }
+    G* gp = pp->runq.pop();
+    if (gp) pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return gp;
+}
+
+[[gnu::always_inline]] inline void save_eh(M* mp, G* gp) {
+    EhGlobals* eh = mp->eh;
+    if ((reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0) [[unlikely]] {
+        gp->eh_caught = eh->caught;
+        gp->eh_uncaught = eh->uncaught;
+        gp->flags |= kGHasEh;
+        eh->caught = nullptr;
+        eh->uncaught = 0;
+    }
+}
+[[gnu::always_inline]] inline void restore_eh(M* mp, G* gp) {
+    if (gp->flags & kGHasEh) [[unlikely]] {
+        gp->flags &= static_cast<uint16_t>(~kGHasEh);
+        mp->eh->caught = gp->eh_caught;
+        mp->eh->uncaught = gp->eh_uncaught;
+    }
+}
+
+[[gnu::noinline]] void check_canary(G* gp);
+[[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
+
+// gp, the running goroutine, is queued or will be published by the commit. Runs others until it is resumed; returns the
+// M it then runs on. No hop over g0 while there is something to run.
+[[gnu::always_inline]] inline M* switch_away(M* mp, G* gp) {
+    G* next = pick_next(p_of(mp));
+    if (!next || ((gp->flags & (kGLocked | kGCanary | kGOnM0)) | (next->flags & kGLocked))) [[unlikely]]
+        return switch_to_g0(mp, gp, next);
+    if (next == gp) {  // yield with nobody else here
+        gp->status.store(GStatus::kRunning, std::memory_order_relaxed);
+        return mp;
+    }
+    if (!next->stack) [[unlikely]] give_stack(mp, next);
+    save_eh(mp, gp);
+    mp->curg = next;
+    next->status.store(GStatus::kRunning, std::memory_order_relaxed);
+    arch::switch_context(&gp->ctx, &next->ctx, nullptr);
+    mp = self();
+    run_commit(mp);
+    restore_eh(mp, gp);
+    return mp;
+}
+
+}  // namespace gort::rt

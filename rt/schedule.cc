@@ -1,0 +1,248 @@
+// rt/schedule.cc - an M on its own stack: what to run next when the P's queue does not say, stealing, going idle.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Order of looking: own runnext and queue (every 61st time the global queue first) - global queue - descriptors - timers
+// of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under sched.lock after a last
+// look at the global queue under the same lock, so what comes there later finds the idle P and wakes an M for it.
+#include "rt/clock.h"
+#include "rt/sched.h"
+
+namespace gort::rt {
+
+constinit Sched sched;
+
+namespace {
+
+constexpr uint32_t kGlobalBatch = 128;
+constexpr uint32_t kStealMost = 1024;
+constexpr int kSpins = 64;        // rounds of looking before an M goes idle
+constexpr int kSpinPauses = 16;   // between two rounds
+
+bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
+
+// Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue.
+G* take_global(P* pp) {
+    if (!sched.runq_size.load(std::memory_order_relaxed)) return nullptr;
+    kernel::LockGuard guard(sched.lock);
+    auto n = sched.runq.count / static_cast<uint32_t>(sched.nprocs.load(std::memory_order_relaxed)) + 1;
+    if (n > kGlobalBatch) n = kGlobalBatch;
+    G* first = sched.runq.pop();
+    if (!first) return nullptr;
+    while (--n > 0) {
+        G* gp = sched.runq.pop();
+        if (!gp) break;
+        pp->runq.push(gp);
+    }
+    sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
+    return first;
+}
+
+G* take_local(P* pp) {
+    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        return gp;
+    }
+    G* gp = pp->runq.pop();
+    if (gp) pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return gp;
+}
+
+// Timers of every P that are due; true if there were any. Any M may run any P's timers: each heap has its lock.
+bool run_timers() {
+    bool any = false;
+    int64_t now = 0;
+    const int n = sched.nallp.load(std::memory_order_acquire);
+    for (int i = 0; i < n; ++i) {
+        Timers& ts = sched.allp[i]->timers;
+        const int64_t when = ts.next_when.load(std::memory_order_relaxed);
+        if (when == INT64_MAX) continue;
+        if (!now) now = rt::now();
+        if (when > now) continue;
+        timers_run(&ts, now);
+        any = true;
+    }
+    return any;
+}
+
+void run_own_timers(P* pp) {
+    const int64_t when = pp->timers.next_when.load(std::memory_order_relaxed);
+    if (when == INT64_MAX) return;
+    const int64_t now = rt::now();
+    if (when <= now) timers_run(&pp->timers, now);
+}
+
+// Half the queue to where others can have it; the asker has either spun for it or gone idle, so wake one.
+void answer_steal(P* pp) {
+    GList list;
+    for (uint32_t n = pp->runq.size() / 2 + (pp->runq.size() & 1); n > 0 && list.count < kStealMost; --n)
+        list.push(pp->runq.pop());
+    if (!list.head) {  // only runnext waits, and somebody has time for it
+        G* gp = pp->runnext.load(std::memory_order_relaxed);
+        if (!gp) return;
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        list.push(gp);
+    }
+    put_global_list(&list);
+}
+
+// What pick_next left to g0. Returns a G that must run now, or null to go on looking.
+G* look_around(P* pp) {
+    const uint32_t asked = pp->attention.load(std::memory_order_relaxed);
+    if (asked) {
+        pp->attention.fetch_and(~asked, std::memory_order_acquire);  // kAskRelease is not among them: see find_runnable
+        if (asked & kAskPreempt)
+            if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+                pp->runnext.store(nullptr, std::memory_order_relaxed);
+                pp->runq.push(gp);
+            }
+        if (asked & kAskSteal) answer_steal(pp);
+    }
+    run_own_timers(pp);
+    if (pp->countdown != 0) return nullptr;
+    pp->countdown = kGlobalEvery;
+    return take_global(pp);
+}
+
+G* steal_round(M* mp, P* pp) {
+    const auto n = static_cast<uint32_t>(sched.nallp.load(std::memory_order_acquire));
+    if (n < 2) return nullptr;
+    const uint32_t start = pp->rand.below(n);
+    for (uint32_t i = 0; i < n; ++i) {
+        P* victim = sched.allp[(start + i) % n];
+        if (victim == pp || victim->runq.empty()) continue;
+        if (steal_from(mp, victim, false)) return take_local(pp);
+    }
+    return nullptr;
+}
+
+// Some other P has work queued or somebody may put it there soon.
+bool worth_spinning() {
+    if (sched.ncpu < 2) return false;
+    const int busy = sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) - 1;
+    return busy > 0 && sched.spinning.load(std::memory_order_relaxed) * 2 < busy + 1;
+}
+
+}  // namespace
+
+uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
+    M* holder;
+    P* pp = p_of(mp);
+    switch (take(victim, &holder)) {
+        case Taken::kGone: return 0;
+        case Taken::kInside: victim->attention.fetch_or(kAskSteal, std::memory_order_release); return 0;
+        case Taken::kYes: break;
+    }
+    const uint32_t size = victim->runq.size();
+    uint32_t n = size - size / 2;
+    if (n > kStealMost) n = kStealMost;
+    pp->runq.take(victim->runq, n);
+    if (!n && with_runnext)
+        if (G* gp = victim->runnext.load(std::memory_order_relaxed)) {
+            victim->runnext.store(nullptr, std::memory_order_relaxed);
+            pp->runq.push(gp);
+            n = 1;
+        }
+    give_back(victim, holder);
+    pp->steals.store(pp->steals.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    return n;
+}
+
+void put_global(G* gp) {
+    kernel::LockGuard guard(sched.lock);
+    sched.runq.push(gp);
+    sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
+    wake_one_locked();
+}
+
+void put_global_list(GList* list) {
+    kernel::LockGuard guard(sched.lock);
+    while (G* gp = list->pop()) sched.runq.push(gp);
+    sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
+    wake_one_locked();
+}
+
+// Something to run, or null when the M must look at itself again: no P, or the run ends.
+G* find_runnable(M* mp) {
+    for (;;) {
+        P* pp = p_of(mp);
+        if (!pp || !running() || (pp->attention.load(std::memory_order_relaxed) & kAskRelease)) return nullptr;
+        if (pp->countdown == 0 || pp->attention.load(std::memory_order_relaxed))
+            if (G* gp = look_around(pp)) return gp;
+        if (G* gp = take_local(pp)) return gp;
+        if (G* gp = take_global(pp)) return gp;
+        if (sched.poll_waiters.load(std::memory_order_relaxed) && sched.poll(0)) continue;
+        if (run_timers()) continue;
+        if (G* gp = steal_round(mp, pp)) return gp;
+        if (worth_spinning()) {
+            sched.spinning.fetch_add(1, std::memory_order_relaxed);
+            G* gp = nullptr;
+            for (int i = 0; i < kSpins && !gp; ++i) {
+                for (int j = 0; j < kSpinPauses; ++j) arch::pause();
+                if (sched.runq_size.load(std::memory_order_relaxed)) gp = take_global(pp);
+                if (!gp && (i & 7) == 7) gp = steal_round(mp, pp);
+                if (!running() || pp->attention.load(std::memory_order_relaxed)) break;
+            }
+            sched.spinning.fetch_sub(1, std::memory_order_relaxed);
+            if (gp) return gp;
+            if (sched.runq_size.load(std::memory_order_relaxed)) continue;
+        }
+        if (!go_idle(mp)) return nullptr;
+    }
+}
+
+// An M's life. Returns when its thread is to end: the run is over, or its locked goroutine ended.
+void schedule_loop(M* mp) {
+    for (;;) {
+        run_commit(mp);
+        mp->curg = nullptr;
+        if (mp->dying || sched.epoch.load(std::memory_order_relaxed) != mp->epoch || !running()) return;
+        P* pp = p_of(mp);
+        if (!pp) {
+            stop_m(mp);
+            continue;
+        }
+        G* gp = mp->next_g;
+        mp->next_g = nullptr;
+        if (pp->attention.load(std::memory_order_relaxed) & kAskRelease) {
+            if (gp) pp->runq.push(gp);
+            retire_p(mp);
+            continue;
+        }
+        if (mp->locked_g && gp != mp->locked_g) {  // its goroutine waits: others go on with the P
+            hand_off_and_wait(mp, gp);
+            continue;
+        }
+        if (!gp) gp = find_runnable(mp);
+        if (!gp) continue;
+        if ((gp->flags & kGLocked) && gp->locked_m != mp) {
+            run_locked(mp, gp);
+            continue;
+        }
+        if (mp->is_m0 && gp != sched.main_g) {  // M0 runs nothing else: it must be free to return from run()
+            hand_off_and_wait(mp, gp);
+            continue;
+        }
+        execute(mp, gp);
+    }
+}
+
+void execute(M* mp, G* gp) {
+    if (!gp->stack) give_stack(mp, gp);
+    mp->curg = gp;
+    gp->status.store(GStatus::kRunning, std::memory_order_relaxed);
+    if (gp->flags & kGMain) gp->flags = static_cast<uint16_t>(mp->is_m0 ? gp->flags | kGOnM0 : gp->flags & ~kGOnM0);
+    arch::switch_context(&mp->g0, &gp->ctx, nullptr);  // back on the same thread, so on the same M
+}
+
+M* switch_to_g0(M* mp, G* gp, G* next) {
+    if (gp->flags & kGCanary) check_canary(gp);
+    mp->next_g = next;
+    save_eh(mp, gp);
+    arch::switch_context(&gp->ctx, &mp->g0, nullptr);
+    mp = self();
+    run_commit(mp);
+    restore_eh(mp, gp);
+    return mp;
+}
+
+}  // namespace gort::rt

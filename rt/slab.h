@@ -1,0 +1,89 @@
+// rt/slab.h - objects of one type from chunks that are never unmapped before the runtime's end: pointers stay readable.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Context: any thread; its own leaf lock. alloc gives zero-initialised-by-constructor objects; chains are linked by next.
+#pragma once
+
+#include <new>
+
+#include "kernel/lock.h"
+#include "kernel/vm.h"
+
+namespace gort::rt {
+
+template <class T>
+class Slab {
+public:
+    T* alloc() {
+        kernel::LockGuard guard(lock_);
+        void* place = free_;
+        if (place) free_ = free_->next;
+        else place = carve();
+        return place ? new (place) T : nullptr;
+    }
+    void free(T* object) {
+        object->~T();
+        kernel::LockGuard guard(lock_);
+        free_ = new (static_cast<void*>(object)) Free{free_};
+    }
+    // Up to n new objects, for those who keep free lists of their own and never give objects back.
+    uint32_t alloc_many(T** out, uint32_t n) {
+        kernel::LockGuard guard(lock_);
+        uint32_t got = 0;
+        for (; got < n; ++got) {
+            void* place = carve();
+            if (!place) break;
+            out[got] = new (place) T;
+        }
+        return got;
+    }
+    // Every object ever carved, free ones too. Objects carved meanwhile may be missed.
+    template <class F>
+    void for_each(F f) {
+        kernel::LockGuard guard(lock_);
+        for (Chunk* c = chunks_; c; c = c->next)
+            for (uint32_t i = 0; i < c->used; ++i) f(c->at(i));
+    }
+    // All memory back to the system. No object may be in use.
+    void release_all() {
+        kernel::LockGuard guard(lock_);
+        while (Chunk* c = chunks_) {
+            chunks_ = c->next;
+            kernel::release(c, c->size);
+        }
+        free_ = nullptr;
+    }
+
+private:
+    struct Free {
+        Free* next;
+    };
+    struct alignas(64) Chunk {
+        Chunk* next;
+        size_t size;
+        uint32_t used, room;
+        T* at(uint32_t i) { return reinterpret_cast<T*>(reinterpret_cast<char*>(this) + first()) + i; }
+        static constexpr size_t first() { return (sizeof(Chunk) + alignof(T) - 1) / alignof(T) * alignof(T); }
+    };
+    void* carve() {
+        if (!chunks_ || chunks_->used == chunks_->room) {
+            // Chunks double up to 4 MiB: few mappings for millions of objects, little for a small program.
+            size_t size = chunks_ ? chunks_->size * 2 : size_t{64} << 10;
+            if (size > size_t{4} << 20) size = size_t{4} << 20;
+            auto* c = static_cast<Chunk*>(kernel::reserve(size));
+            if (!c) return nullptr;
+            c->next = chunks_;
+            c->size = size;
+            c->used = 0;
+            c->room = static_cast<uint32_t>((size - Chunk::first()) / sizeof(T));
+            chunks_ = c;
+        }
+        return chunks_->at(chunks_->used++);
+    }
+
+    kernel::Mutex lock_{kernel::LockRank::kLeaf};
+    Free* free_ = nullptr;
+    Chunk* chunks_ = nullptr;
+};
+
+}  // namespace gort::rt

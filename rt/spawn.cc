@@ -1,0 +1,325 @@
+// rt/spawn.cc - Gs and their stacks: spawning, the entry of every goroutine, its end, the free lists.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Free Gs lie in magazines of kMagazine, two per P, and travel through a depot as whole chains: one lock for each 128
+// spawns that move between Ps, none for those that do not. Free stacks of the default class lie in the P's stack_cache.
+// Locked instructions: spawn 0, end 0.
+#include "kernel/mem.h"
+#include "rt/host.h"
+#include "rt/go.h"
+#include "rt/park.h"
+#include "rt/report.h"
+#include "rt/slab.h"
+#include "rt/stack.h"
+
+namespace gort::rt {
+
+namespace {
+
+Slab<G> g_slab;
+
+struct Depot {
+    kernel::Mutex lock{kernel::LockRank::kLeaf};
+    G* chains = nullptr;  // chains of free Gs; the head of each points to the next chain with `wake`
+} depot;
+
+constexpr uint64_t kIdBlock = 64;
+constexpr uint32_t kStackBatch = kStackCache / 2;
+
+G* refill(P* pp) {
+    if (G* chain = pp->gfree_full) {
+        pp->gfree_full = nullptr;
+        pp->gfree_count = kMagazine;
+        return chain;
+    }
+    {
+        kernel::LockGuard guard(depot.lock);
+        if (G* chain = depot.chains) {
+            depot.chains = static_cast<G*>(chain->wake);
+            pp->gfree_count = 0;
+            for (G* gp = chain; gp; gp = gp->next) ++pp->gfree_count;
+            return chain;
+        }
+    }
+    G* fresh[kMagazine];
+    const uint32_t n = g_slab.alloc_many(fresh, kMagazine);
+    if (!n) kernel::fatal("out of memory for another goroutine");
+    for (uint32_t i = 0; i + 1 < n; ++i) fresh[i]->next = fresh[i + 1];
+    fresh[n - 1]->next = nullptr;
+    pp->gfree_count = n;
+    return fresh[0];
+}
+
+void to_depot(G* chain) {
+    if (!chain) return;
+    kernel::LockGuard guard(depot.lock);
+    chain->wake = depot.chains;
+    depot.chains = chain;
+}
+
+void stack_to_cache(P* pp, int cls, void* stack) {
+    if (cls != sched.stack_class) return stack_free(cls, stack);
+    if (pp->stacks == kStackCache) {
+        pp->stacks -= kStackBatch;
+        stack_free_batch(cls, pp->stack_cache + pp->stacks, kStackBatch);
+    }
+    pp->stack_cache[pp->stacks++] = stack;
+}
+
+void* stack_from_cache(P* pp, int cls) {
+    if (cls == sched.stack_class) {
+        if (pp->stacks) return pp->stack_cache[--pp->stacks];
+        StackError error = StackError::kNone;
+        const size_t n = stack_alloc_batch(cls, pp->stack_cache, kStackBatch, &error);
+        if (!n) fatal_no_stack(stack_error_text(error));
+        pp->stacks = static_cast<uint32_t>(n);
+        return pp->stack_cache[--pp->stacks];
+    }
+    StackError error = StackError::kNone;
+    void* stack = stack_alloc(cls, &error);
+    if (!stack) fatal_no_stack(stack_error_text(error));
+    return stack;
+}
+
+// The main goroutine's end is the run's; a locked goroutine takes its thread along.
+void end_special(M* mp, G* gp) {
+    if (gp->flags & kGCanary) check_canary(gp);
+    if (gp->flags & kGMain) {
+        sched.main_g = nullptr;
+        if (!(gp->flags & kGGoexit)) {
+            sched.main_done.store(true, std::memory_order_relaxed);
+            sched.lock.lock();
+            sched.state.store(RunState::kStopping, std::memory_order_release);
+            sched.lock.unlock();
+            wake_m0();
+        }
+    }
+    if (gp->flags & kGLocked) {
+        mp->locked_g = nullptr;
+        mp->lock_depth = 0;
+        gp->locked_m = nullptr;
+        if (!mp->is_m0) mp->dying = true;
+    }
+}
+
+void call_user(G* gp) { gp->invoke(gp->storage); }
+
+// The bottom of every goroutine's stack. One stack runs one goroutine after the other as long as fresh ones are next.
+void goroutine_entry(void* stack, void*) {
+    M* mp = self();
+    arch::context_started(&mp->curg->ctx);
+    run_commit(mp);
+    for (;;) {
+        leave(mp);
+        gort_invoke(mp->curg, call_user);
+        mp = enter();
+        G* gp = mp->curg;
+        P* pp = p_of(mp);
+        if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]] end_special(mp, gp);
+        pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        const int cls = gp->stack_class;
+        G* next = (gp->flags & (kGMain | kGLocked)) ? nullptr : pick_next(pp);
+        if (next && !next->stack && next->stack_class == gp->stack_class && !(gp->flags & kGOnM0)) {
+            next->stack = stack;
+            next->ctx = gp->ctx;
+            free_g(pp, gp);
+            mp->curg = next;
+            next->status.store(GStatus::kRunning, std::memory_order_relaxed);
+            continue;
+        }
+        if (next && ((next->flags & kGLocked) || (gp->flags & kGOnM0))) {
+            mp->next_g = next;
+            next = nullptr;
+        }
+        if (next && !next->stack) give_stack(mp, next);
+        // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
+        arch::Context last = gp->ctx;
+        free_g(pp, gp);
+        stack_to_cache(pp, cls, stack);
+        if (next) {
+            mp->curg = next;
+            next->status.store(GStatus::kRunning, std::memory_order_relaxed);
+            arch::switch_final(&last, &next->ctx, nullptr);
+        }
+        arch::switch_final(&last, &mp->g0, nullptr);
+    }
+}
+
+}  // namespace
+
+G* alloc_g(P* pp) {
+    G* gp = pp->gfree;
+    if (!gp) [[unlikely]] gp = refill(pp);
+    pp->gfree = gp->next;
+    --pp->gfree_count;
+    return gp;
+}
+
+void free_g(P* pp, G* gp) {
+    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->stack = nullptr;
+    gp->flags = 0;
+    if (pp->gfree_count >= kMagazine) [[unlikely]] {
+        to_depot(pp->gfree_full);
+        pp->gfree_full = pp->gfree;
+        pp->gfree = nullptr;
+        pp->gfree_count = 0;
+    }
+    gp->next = pp->gfree;
+    pp->gfree = gp;
+    ++pp->gfree_count;
+}
+
+uint64_t next_goid(P* pp) {
+    if (pp->id_next == pp->id_end) {
+        pp->id_next = sched.next_goid.fetch_add(kIdBlock, std::memory_order_relaxed);
+        pp->id_end = pp->id_next + kIdBlock;
+    }
+    return pp->id_next++;
+}
+
+void give_stack(M* mp, G* gp) {
+    const int cls = gp->stack_class;
+    void* stack = stack_from_cache(p_of(mp), cls);
+    const StackBounds b = stack_bounds(stack);
+    gp->stack = stack;
+    if (stack_guard_of(stack) == GuardKind::kCanary) gp->flags |= kGCanary;
+    arch::context_init(&gp->ctx, b.lo, b.size(), goroutine_entry, stack);
+}
+
+void check_canary(G* gp) {
+    if (!stack_canary_ok(gp->stack)) fatal_stack_overflow(gp);
+}
+
+G* alloc_g_foreign() {
+    kernel::LockGuard guard(depot.lock);
+    if (G* chain = depot.chains) {
+        G* rest = chain->next;
+        if (rest) rest->wake = chain->wake;
+        depot.chains = rest ? rest : static_cast<G*>(chain->wake);
+        return chain;
+    }
+    G* gp = nullptr;
+    if (!g_slab.alloc_many(&gp, 1)) kernel::fatal("out of memory for another goroutine");
+    return gp;
+}
+
+void free_g_foreign(G* gp) {
+    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->next = nullptr;
+    to_depot(gp);
+}
+
+void flush_p_caches(P* pp) {
+    if (pp->stacks) stack_free_batch(sched.stack_class, pp->stack_cache, pp->stacks);
+    pp->stacks = 0;
+    to_depot(pp->gfree_full);
+    to_depot(pp->gfree);
+    pp->gfree = pp->gfree_full = nullptr;
+    pp->gfree_count = 0;
+}
+
+// What main's return left behind. Nobody runs but Gs on threads that never came back: those keep what they stand on.
+void free_abandoned_gs() {
+    g_slab.for_each([](G* gp) {
+        const GStatus status = gp->status.load(std::memory_order_relaxed);
+        if (status != GStatus::kRunnable && status != GStatus::kWaiting) return;
+        if (gp->stack) {
+            arch::context_destroy(&gp->ctx);
+            stack_free(static_cast<int>(gp->stack_class), gp->stack);
+        }
+        free_g_foreign(gp);
+    });
+}
+
+void for_each_g(void (*fn)(G*, void*), void* arg) {
+    g_slab.for_each([&](G* gp) {
+        const GStatus status = gp->status.load(std::memory_order_acquire);
+        if (status != GStatus::kFree && status != GStatus::kDead) fn(gp, arg);
+    });
+}
+
+}  // namespace gort::rt
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+// A new G runs next on this P; who was to run next before goes to the queue. From a foreign thread: the global queue.
+void submit(M* mp, G* gp) {
+    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    P* pp = p_of(mp);
+    if (!pp) [[unlikely]] {
+        sched.foreign_created.fetch_add(1, std::memory_order_relaxed);
+        return put_global(gp);
+    }
+    pp->created.store(pp->created.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (G* old = pp->runnext.load(std::memory_order_relaxed)) pp->runq.push(old);
+    pp->runnext.store(gp, std::memory_order_relaxed);
+    maybe_poke();
+}
+
+int class_of(size_t stack_size) {
+    if (stack_size == 0) return sched.stack_class;
+    return stack_class_for(stack_size);
+}
+
+G* fresh_g(M* mp, const Site& site, int cls) {
+    P* pp = p_of(mp);
+    G* gp = pp ? alloc_g(pp) : alloc_g_foreign();
+    gp->id = pp ? next_goid(pp) : sched.next_goid.fetch_add(1, std::memory_order_relaxed);
+    gp->site = site;
+    gp->stack_class = static_cast<uint8_t>(cls);
+    return gp;
+}
+
+// Leaves the runtime before it throws or dies.
+int checked_class(M* mp, size_t stack_size) {
+    if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) [[unlikely]] {
+        leave(mp);
+        kernel::fatal("go: the runtime is not running (call gort::run or gort::start first)");
+    }
+    const int cls = class_of(stack_size);
+    if (cls < 0) [[unlikely]] {
+        leave(mp);
+        host_throw_panic("go: stack_size out of range (at most 1 GiB)");
+    }
+    return cls;
+}
+
+}  // namespace
+
+void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack_size) {
+    M* mp = enter();
+    G* gp = fresh_g(mp, site, checked_class(mp, stack_size));
+    gp->invoke = invoke;
+    auto* to = reinterpret_cast<uint64_t*>(gp->storage);
+    kernel::copy_bytes(to, callable, size);
+    submit(mp, gp);
+    leave(mp);
+}
+
+Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack_size) {
+    M* mp = enter();
+    G* gp = fresh_g(mp, site, checked_class(mp, stack_size));
+    gp->invoke = invoke;
+    leave(mp);
+    return {gp, gp->storage};
+}
+
+void spawn_commit(const Fresh& fresh) {
+    M* mp = enter();
+    submit(mp, fresh.g);
+    leave(mp);
+}
+
+void spawn_cancel(const Fresh& fresh) {
+    M* mp = enter();
+    if (P* pp = p_of(mp)) free_g(pp, fresh.g);
+    else free_g_foreign(fresh.g);
+    leave(mp);
+}
+
+}  // namespace gort::detail

@@ -1,0 +1,244 @@
+// rt/sysmon.cc - the monitor thread: wakes Ms for work that waits, takes Ps from goroutines that keep them too long.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// WORK THAT WAITS. The makers of work never wake anybody (rt/sched.h). While some P is idle and another one runs, sysmon
+// looks every kFast: a G that was queued at the last look and still is has waited that long, so part of the queue goes to
+// the global one and an M is woken. A queue that turns over faster than that is left alone, however long it is:
+// two goroutines that hand a value back and forth stay on one CPU, whose caches they share.
+// After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves work;
+// pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
+// TIME SLICES. A P whose schedtick stands still for kSlice while others want a P: if its goroutine is in user code the P
+// is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
+// A goroutine in gort::blocking is in user code that said so: two looks are enough.
+// Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute; beyond
+// that only those whose threads sleep lose it.
+// REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups.
+// Context: its own thread, without M or P; so it readies through the global queue and runs no timers itself.
+#include "kernel/futex.h"
+#include "kernel/thread.h"
+#include "rt/clock.h"
+#include "rt/host.h"
+#include "rt/park.h"
+#include "rt/report.h"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr int64_t kFast = 25'000;
+constexpr int64_t kSlow = 5'000'000;
+constexpr int64_t kSlice = 10'000'000;
+constexpr int64_t kPollEvery = 10'000'000;
+constexpr int kPatience = 50;
+constexpr int64_t kDeafMost = 64'000'000;
+constexpr int kSpinnersPerP = 4;
+constexpr uint32_t kShedMost = 1024;
+constexpr int kPrSetTimerslack = 29;
+
+std::atomic<uint32_t> word{0};     // futex: counts reasons to look up
+std::atomic<uint32_t> alive{0};    // futex: 1 while the thread runs
+std::atomic<bool> quit{false};
+
+bool stopping() { return quit.load(std::memory_order_acquire); }
+
+void nudge() {
+    word.fetch_add(1, std::memory_order_release);
+    kernel::futex_wake(&word, 1);
+}
+
+// How many goroutines run without a P on threads that compute.
+int spinners() {
+    int n = 0;
+    kernel::LockGuard guard(sched.lock);
+    for (M* mp = sched.allm; mp; mp = mp->next_all)
+        if (mp->lost_p && mp->epoch == sched.epoch.load(std::memory_order_relaxed) && kernel::thread_state(mp->tid) == 'R') ++n;
+    return n;
+}
+
+bool may_spin_on(const M* holder) {
+    const int limit = kSpinnersPerP * sched.nprocs.load(std::memory_order_relaxed);
+    if (sched.detached.load(std::memory_order_relaxed) < limit) return true;
+    if (kernel::thread_state(holder->tid) != 'R') return true;
+    return spinners() < limit;
+}
+
+// Part of what waits in pp's queue goes to where an idle M finds it. If its M is inside the runtime, it is asked to do so.
+bool shed(P* pp) {
+    M* holder;
+    switch (take(pp, &holder)) {
+        case Taken::kGone: return false;
+        case Taken::kInside: pp->attention.fetch_or(kAskSteal, std::memory_order_release); return true;
+        case Taken::kYes: break;
+    }
+    GList list;
+    for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && list.count < kShedMost; --n) list.push(pp->runq.pop());
+    if (!list.head)
+        if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+            pp->runnext.store(nullptr, std::memory_order_relaxed);
+            list.push(gp);
+        }
+    give_back(pp, holder);
+    if (!list.head) return false;
+    put_global_list(&list);
+    return true;
+}
+
+bool others_want_a_p(const P* pp) {
+    return !pp->runq.empty() || pp->runnext.load(std::memory_order_relaxed) || sched.runq_size.load(std::memory_order_relaxed) ||
+           sched.poll_waiters.load(std::memory_order_relaxed) || earliest_timer() != INT64_MAX;
+}
+
+bool retake(P* pp) {
+    M* holder;
+    switch (take(pp, &holder)) {
+        case Taken::kGone: return false;
+        case Taken::kInside: pp->attention.fetch_or(kAskPreempt, std::memory_order_release); return false;
+        case Taken::kYes: break;
+    }
+    if (!may_spin_on(holder)) {
+        give_back(pp, holder);
+        return false;
+    }
+    keep(pp, holder);
+    sched.retakes.fetch_add(1, std::memory_order_relaxed);
+    start_m(pp);
+    return true;
+}
+
+// One look at one P; true if it led to anything.
+bool look_at(P* pp, int64_t now) {
+    if (!pp->m.load(std::memory_order_acquire)) {
+        pp->seen_runnext = nullptr;
+        pp->seen_tail = pp->seen_head = pp->runq.head();
+        pp->blocking_seen = false;
+        return false;
+    }
+    bool acted = false;
+    const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
+    const uint32_t head = pp->runq.head(), tail = pp->runq.tail();
+    G* next = pp->runnext.load(std::memory_order_relaxed);
+    if (tick != pp->seen_tick) {
+        pp->seen_tick = tick;
+        pp->seen_when = now;
+    }
+    const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
+    const bool queue_waits = pp->seen_tail != pp->seen_head && static_cast<int32_t>(head - pp->seen_tail) < 0;
+    const bool next_waits = next && next == pp->seen_runnext && tick == pp->seen_tick && head == pp->seen_head;
+    if (idle_p && (queue_waits || next_waits)) acted = shed(pp);
+    const bool blocking = pp->blocking.load(std::memory_order_relaxed);
+    if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
+        if (!idle_p && others_want_a_p(pp) && retake(pp)) acted = true;
+        if (!blocking) pp->seen_when = now;
+    }
+    pp->blocking_seen = blocking;
+    pp->seen_head = head;
+    pp->seen_tail = tail;
+    pp->seen_runnext = next;
+    return acted;
+}
+
+bool all_idle() {
+    return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed) &&
+           sched.detached.load(std::memory_order_relaxed) == 0;
+}
+
+void rest() {
+    const uint32_t seen = word.load(std::memory_order_acquire);
+    sched.lock.lock();
+    sched.sysmon_rests = all_idle() && !stopping();
+    const bool rests = sched.sysmon_rests;
+    sched.lock.unlock();
+    if (rests) kernel::futex_wait(&word, seen);
+    sched.lock.lock();
+    sched.sysmon_rests = false;
+    sched.lock.unlock();
+}
+
+// An idle P, and a timer that is due although nobody sleeps for it.
+bool serve_timers(int64_t now) {
+    if (sched.npidle.load(std::memory_order_relaxed) == 0 || earliest_timer() > now) return false;
+    wake_one();
+    return true;
+}
+
+void sysmon_main(void*) {
+    kernel::set_thread_name("gort-sysmon");
+    kernel::sys_prctl(kPrSetTimerslack, 1, 0, 0, 0);
+    int64_t delay = kFast, deaf = 0, deaf_until = 0, last_poll = 0;
+    int fruitless = 0, quiet = 0;
+    while (!stopping()) {
+        int64_t now = rt::now();
+        if (all_idle()) {
+            if (++quiet > 2 && sched.config.schedtrace_ms == 0) {
+                rest();
+                quiet = 0;
+                fruitless = 0;
+                delay = kFast;
+                continue;
+            }
+        } else {
+            quiet = 0;
+        }
+        int64_t sleep = delay;
+        const bool slow = delay > 4 * kFast;
+        if (slow && now >= deaf_until) sched.poke_wanted.store(1, std::memory_order_relaxed);
+        if (sched.npidle.load(std::memory_order_relaxed) > 0) {
+            const int64_t until = earliest_timer();
+            if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
+        }
+        const uint32_t seen = word.load(std::memory_order_acquire);
+        const bool poked = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
+        sched.poke_wanted.store(0, std::memory_order_relaxed);
+        if (stopping()) break;
+        now = rt::now();
+        sched.coarse_now.store(now, std::memory_order_relaxed);
+
+        bool acted = false;
+        for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) acted |= look_at(sched.allp[i], now);
+        acted |= serve_timers(now);
+        if (sched.poll_waiters.load(std::memory_order_relaxed) && !sched.poller && now - last_poll >= kPollEvery) {
+            last_poll = now;
+            acted |= sched.poll(0) > 0;
+        }
+        if (acted || poked) {
+            if (acted) deaf = 0;
+            fruitless = 0;
+            delay = kFast;
+        } else if (++fruitless >= kPatience) {
+            if (delay == kFast) {
+                deaf = deaf ? (deaf * 2 < kDeafMost ? deaf * 2 : kDeafMost) : 1'000'000;
+                deaf_until = now + deaf;
+            }
+            delay = delay * 2 < kSlow ? delay * 2 : kSlow;
+        }
+    }
+    alive.store(0, std::memory_order_release);
+    kernel::futex_wake(&alive, 1);
+}
+
+}  // namespace
+
+void sysmon_start() {
+    quit.store(false, std::memory_order_relaxed);
+    alive.store(1, std::memory_order_relaxed);
+    const int err = host_start_thread(sysmon_main, nullptr, size_t{64} << 10);
+    if (err) fatal_newosproc(1, -err);
+}
+
+void sysmon_stop() {
+    quit.store(true, std::memory_order_release);
+    nudge();
+    while (alive.load(std::memory_order_acquire)) kernel::futex_wait(&alive, 1);
+}
+
+void sysmon_wake_locked() {
+    sched.sysmon_rests = false;
+    nudge();
+}
+
+void sysmon_poke() {
+    if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
+    if (sched.poke_wanted.exchange(0, std::memory_order_relaxed)) nudge();
+}
+
+}  // namespace gort::rt
