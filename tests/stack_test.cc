@@ -347,6 +347,8 @@ TEST(address_space_ends) {
     size_t room = 300 << 20;
     rlimit limit{pages * kernel::page_size() + room, RLIM_INFINITY};
     CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    if (void* p = mmap(nullptr, 2 * room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); p != MAP_FAILED)
+        TEST_SKIP("RLIMIT_AS means nothing here");  // qemu-user
     static void* h[4000];
     StackError error = StackError::kNone;
     size_t got = stack_alloc_batch(kCls, h, 4000, &error);
@@ -436,7 +438,7 @@ TEST(pages_cannot_be_given_back) {
 
 TEST(trim_gives_back_what_is_dead) {
     size_t page = kernel::page_size();
-    for (int cls : {kCls, 7}) {
+    for (int cls : {kCls, 4}) {
         Slots s(1, cls);
         auto* h = static_cast<char*>(s.h[0]);
         StackBounds b = stack_bounds(h);
@@ -447,7 +449,7 @@ TEST(trim_gives_back_what_is_dead) {
         CHECK_LE(b.size() / 2 - 2 * page, freed);
         CHECK_EQ(stack_resident(h), resident - freed);
         CHECK_LE(stack_high_water(h), size_t(b.hi - sp) + 128 + page);
-        for (char* p = sp - 128; p < b.hi; p++) CHECK_EQ(*p, 0x77);  // the red zone too
+        CHECK_EQ(std::count(sp - 128, b.hi, 0x77), b.hi - (sp - 128));  // the red zone too
         CHECK_EQ(*b.lo, 0);
         CHECK_EQ(stack_trim(h, at(sp)), page);  // the page that the line above read
         CHECK_EQ(stack_trim(h, at(sp)), 0u);
