@@ -28,6 +28,7 @@ constexpr double kHeadroom =
     1.08;  // aim above ms(), because speed drifts; a repetition that ends below it is redone
 
 Workload* g_workloads;
+void (*g_preparation)(Options&);
 
 double clock_ns(clockid_t id) {
     timespec ts;
@@ -69,6 +70,11 @@ Workload::Workload(const char* n, const char* w, void (*b)(Run&))
     g_workloads = this;
 }
 const Workload* first_workload() { return g_workloads; }
+
+Preparation::Preparation(void (*f)(Options&)) { g_preparation = f; }
+void prepare(Options& options) {
+    if (g_preparation) g_preparation(options);
+}
 
 double now_ns() { return clock_ns(CLOCK_MONOTONIC); }
 void Stopwatch::restart() {

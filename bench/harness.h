@@ -43,6 +43,12 @@ const Workload* first_workload();
     static const bench::Workload registered_##name{#name, what, &workload_##name}; \
     static void workload_##name([[maybe_unused]] bench::Run& run)
 
+// Runs before the command line is read: may set other defaults, and refuse an environment it does not like.
+struct Preparation {
+    explicit Preparation(void (*)(Options&));
+};
+void prepare(Options& options);
+
 enum class Better { kLower, kHigher };
 
 // One metric's repetitions. The best is the lowest value unless it is a rate.

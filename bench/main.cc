@@ -3,6 +3,8 @@
 //
 // Whatever is wrong with the command line or the environment is said in one line on stderr, with what is
 // accepted, and ends the program with status 2 before anything is measured.
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,28 +81,6 @@ constexpr Numeric kNumeric[] = {{"--procs", 1, 1024, true},
                                 {"--reps", 1, 1000, true},
                                 {"--size", 1, 1e12, true}};
 
-// A number with an optional K, M or G, as GORT_STACK takes it.
-bool is_size(const char* text) {
-    const size_t digits = std::strspn(text, "0123456789");
-    return digits && digits < 19 &&
-           (!text[digits] || (std::strchr("kKmMgG", text[digits]) && !text[digits + 1]));
-}
-
-// Looked at here too, because a workload that starts no runtime (switch) would not notice a bad value.
-void check_environment(Options* options) {
-    double v;
-    if (const char* text = std::getenv("GORT_MAXPROCS")) {
-        if (!parse(text, 1, 1024, true, &v))
-            refuse("GORT_MAXPROCS: bad value '%s'; accepted: a whole number from 1 to 1024", text);
-        options->procs = static_cast<unsigned>(v);
-    }
-    if (const char* text = std::getenv("GORT_STACK"); text && !is_size(text))
-        refuse("GORT_STACK: bad value '%s'; accepted: bytes, or a number followed by K, M or G", text);
-    if (const char* text = std::getenv("GORT_SIGQUIT");
-        text && std::strcmp(text, "0") && std::strcmp(text, "1"))
-        refuse("GORT_SIGQUIT: bad value '%s'; accepted: 0 or 1", text);
-}
-
 void set(Options* options, const std::string& name, double v) {
     if (name == "--procs") options->procs = static_cast<unsigned>(v);
     if (name == "--ms") options->ms = v;
@@ -118,6 +98,7 @@ int run_in_child(const Workload* w, const Options& options) {
         return 1;
     }
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);  // who kills us means the workload
         bench::Run run(*w, options);
         w->body(run);
         std::fflush(nullptr);
@@ -144,7 +125,7 @@ int main(int argc, char** argv) {
 
     Options options;
     options.procs = bench::cpu_count();
-    check_environment(&options);
+    bench::prepare(options);
     std::string chosen;
     for (int i = 1; i < argc; ++i) {
         std::string arg = argv[i], value;
