@@ -3,6 +3,7 @@
 #include "rt/report.h"
 
 #include "kernel/fatal.h"
+#include "kernel/sys.h"
 #include "rt/fault.h"
 #include "rt/sched.h"
 
@@ -36,4 +37,16 @@ void fatal_stack_overflow(G* gp) {
     fault_canary_overwritten(gp->stack, reinterpret_cast<uintptr_t>(gp->ctx.sp));
 }
 
+}  // namespace gort::rt
+
+namespace gort::rt {
+void report_init() {}
+void fatal_error(const char* text) { kernel::fatal(text); }
+void report_panic(const char* text, const Trace*) {
+    kernel::Out(2).str(text).str("\n\n");
+    kernel::sys_exit_group(2);
+}
+void wait_for_dying(void (*)()) {}
+void dying_begin() {}
+void dying_end() {}
 }  // namespace gort::rt

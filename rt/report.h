@@ -19,10 +19,9 @@ namespace gort::rt {
 struct G;
 struct Trace;
 
-// Once per process each way: GORT_TRACEBACK, the handlers of stack overflow and, if asked for and nobody else has it,
-// SIGQUIT. After fault_init.
-void report_init(bool sigquit);
-void report_exit();
+// host_init calls it, once for the process and after env_init: GORT_TRACEBACK, the report of stack overflows, and SIGQUIT
+// unless GORT_SIGQUIT=0 or the program has a handler of its own.
+void report_init();
 
 // A mistake of the program's that cannot be caught: "fatal error: <text>" and its stack.
 [[noreturn]] void fatal_error(const char* text);

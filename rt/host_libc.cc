@@ -1,0 +1,113 @@
+// rt/host_libc.cc - host.h for programs with libc: pthreads, their ends, the environment.
+// SPDX-License-Identifier: BSD-2-Clause
+#include <cxxabi.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "arch/sanitize.h"
+#include "rt/host.h"
+#include "rt/m.h"
+
+namespace gort::rt {
+
+namespace {
+
+// A tool's bookkeeping lives on the stacks it checks.
+constexpr size_t kToolStack = GORT_ASAN || GORT_TSAN ? 256 << 10 : 0;
+constexpr size_t kMaxThreadStack = 256 << 20;
+
+struct Start {
+    void (*fn)(void*);
+    void* arg;
+};
+
+void* thread_main(void* p) {
+    Start s = *static_cast<Start*>(p);
+    delete static_cast<Start*>(p);
+    s.fn(s.arg);
+    return nullptr;
+}
+
+// One key for all: its value is the list of what this thread has to call.
+struct AtExit {
+    void (*fn)(void*);
+    void* arg;
+    AtExit* next;
+    int rounds;
+};
+pthread_key_t g_exit_key;
+int g_exit_error = 0;
+pthread_once_t g_exit_once = PTHREAD_ONCE_INIT;
+
+// Destructors of other keys may still call into gort and ours has no place in their order, so it steps back to the last
+// round but one.
+void at_exit(void* p) {
+    auto* list = static_cast<AtExit*>(p);
+    if (++list->rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 && pthread_setspecific(g_exit_key, list) == 0) return;
+    while (list) {
+        AtExit* next = list->next;
+        list->fn(list->arg);
+        delete list;
+        list = next;
+    }
+}
+
+}  // namespace
+
+int host_start_thread(void (*fn)(void*), void* arg, size_t stack) {
+    auto* start = new (std::nothrow) Start{fn, arg};
+    if (!start) return -ENOMEM;
+    pthread_attr_t attr;
+    int err = pthread_attr_init(&attr);
+    if (!err) {
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+        err = EINVAL;
+        // EINVAL: too small. libc puts the program's thread_locals on this stack too, and they may be large.
+        for (size_t size = stack + kToolStack; err == EINVAL && size <= kMaxThreadStack; size *= 2) {
+            pthread_t thread;
+            err = pthread_attr_setstacksize(&attr, size);
+            if (!err) err = pthread_create(&thread, &attr, thread_main, start);
+        }
+        pthread_attr_destroy(&attr);
+    }
+    if (err) delete start;
+    return -err;
+}
+
+EhGlobals* host_eh_globals() {
+    // Both C++ runtimes, libstdc++ and libc++abi, lay it out as the ABI says: the stack of caught exceptions, then the
+    // number of uncaught ones.
+    return reinterpret_cast<EhGlobals*>(abi::__cxa_get_globals());
+}
+
+char** host_environ() { return environ; }
+
+int host_on_thread_exit(void (*fn)(void*), void* arg) {
+    pthread_once(&g_exit_once, [] { g_exit_error = pthread_key_create(&g_exit_key, at_exit); });
+    if (g_exit_error) return -g_exit_error;
+    auto* node = new (std::nothrow) AtExit{fn, arg, static_cast<AtExit*>(pthread_getspecific(g_exit_key)), 0};
+    if (!node) return -ENOMEM;
+    int err = pthread_setspecific(g_exit_key, node);
+    if (err) delete node;
+    return -err;
+}
+
+bool host_demangle(const char* name, char* buf, size_t size) {
+    if (std::strncmp(name, "_Z", 2) != 0 || size == 0) return false;
+    int status = 0;
+    char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+    if (!text) return false;
+    size_t n = std::strlen(text);
+    if (n >= size) n = size - 1;
+    std::memcpy(buf, text, n);
+    buf[n] = '\0';
+    std::free(text);
+    return true;
+}
+
+}  // namespace gort::rt

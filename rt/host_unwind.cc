@@ -1,0 +1,401 @@
+// rt/host_unwind.cc - what happens to an exception at a goroutine's bottom frame, goexit, and deferred functions.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// THREE WAYS DOWN, all of them end at gort_invoke (arch/x86_64/invoke.S):
+//   return      nothing happens.
+//   exception   search phase: personality() writes down the stack of the throw point; cleanup phase: the destructors run;
+//               then gort_landed prints the report and the process ends.
+//   goexit      a forced unwind: the destructors run, no handler but `catch (...)` sees it; gort_landed returns, and the
+//               goroutine has finished.
+// A deferred function that runs because its scope unwinds gets a bottom frame of its own, gort_guarded, since C++ lets
+// nothing out of a destructor then. What arrives there is kept in a Note for gort_landed.
+//
+// Invariants: (1) a Note belongs to one goroutine, by address and id, and lies in the list until that one lands.
+//             (2) uncaught exceptions of one goroutine nest, so the note that was made last is the innermost.
+// Context:    [G], outside the gate. Destructors may park in the middle of all this, and go on with another thread.
+#include <cxxabi.h>
+#include <unwind.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string>
+#include <typeinfo>
+
+#include "kernel/lock.h"
+#include "kernel/tls.h"
+#include "rt/g.h"
+#include "rt/host.h"
+#include "rt/m.h"
+#include "rt/panic.h"
+#include "rt/report.h"
+#include "rt/traceback.h"
+
+extern "C" {
+extern const char gort_invoke_landed[];
+extern const char gort_guarded_landed[];
+void* gort_guarded(void* arg, void (*fn)(void*));
+_Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
+                                     _Unwind_Exception* exc, _Unwind_Context* context);
+void gort_landed(_Unwind_Exception* exc);
+}
+
+namespace gort::rt {
+
+namespace {
+
+constexpr _Unwind_Exception_Class kGoexitClass = 0x474f525445584954;  // "GORTEXIT"
+
+// A G in user code; null on a thread of the program's own and on an M's own stack.
+G* current_g() {
+    auto* mp = static_cast<M*>(kernel::tls_get());
+    return mp && !mp->foreign ? mp->curg : nullptr;
+}
+
+struct Note {
+    enum Kind : uint8_t {
+        kThrown,    // an exception that will land: `exc`, and the stack of its throw point
+        kDeferred,  // one that a deferred function let out: `held`
+        kExit,      // goexit unwinds: `exit`
+        kPending,   // goexit was called by a deferred function while an exception unwinds: it ends that
+    } kind;
+    bool replaced = false;  // kExit: a handler on its way called goexit again
+    int uncaught = 0;       // kExit: exceptions in flight when it began
+    G* gp;
+    uint64_t id;
+    Note* next = nullptr;
+    _Unwind_Exception exit{};
+    _Unwind_Exception* exc = nullptr;
+    std::exception_ptr held;
+    Trace trace{};
+};
+
+// Almost always empty. A plain list: the goroutines that unwind for good at one time are few.
+kernel::Mutex g_lock;
+Note* g_notes = nullptr;
+std::atomic<int> g_count{0};
+std::terminate_handler g_earlier_terminate = nullptr;
+
+Note* add_note(Note::Kind kind, G* gp) {
+    auto* n = new (std::nothrow) Note{};
+    if (!n) return nullptr;
+    n->kind = kind;
+    n->gp = gp;
+    n->id = gp->id;
+    kernel::LockGuard guard(g_lock);
+    n->next = g_notes;
+    g_notes = n;
+    g_count.fetch_add(1, std::memory_order_relaxed);
+    return n;
+}
+
+// The first note of gp that fits, which is the youngest. Relaxed: a goroutine asks for what it has done itself.
+template <class F>
+Note* find(const G* gp, F fits, bool take = false) {
+    if (g_count.load(std::memory_order_relaxed) == 0) return nullptr;
+    kernel::LockGuard guard(g_lock);
+    for (Note** at = &g_notes; *at; at = &(*at)->next) {
+        Note* n = *at;
+        if (n->gp != gp || n->id != gp->id || !fits(n)) continue;
+        if (take) {
+            *at = n->next;
+            g_count.fetch_sub(1, std::memory_order_relaxed);
+        }
+        return n;
+    }
+    return nullptr;
+}
+
+void drop(Note* note) {
+    delete find(note->gp, [&](Note* n) { return n == note; }, true);
+}
+
+bool is_cxx(const _Unwind_Exception* exc) {
+    return (exc->exception_class >> 8 & 0xffffff) == 0x432b2b;  // "GNUCC++" or "CLNGC++", then a byte for the kind
+}
+
+// ---- what is said of an exception ----
+
+std::string type_text(const std::type_info* type) {
+    int status = 0;
+    char* name = type ? abi::__cxa_demangle(type->name(), nullptr, nullptr, &status) : nullptr;
+    std::string s = name ? name : type ? type->name() : "an exception of another language";
+    std::free(name);
+    return s;
+}
+
+std::string float_text(double v) {
+    char buf[64];
+    std::snprintf(buf, sizeof buf, "%+.6e", v);
+    return buf;
+}
+
+// The exception being handled: what() or the value where that says something, as Go prints panic values; else its type
+// and where it is.
+std::string text_of_current() {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    try {
+        throw;
+    } catch (const std::exception& e) {
+        return e.what() ? e.what() : type_text(type);
+    } catch (const char* s) {
+        return s ? s : "nil";
+    } catch (const std::string& s) {
+        return s;
+    } catch (const std::string_view& s) {
+        return std::string(s);
+    } catch (bool v) {
+        return v ? "true" : "false";
+    } catch (char v) {
+        return std::to_string(v);
+    } catch (int v) {
+        return std::to_string(v);
+    } catch (unsigned v) {
+        return std::to_string(v);
+    } catch (long v) {
+        return std::to_string(v);
+    } catch (unsigned long v) {
+        return std::to_string(v);
+    } catch (long long v) {
+        return std::to_string(v);
+    } catch (unsigned long long v) {
+        return std::to_string(v);
+    } catch (double v) {
+        return float_text(v);
+    } catch (float v) {
+        return float_text(static_cast<double>(v));
+    } catch (...) {
+        if (!type) return type_text(type);
+        std::exception_ptr e = std::current_exception();  // in both C++ runtimes one pointer, to the object
+        void* object;
+        std::memcpy(&object, &e, sizeof object);
+        char at[24];
+        std::snprintf(at, sizeof at, ") %p", object);
+        return "(" + type_text(type) + at;
+    }
+}
+
+// "panic: first", and a tab more for each that came later; the further lines of a text are indented as well.
+class Story {
+public:
+    void add(const std::exception_ptr& e, bool recovered) {
+        try {
+            std::rethrow_exception(e);
+        } catch (...) {
+            add_nested();
+            add_line(text_of_current(), recovered);
+        }
+    }
+    void add_line(const std::string& text, bool recovered) {
+        if (!all_.empty()) all_ += "\n\t";
+        all_ += "panic: ";
+        for (char c : text) {
+            all_ += c;
+            if (c == '\n') all_ += '\t';
+        }
+        if (recovered) all_ += " [recovered]";
+    }
+    const char* text() const { return all_.c_str(); }
+
+private:
+    // What throw_with_nested wraps was caught by the handler that threw: recovered, in Go's word.
+    void add_nested() {
+        try {
+            throw;
+        } catch (const std::nested_exception& n) {
+            if (n.nested_ptr()) add(n.nested_ptr(), true);
+        } catch (...) {
+        }
+    }
+    std::string all_;
+};
+
+// Ends the process. `exc` is null if only deferred functions threw; `deferred` lists them, youngest first.
+[[noreturn]] void die(_Unwind_Exception* exc, Note* deferred, const Trace* trace) {
+    Story story;
+    try {
+        if (exc && is_cxx(exc)) {
+            abi::__cxa_begin_catch(exc);
+            story.add(std::current_exception(), false);
+        } else if (exc) {
+            story.add_line(type_text(nullptr), false);
+        }
+        Note* oldest_first = nullptr;
+        while (deferred) {
+            Note* next = deferred->next;
+            deferred->next = oldest_first;
+            oldest_first = deferred;
+            deferred = next;
+        }
+        for (Note* n = oldest_first; n; n = n->next) story.add(n->held, false);
+        if (!trace && oldest_first) trace = &oldest_first->trace;
+    } catch (...) {
+        report_panic("panic: (no memory left to print it)", trace);
+    }
+    report_panic(story.text(), trace);
+}
+
+// ---- goexit ----
+
+void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit);
+
+[[noreturn]] void unwind(Note* n) {
+    n->exit.exception_class = kGoexitClass;
+    n->exit.exception_cleanup = handler_ended;
+    _Unwind_ForcedUnwind(
+        &n->exit,
+        [](int, _Unwind_Action, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*, void*) {
+            return _URC_NO_REASON;  // the personality of the bottom frame ends it
+        },
+        nullptr);
+    fatal_error("goexit: the unwinder cannot leave this stack");
+}
+
+// A `catch (...)` has ended without passing goexit on. If another exception leaves it, that one has taken over; else
+// we unwind again from here, which is the last call of the handler.
+void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit) {
+    Note* n = find(current_g(), [&](Note* m) { return &m->exit == exit; });
+    if (!n) return;
+    if (n->replaced || std::uncaught_exceptions() > n->uncaught) return drop(n);
+    unwind(n);
+}
+
+// ---- std::terminate ----
+
+[[noreturn]] void on_terminate() {
+    G* gp = current_g();
+    if (!gp) {
+        if (g_earlier_terminate) g_earlier_terminate();
+        std::abort();
+    }
+    std::string text = "terminate called without an active exception";
+    try {
+        if (find(gp, [](Note* n) { return n->kind == Note::kExit; }))
+            text = "goexit met a noexcept function or a destructor";
+        else if (const std::type_info* type = abi::__cxa_current_exception_type())
+            text = "terminate called after throwing an instance of '" + type_text(type) + "': " + text_of_current();
+    } catch (...) {
+    }
+    fatal_error(text.c_str());
+}
+
+}  // namespace
+
+void host_init() {
+    g_earlier_terminate = std::set_terminate(on_terminate);
+    report_init();
+}
+
+void host_throw_panic(const char* text) { throw panic_error(text); }
+void host_throw_runtime_error(const char* text) { throw runtime_error(text); }
+
+}  // namespace gort::rt
+
+using namespace gort::rt;
+
+_Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
+                                     _Unwind_Exception* exc, _Unwind_Context* context) {
+    if (version != 1) return _URC_FATAL_PHASE1_ERROR;
+    const bool bottom = _Unwind_GetRegionStart(context) == reinterpret_cast<uintptr_t>(&gort_invoke);
+    if (actions & _UA_SEARCH_PHASE) {
+        if (bottom) dying_begin();
+        if (Note* n = add_note(Note::kThrown, current_g())) {
+            n->exc = exc;
+            trace_here(&n->trace);
+        }
+        return _URC_HANDLER_FOUND;
+    }
+    if ((actions & _UA_FORCE_UNWIND) && cls != kGoexitClass)
+        fatal_error("pthread_exit or thread cancellation on a goroutine");
+    if (!(actions & (_UA_FORCE_UNWIND | _UA_HANDLER_FRAME))) return _URC_CONTINUE_UNWIND;
+    _Unwind_SetGR(context, __builtin_eh_return_data_regno(0), reinterpret_cast<uintptr_t>(exc));
+    _Unwind_SetIP(context, reinterpret_cast<uintptr_t>(bottom ? gort_invoke_landed : gort_guarded_landed));
+    return _URC_INSTALL_CONTEXT;
+}
+
+// On the goroutine's bottom frame, all others are gone. Returns if the goroutine has ended by goexit.
+void gort_landed(_Unwind_Exception* exc) {
+    G* gp = current_g();
+    Note *thrown = nullptr, *deferred = nullptr, *exit = nullptr;
+    Note** last = &deferred;
+    while (Note* n = find(gp, [](Note*) { return true; }, true)) {
+        n->next = nullptr;
+        if (n->kind == Note::kThrown && n->exc == exc) {
+            thrown = n;
+        } else if (n->kind == Note::kDeferred && !exit) {  // an exit forgives what was thrown before it
+            *last = n;
+            last = &n->next;
+        } else if (n->kind == Note::kPending || (n->kind == Note::kExit && &n->exit == exc)) {
+            exit = n;
+        } else {
+            delete n;
+        }
+    }
+    if (!exit) die(exc, deferred, thrown ? &thrown->trace : nullptr);
+    if (deferred) die(nullptr, deferred, nullptr);
+    if (&exit->exit != exc) {
+        if (is_cxx(exc)) {
+            abi::__cxa_begin_catch(exc);
+            abi::__cxa_end_catch();
+        } else {
+            _Unwind_DeleteException(exc);
+        }
+        dying_end();
+    }
+    delete thrown;
+    delete exit;
+}
+
+namespace gort {
+
+void panic(const char* message) { throw panic_error(message); }
+void panic(std::string_view message) { throw panic_error(std::string(message)); }
+
+void goexit() {
+    G* gp = current_g();
+    if (!gp) panic("goexit: called outside of a goroutine");
+    if (Note* n = find(gp, [](Note* m) { return m->kind == Note::kExit && !m->replaced; })) n->replaced = true;
+    Note* n = add_note(Note::kExit, gp);
+    if (!n) fatal_error("goexit: out of memory");
+    n->uncaught = std::uncaught_exceptions();
+    unwind(n);
+}
+
+namespace detail {
+
+bool scope_unwinds(int uncaught) noexcept {
+    if (std::uncaught_exceptions() > uncaught) return true;
+    if (g_count.load(std::memory_order_relaxed) == 0) return false;
+    return find(current_g(), [](Note* n) { return n->kind == Note::kExit; }) != nullptr;
+}
+
+void run_deferred(void* f, void (*call)(void*)) {
+    if (!current_g()) return call(f);  // a thread of the program's own: C++'s rule holds
+    auto* exc = static_cast<_Unwind_Exception*>(gort_guarded(f, call));
+    if (!exc) return;
+    G* gp = current_g();
+    if (exc->exception_class == kGoexitClass) {
+        Note* n = find(gp, [&](Note* m) { return &m->exit == exc; });
+        Note* outer = find(gp, [&](Note* m) { return m->kind == Note::kExit && m != n; });
+        if (!outer) {
+            n->kind = Note::kPending;
+            return;
+        }
+        outer->replaced = false;
+        return drop(n);
+    }
+    Note* n = find(gp, [&](Note* m) { return m->kind == Note::kThrown && m->exc == exc; });
+    if (!n || !is_cxx(exc)) die(exc, nullptr, n ? &n->trace : nullptr);
+    abi::__cxa_begin_catch(exc);
+    n->held = std::current_exception();
+    n->kind = Note::kDeferred;
+    abi::__cxa_end_catch();
+}
+
+}  // namespace detail
+
+}  // namespace gort

@@ -1,0 +1,72 @@
+// PUBLIC
+// rt/panic.h - panic, recover, defer and goexit: Go's, as C++ exceptions and scope guards.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A panic is a C++ exception; `catch` is recover. An exception that leaves a goroutine, of any type, first runs the
+// destructors of all its frames and then ends the process: "panic: " and what(), the stack of the throw point, exit 2.
+// Fatal errors (deadlock, stack overflow, unlock of an unlocked mutex) are not exceptions: nothing can catch them.
+//
+// What differs from Go, because C++ does:
+//   - `catch` in any function recovers, not only a deferred one.
+//   - A deferred function that throws while another exception unwinds cannot replace it. The first one goes on; if it
+//     ends the process the report shows both, as Go's does ("panic: first", then "<tab>panic: second"); if it is caught,
+//     the second is dropped. Any other destructor that throws then calls std::terminate, as always.
+//   - goexit unwinds through `catch (...)`: a handler that does not rethrow loses its effect, the goroutine ends all the
+//     same. Only a handler that throws something else instead replaces the exit by that. A noexcept function on the way
+//     ends the process (std::terminate), so call goexit neither there nor in a destructor; a deferred function may.
+// Context: [G]; panic and defer also on any other thread.
+#pragma once
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace gort {
+
+class [[gnu::visibility("default")]] panic_error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+// A panic that the runtime itself makes: misuse of a channel (send on closed, close of nil, …).
+class [[gnu::visibility("default")]] runtime_error : public panic_error {
+public:
+    using panic_error::panic_error;
+};
+
+[[noreturn]] void panic(const char* message);
+[[noreturn]] void panic(std::string_view message);
+
+// Ends this goroutine only, after the destructors of all its frames. From main: the others go on. On a thread that is
+// not a goroutine's: a panic.
+[[noreturn]] void goexit();
+
+namespace detail {
+// Is this scope being left by an exception that was not there when `uncaught` was asked, or by goexit?
+bool scope_unwinds(int uncaught) noexcept;
+void run_deferred(void* f, void (*call)(void*));  // keeps what it throws for the report
+}  // namespace detail
+
+// gort::defer d{[&] { … }};   runs at scope exit, also on panic and goexit; several in one scope last-in first-out.
+template <class F>
+class [[nodiscard]] defer {
+public:
+    explicit defer(F f) : f_(std::move(f)), uncaught_(std::uncaught_exceptions()) {}
+    defer(const defer&) = delete;
+    defer& operator=(const defer&) = delete;
+    ~defer() noexcept(false) {
+        if (detail::scope_unwinds(uncaught_)) [[unlikely]]
+            detail::run_deferred(&f_, [](void* f) { (*static_cast<F*>(f))(); });
+        else
+            f_();
+    }
+
+private:
+    F f_;
+    int uncaught_;
+};
+
+}  // namespace gort
