@@ -4,6 +4,8 @@
 // Invariants: (1) a G is in exactly one place: a free list, a run queue (runnext, local or global), an M's curg, or the
 //             wait queue of what it is parked on. GStatus says which kind of place.
 //             (2) stack == nullptr until the G first runs: a queued fresh G costs its 192 bytes and no stack.
+//             (2b) ctx.sp is the handle of a stack that anybody's M may resume; null while fresh, and while parked or
+//             queued if the G is locked to an M, which keeps the handle (M::locked_sp).
 //             (3) the memory of a G is never unmapped while the runtime is up, so a stale pointer may be read (not used).
 // Context:    fields are grouped by who may touch them; "holder" is the M that runs it, or whoever took it off a queue.
 #pragma once
@@ -25,8 +27,8 @@ struct Sudog;
 // Status = which kind of container holds the G, and who owns its stack.
 enum class GStatus : uint32_t {
     kFree,      // on a free list; no stack
-    kRunnable,  // on a run queue; the stack belongs to whoever pops it
-    kRunning,   // some M's curg; the stack is in use
+    kRunnable,  // on a run queue, or some M's curg: a switch does not write it
+    kRunning,   // never stored: what observed_status calls a kRunnable one that is a curg
     kWaiting,   // parked: referenced by what it waits on; the stack belongs to whoever readies it
     kDead,      // finished, on its way to a free list
 };
@@ -67,8 +69,8 @@ struct alignas(64) G {
     uint16_t flags = 0;                         // kG… below
     void* wake = nullptr;                       // what the waker hands over: for channels the sudog that fired
     std::atomic<uint32_t> select_done{0};       // select: 1 once a case has won (claimed by CAS)
-    uint32_t eh_uncaught = 0;                   // C++ exception state while suspended, see rt/eh.h
-    void* eh_caught = nullptr;
+    uint32_t spare = 0;
+    void* param = nullptr;                      // what the parked side left for its waker
     M* locked_m = nullptr;                      // lock_os_thread: the only M that may run it; a pseudo-G's own M
 
     // --- second line: life of the goroutine. Written at spawn, at park for dumps.
@@ -85,12 +87,12 @@ struct alignas(64) G {
 
 inline constexpr uint16_t kGLocked = 1;    // locked to an M: every switch to or from it goes through g0
 inline constexpr uint16_t kGForeign = 2;   // pseudo-G of a thread that is not ours: parks on a futex
-inline constexpr uint16_t kGHasEh = 4;     // eh_* hold something to restore
 inline constexpr uint16_t kGSystem = 8;    // the runtime's own: hidden from counts and dumps
 inline constexpr uint16_t kGMain = 32;
 inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
+inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary;
 
 #if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND
 static_assert(sizeof(G) == 192, "a fresh goroutine is three cache lines");

@@ -14,23 +14,24 @@ Taken take(P* pp, M** holder) {
         mp->gate_lock.unlock();
         return Taken::kGone;
     }
-    mp->p.store(nullptr, std::memory_order_relaxed);          // 1
+    mp->shut.store(1, std::memory_order_relaxed);             // 1
     kernel::heavy_barrier();                                  // 2
     if (mp->in_rt.load(std::memory_order_acquire) == 0) {     // 3, G1
         *holder = mp;
         return Taken::kYes;
     }
-    mp->p.store(pp, std::memory_order_release);  // G2
+    mp->shut.store(0, std::memory_order_release);  // G2
     mp->gate_lock.unlock();
     return Taken::kInside;
 }
 
-void give_back(P* pp, M* holder) {
-    holder->p.store(pp, std::memory_order_release);  // G2
+void give_back(M* holder) {
+    holder->shut.store(0, std::memory_order_release);  // G2
     holder->gate_lock.unlock();
 }
 
 void keep(P* pp, M* holder) {
+    holder->p.store(nullptr, std::memory_order_relaxed);
     pp->m.store(nullptr, std::memory_order_release);
     holder->lost_p = true;
     sched.detached.fetch_add(1, std::memory_order_relaxed);
@@ -42,13 +43,15 @@ void acquire_p(M* mp, P* pp) {
     GORT_DCHECK(!mp->p.load(std::memory_order_relaxed));
     pp->blocking.store(false, std::memory_order_relaxed);
     pp->m.store(mp, std::memory_order_release);
-    mp->p.store(pp, std::memory_order_release);
+    mp->p.store(pp, std::memory_order_relaxed);
+    mp->shut.store(0, std::memory_order_release);  // G2
 }
 
 P* release_p(M* mp) {
     kernel::LockGuard guard(mp->gate_lock);
     P* pp = mp->p.load(std::memory_order_relaxed);
     GORT_DCHECK(pp);
+    mp->shut.store(1, std::memory_order_relaxed);
     mp->p.store(nullptr, std::memory_order_relaxed);
     pp->m.store(nullptr, std::memory_order_release);
     return pp;

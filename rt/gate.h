@@ -1,23 +1,24 @@
 // rt/gate.h - the P gate: how an M enters and leaves the runtime with plain stores, and how others take its P.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A P is a biased lock. Its M enters the runtime by  in_rt = 1, (compiler fence), read p  and leaves by  in_rt = 0.
+// A P is a biased lock. Its M enters the runtime by  in_rt = 1, (compiler fence), read shut  and leaves by  in_rt = 0.
 // Between the two everything of the P is its own: no other thread touches the queue, the caches, runnext.
 // Somebody else who wants the P (a thief, sysmon, a change of gomaxprocs) does, under m.gate_lock:
 //
 //      the M (common side)                     the taker (rare side)
-//      1  in_rt = 1                            1  m.p = null
+//      1  in_rt = 1                            1  m.shut = 1
 //      2  light_barrier                        2  heavy_barrier (membarrier: a full fence in every running thread)
-//      3  read p                               3  read in_rt
+//      3  read shut                            3  read in_rt
 //
-// If 3 reads in_rt == 0, the M is in user code and will find p == null when it enters: the P is the taker's, to keep or
-// to put back. If it reads 1, the M may be using the P: the taker puts m.p back and leaves a request in p.attention,
-// which the M answers at its next scheduling decision.
-// An M that finds p == null goes to enter_slow, which first takes gate_lock: a thief puts the P back before it unlocks.
+// If 3 reads in_rt == 0, the M is in user code and will find the gate shut when it enters: the P is the taker's, to keep
+// or to put back. If it reads 1, the M may be using the P: the taker opens the gate again and leaves a request in
+// p.attention, which the M answers at its next scheduling decision. An M that is inside does not look at shut.
+// An M that finds the gate shut goes to enter_slow, which first takes gate_lock: a thief opens before it unlocks.
 //
+// Invariant: shut == 0 iff m.p is this M's P, but for the moments of a taker under gate_lock.
 // Cost: 0 locked instructions on the common side. Modelled in tests/model/gate.pml.
 // Ordering: G1 leave's release of in_rt -> the taker's acquire of 0: it sees all that was done to the P.
-//           G2 the release that puts p back -> enter's acquire: the M sees what the taker did to the P.
+//           G2 the release that opens the gate -> enter's acquire: the M sees what the taker did to the P.
 #pragma once
 
 #include "kernel/membarrier.h"
@@ -29,7 +30,6 @@ namespace gort::rt {
 
 [[gnu::noinline]] M* attach_foreign();       // this thread's first call into gort
 [[gnu::noinline]] M* enter_slow(M* mp);      // no P: wait for one; may return on another thread's M
-[[gnu::noinline]] void take_back_p(M* mp);
 
 [[gnu::always_inline]] inline M* self() { return static_cast<M*>(kernel::tls_get()); }
 
@@ -40,7 +40,7 @@ namespace gort::rt {
     if (!mp) [[unlikely]] mp = attach_foreign();
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (!mp->p.load(std::memory_order_acquire)) [[unlikely]] mp = enter_slow(mp);  // G2
+    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] mp = enter_slow(mp);  // G2
     return mp;
 }
 
@@ -51,10 +51,10 @@ namespace gort::rt {
 
 enum class Taken { kYes, kInside, kGone };
 
-// Takes pp from the M that holds it. kYes: the P is ours, m.p is null, and m's gate_lock is HELD (finish with give_back
+// Takes pp from the M that holds it. kYes: the P is ours, the gate is shut, and m's gate_lock is HELD (finish with give_back
 // or keep). kInside: the M is in the runtime. kGone: nobody holds it, or somebody else is at its gate.
 Taken take(P* pp, M** holder);
-void give_back(P* pp, M* holder);  // the thief's end: the M has its P again; unlocks
+void give_back(M* holder);         // the thief's end: the M has its P again; unlocks
 void keep(P* pp, M* holder);       // sysmon's end: the M is without P when it comes back; unlocks
 
 // The M's own changes of p, on g0 or in enter_slow.

@@ -1,7 +1,7 @@
 // rt/m.h - M, an OS thread that runs goroutines; or the stand-in for a thread of the program's own that calls in.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Invariants: (1) p is written under gate_lock only, by the M itself or by whoever takes the P from it.
+// Invariants: (1) p and shut are written under gate_lock only, by the M itself or by whoever takes the P from it.
 //             (2) in_rt is 1 from enter() to leave(), across every switch between them: it belongs to the thread.
 //             (3) commit_fn is set by the side that leaves and run by the side that arrives, on the same M.
 #pragma once
@@ -24,6 +24,7 @@ struct alignas(64) M {
     // --- the gate, see rt/gate.h
     std::atomic<P*> p{nullptr};
     std::atomic<uint32_t> in_rt{0};
+    std::atomic<uint32_t> shut{1};
     bool foreign = false;  // not our thread: no P ever, parks on its own futex
     bool is_m0 = false;    // the thread that called run(): runs nothing but the main goroutine
     G* curg = nullptr;
@@ -40,7 +41,9 @@ struct alignas(64) M {
     bool in_poll = false;          // sched.lock: its sleep is the poller's
     P* next_p = nullptr;           // handed over before the note is woken
     G* next_g = nullptr;           // picked on a goroutine's stack, to be run by g0
+    G* left_g = nullptr;           // who switched to g0, until g0 has looked at it
     G* locked_g = nullptr;         // lock_os_thread: this M runs nothing else
+    void* locked_sp = nullptr;     // handle of locked_g while it is switched out
     uint32_t lock_depth = 0;       // nested lock_os_thread calls of locked_g
     M* next_idle = nullptr;        // sched.lock
     M* next_all = nullptr;         // sched.lock

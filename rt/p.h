@@ -28,9 +28,9 @@ inline constexpr uint32_t kAskTimers = 8;    // a timer of this P is due and sys
 struct alignas(64) P {
     // --- the holder's
     std::atomic<G*> runnext{nullptr};  // readied last: runs next and inherits the time slice
-    uint32_t countdown = kGlobalEvery;
-    std::atomic<uint32_t> schedtick{0};  // time slices begun; sysmon watches it stand still
-    RunQueue runq;
+    std::atomic<uint32_t> countdown{kGlobalEvery};  // scheduling decisions until the next look around
+    std::atomic<uint32_t> rounds{0};   // how often it began anew; with countdown: has anything been picked since?
+    RunQueue runq;  // its head counts time slices begun: sysmon watches it stand still
     G* gfree = nullptr;        // magazine in use, linked through next
     uint32_t gfree_count = 0;
     uint32_t stacks = 0;       // how many of stack_cache are filled
@@ -54,6 +54,7 @@ struct alignas(64) P {
 
     // --- sysmon's own notes
     uint32_t seen_tick = 0;
+    uint64_t seen_picks = 0;
     int64_t seen_when = 0;
     uint32_t seen_head = 0;
     uint32_t seen_tail = 0;

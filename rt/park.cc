@@ -3,6 +3,7 @@
 #include "rt/park.h"
 
 #include "kernel/sys.h"
+#include "rt/go.h"
 
 namespace gort::rt {
 
@@ -31,12 +32,12 @@ M* park(M* mp, CommitFn commit, void* arg, WaitReason why) {
     mp->commit_fn = commit;
     mp->commit_arg = arg;
     mp->commit_g = gp;
-    return switch_away(mp, gp);
+    return switch_away(mp, p_of(mp), gp);
 }
 
 void ready(M* mp, G* gp) {
     if (gp->flags & kGForeign) [[unlikely]] {
-        gp->status.store(GStatus::kRunning, std::memory_order_relaxed);
+        gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
         gp->locked_m->note.wake();
         return;
     }
@@ -51,7 +52,7 @@ void ready(M* mp, G* gp) {
 
 void ready_global(G* gp) {
     if (gp->flags & kGForeign) {
-        gp->status.store(GStatus::kRunning, std::memory_order_relaxed);
+        gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
         gp->locked_m->note.wake();
         return;
     }
@@ -59,17 +60,35 @@ void ready_global(G* gp) {
     put_global(gp);
 }
 
-M* yield_now(M* mp) {
-    if (mp->foreign) [[unlikely]] {
+M* yield_slow(M* mp) {
+    if (mp->foreign) {
         kernel::sys_sched_yield();
         return mp;
     }
-    G* gp = mp->curg;
-    P* pp = p_of(mp);
     // Nobody can take it before it is switched out: the P is ours as long as we are inside.
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
-    pp->runq.push(gp);
-    return switch_away(mp, gp);
+    p_of(mp)->runq.push(mp->curg);
+    return switch_to_g0(mp, mp->curg, nullptr);
 }
 
 }  // namespace gort::rt
+
+namespace gort {
+
+void yield() {
+    using namespace rt;
+    M* mp = enter();
+    P* pp = p_of(mp);
+    G* gp = mp->curg;
+    if (!pp || must_use_g0(mp, pp, gp)) [[unlikely]] return leave(yield_slow(mp));
+    G* next = pp->runnext.load(std::memory_order_relaxed);
+    if (next) {
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        pp->runq.push(gp);
+    } else if (!(next = pp->runq.rotate(gp))) {
+        return leave(mp);
+    }
+    count_pick(pp);
+    leave(switch_to_g(mp, gp, next));
+}
+
+}  // namespace gort

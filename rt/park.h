@@ -27,6 +27,6 @@ void ready(M* mp, G* gp);
 // The same from a place without M or P (sysmon, the poller): through the global queue.
 void ready_global(G* gp);
 
-M* yield_now(M* mp);  // to the end of the queue
+M* yield_slow(M* mp);  // gort::yield where there is no direct way
 
 }  // namespace gort::rt

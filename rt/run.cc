@@ -108,7 +108,7 @@ const char* begin(const options& o, bool has_main) {
         pp->id_next = pp->id_end = 0;
         pp->created.store(0, std::memory_order_relaxed);
         pp->finished.store(0, std::memory_order_relaxed);
-        pp->countdown = kGlobalEvery;
+        pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
         pp->attention.store(0, std::memory_order_relaxed);
         pp->next_idle = sched.pidle;
         sched.pidle = pp;
@@ -262,11 +262,6 @@ void stop() {
         host_throw_panic("stop: the runtime was not started by gort::start");
     if (M* mp = self(); mp && !mp->foreign) host_throw_panic("stop: called by a goroutine");
     end();
-}
-
-void yield() {
-    M* mp = enter();
-    leave(yield_now(mp));
 }
 
 int gomaxprocs(int n) {

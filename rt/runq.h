@@ -41,6 +41,17 @@ public:
         return gp;
     }
 
+    // Pushes gp and pops the head in one; null, and nothing done, when there is no other.
+    G* rotate(G* gp) {
+        const uint32_t h = head_.load(std::memory_order_relaxed), t = tail_.load(std::memory_order_relaxed);
+        if (h == t) return nullptr;
+        G* next = ring_[h & mask_];
+        ring_[t & mask_] = gp;  // in a full ring that is the place just read
+        head_.store(h + 1, std::memory_order_relaxed);
+        tail_.store(t + 1, std::memory_order_relaxed);
+        return next;
+    }
+
     // Takes up to n from the head of `from`; the queues are different.
     void take(RunQueue& from, uint32_t n) {
         for (; n > 0; --n) {

@@ -114,9 +114,11 @@ G* alloc_g(P* pp);
 void free_g(P* pp, G* gp);
 G* alloc_g_foreign();
 void free_g_foreign(G* gp);
-void give_stack(M* mp, G* gp);                 // gp is fresh: a stack, ready to be switched to
+[[gnu::noinline]] void give_stack(M* mp, G* gp);  // gp is fresh: a stack, ready to be switched to
+void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);
-void for_each_g(void (*fn)(G*, void*), void* arg);
+void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
+GStatus observed_status(const G* gp);          // tells running from runnable: whether it is some M's curg
 void free_abandoned_gs();                      // of a run that has ended
 uint64_t next_goid(P* pp);
 
@@ -134,6 +136,20 @@ inline void maybe_poke() {
     if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]] sysmon_poke();
 }
 
+[[gnu::always_inline]] inline void count_pick(P* pp) {
+    pp->countdown.store(pp->countdown.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+}
+
+// The next G of this P, or null. countdown is not 0: see must_use_g0.
+[[gnu::always_inline]] inline G* pick_next(P* pp) {
+    count_pick(pp);
+    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        return gp;  // inherits the time slice
+    }
+    return pp->runq.pop();
+}
+
 // --- the switch (here because it is inlined into the few places that block)
 
 [[gnu::always_inline]] inline void run_commit(M* mp) {
@@ -143,60 +159,38 @@ inline void maybe_poke() {
     }
 }
 
-// The next G of this P. Null also when it is time to look around (every kGlobalEvery-th time, or when asked): that is
-// done on g0, because here the caller may still hold the lock that its commit releases.
-[[gnu::always_inline]] inline G* pick_next(P* pp) {
-    if (pp->countdown == 0 || pp->attention.load(std::memory_order_relaxed)) [[unlikely]] return nullptr;
-    --pp->countdown;
-    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-        pp->runnext.store(nullptr, std::memory_order_relaxed);
-        return gp;  // inherits the time slice: schedtick stays
-    }
-    G* gp = pp->runq.pop();
-    if (gp) pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    return gp;
+// What stops the direct way from one G to the next: the P wants to look around (every kGlobalEvery-th time, or asked);
+// the G may not be left so (locked, main on M0, guarded by a canary); exception state to be saved. Then g0 does it, for
+// here the caller may still hold the lock that its commit releases.
+[[gnu::always_inline]] inline bool must_use_g0(const M* mp, const P* pp, const G* gp) {
+    const EhGlobals* eh = mp->eh;
+    return pp->countdown.load(std::memory_order_relaxed) == 0 || pp->attention.load(std::memory_order_relaxed) || (gp->flags & kGLeaveByG0) ||
+           (reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0;
 }
 
-[[gnu::always_inline]] inline void save_eh(M* mp, G* gp) {
-    EhGlobals* eh = mp->eh;
-    if ((reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0) [[unlikely]] {
-        gp->eh_caught = eh->caught;
-        gp->eh_uncaught = eh->uncaught;
-        gp->flags |= kGHasEh;
-        eh->caught = nullptr;
-        eh->uncaught = 0;
-    }
-}
-[[gnu::always_inline]] inline void restore_eh(M* mp, G* gp) {
-    if (gp->flags & kGHasEh) [[unlikely]] {
-        gp->flags &= static_cast<uint16_t>(~kGHasEh);
-        mp->eh->caught = gp->eh_caught;
-        mp->eh->uncaught = gp->eh_uncaught;
-    }
-}
-
-[[gnu::noinline]] void check_canary(G* gp);
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
 
-// gp, the running goroutine, is queued or will be published by the commit. Runs others until it is resumed; returns the
-// M it then runs on. No hop over g0 while there is something to run.
-[[gnu::always_inline]] inline M* switch_away(M* mp, G* gp) {
-    G* next = pick_next(p_of(mp));
-    if (!next || ((gp->flags & (kGLocked | kGCanary | kGOnM0)) | (next->flags & kGLocked))) [[unlikely]]
-        return switch_to_g0(mp, gp, next);
-    if (next == gp) {  // yield with nobody else here
-        gp->status.store(GStatus::kRunning, std::memory_order_relaxed);
-        return mp;
+// From gp straight to next. Returns when gp is resumed, with the M it then runs on.
+// A G that is fresh, or hides its handle because only its own M may run it, has no sp: that is the slow way's.
+[[gnu::always_inline]] inline M* switch_to_g(M* mp, G* gp, G* next) {
+    if (!next->ctx.sp) [[unlikely]] {
+        if (next->stack) return switch_to_g0(mp, gp, next);
+        give_stack(mp, next);
     }
-    if (!next->stack) [[unlikely]] give_stack(mp, next);
-    save_eh(mp, gp);
     mp->curg = next;
-    next->status.store(GStatus::kRunning, std::memory_order_relaxed);
     arch::switch_context(&gp->ctx, &next->ctx, nullptr);
     mp = self();
     run_commit(mp);
-    restore_eh(mp, gp);
     return mp;
+}
+
+// gp, the running goroutine, will be published by the commit. Runs others until it is resumed; returns the M it then
+// runs on. No hop over g0 while there is something to run.
+[[gnu::always_inline]] inline M* switch_away(M* mp, P* pp, G* gp) {
+    if (must_use_g0(mp, pp, gp)) [[unlikely]] return switch_to_g0(mp, gp, nullptr);
+    G* next = pick_next(pp);
+    if (!next) return switch_to_g0(mp, gp, nullptr);
+    return switch_to_g(mp, gp, next);
 }
 
 }  // namespace gort::rt

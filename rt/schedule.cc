@@ -42,9 +42,7 @@ G* take_local(P* pp) {
         pp->runnext.store(nullptr, std::memory_order_relaxed);
         return gp;
     }
-    G* gp = pp->runq.pop();
-    if (gp) pp->schedtick.store(pp->schedtick.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    return gp;
+    return pp->runq.pop();
 }
 
 // Timers of every P that are due; true if there were any. Any M may run any P's timers: each heap has its lock.
@@ -98,8 +96,9 @@ G* look_around(P* pp) {
         if (asked & kAskSteal) answer_steal(pp);
     }
     run_own_timers(pp);
-    if (pp->countdown != 0) return nullptr;
-    pp->countdown = kGlobalEvery;
+    if (pp->countdown.load(std::memory_order_relaxed) != 0) return nullptr;
+    pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
+    pp->rounds.store(pp->rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return take_global(pp);
 }
 
@@ -142,7 +141,7 @@ uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
             pp->runq.push(gp);
             n = 1;
         }
-    give_back(victim, holder);
+    give_back(holder);
     pp->steals.store(pp->steals.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     return n;
 }
@@ -166,7 +165,7 @@ G* find_runnable(M* mp) {
     for (;;) {
         P* pp = p_of(mp);
         if (!pp || !running() || (pp->attention.load(std::memory_order_relaxed) & kAskRelease)) return nullptr;
-        if (pp->countdown == 0 || pp->attention.load(std::memory_order_relaxed))
+        if (pp->countdown.load(std::memory_order_relaxed) == 0 || pp->attention.load(std::memory_order_relaxed))
             if (G* gp = look_around(pp)) return gp;
         if (G* gp = take_local(pp)) return gp;
         if (G* gp = take_global(pp)) return gp;
@@ -193,6 +192,14 @@ G* find_runnable(M* mp) {
 // An M's life. Returns when its thread is to end: the run is over, or its locked goroutine ended.
 void schedule_loop(M* mp) {
     for (;;) {
+        if (G* left = mp->left_g) {  // before the commit publishes it
+            mp->left_g = nullptr;
+            if (left->flags & kGCanary) check_canary(left);
+            if (left->flags & kGLocked) {
+                mp->locked_sp = left->ctx.sp;
+                left->ctx.sp = nullptr;
+            }
+        }
         run_commit(mp);
         mp->curg = nullptr;
         if (mp->dying || sched.epoch.load(std::memory_order_relaxed) != mp->epoch || !running()) return;
@@ -229,19 +236,22 @@ void schedule_loop(M* mp) {
 void execute(M* mp, G* gp) {
     if (!gp->stack) give_stack(mp, gp);
     mp->curg = gp;
-    gp->status.store(GStatus::kRunning, std::memory_order_relaxed);
+    if (gp->flags & kGLocked) gp->ctx.sp = mp->locked_sp;
     if (gp->flags & kGMain) gp->flags = static_cast<uint16_t>(mp->is_m0 ? gp->flags | kGOnM0 : gp->flags & ~kGOnM0);
     arch::switch_context(&mp->g0, &gp->ctx, nullptr);  // back on the same thread, so on the same M
 }
 
 M* switch_to_g0(M* mp, G* gp, G* next) {
-    if (gp->flags & kGCanary) check_canary(gp);
+    EhGlobals* eh = mp->eh;
+    const EhGlobals saved = *eh;
+    eh->caught = nullptr;
+    eh->uncaught = 0;
     mp->next_g = next;
-    save_eh(mp, gp);
+    mp->left_g = gp;
     arch::switch_context(&gp->ctx, &mp->g0, nullptr);
     mp = self();
     run_commit(mp);
-    restore_eh(mp, gp);
+    *mp->eh = saved;
     return mp;
 }
 

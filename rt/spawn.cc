@@ -118,27 +118,27 @@ void goroutine_entry(void* stack, void*) {
         if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]] end_special(mp, gp);
         pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const int cls = gp->stack_class;
-        G* next = (gp->flags & (kGMain | kGLocked)) ? nullptr : pick_next(pp);
-        if (next && !next->stack && next->stack_class == gp->stack_class && !(gp->flags & kGOnM0)) {
-            next->stack = stack;
-            next->ctx = gp->ctx;
-            free_g(pp, gp);
-            mp->curg = next;
-            next->status.store(GStatus::kRunning, std::memory_order_relaxed);
-            continue;
+        G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
+        if (next && !next->ctx.sp) {
+            if (next->stack) {  // locked to another M
+                mp->next_g = next;
+                next = nullptr;
+            } else if (next->stack_class == cls) {
+                next->stack = stack;
+                next->ctx = gp->ctx;
+                free_g(pp, gp);
+                mp->curg = next;
+                continue;
+            } else {
+                give_stack(mp, next);
+            }
         }
-        if (next && ((next->flags & kGLocked) || (gp->flags & kGOnM0))) {
-            mp->next_g = next;
-            next = nullptr;
-        }
-        if (next && !next->stack) give_stack(mp, next);
         // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
         arch::Context last = gp->ctx;
         free_g(pp, gp);
         stack_to_cache(pp, cls, stack);
         if (next) {
             mp->curg = next;
-            next->status.store(GStatus::kRunning, std::memory_order_relaxed);
             arch::switch_final(&last, &next->ctx, nullptr);
         }
         arch::switch_final(&last, &mp->g0, nullptr);
@@ -158,6 +158,7 @@ G* alloc_g(P* pp) {
 void free_g(P* pp, G* gp) {
     gp->status.store(GStatus::kFree, std::memory_order_relaxed);
     gp->stack = nullptr;
+    gp->ctx.sp = nullptr;
     gp->flags = 0;
     if (pp->gfree_count >= kMagazine) [[unlikely]] {
         to_depot(pp->gfree_full);
@@ -206,6 +207,9 @@ G* alloc_g_foreign() {
 
 void free_g_foreign(G* gp) {
     gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->stack = nullptr;
+    gp->ctx.sp = nullptr;
+    gp->flags = 0;
     gp->next = nullptr;
     to_depot(gp);
 }
@@ -230,6 +234,15 @@ void free_abandoned_gs() {
         }
         free_g_foreign(gp);
     });
+}
+
+GStatus observed_status(const G* gp) {
+    const GStatus status = gp->status.load(std::memory_order_acquire);
+    if (status != GStatus::kRunnable) return status;
+    kernel::LockGuard guard(sched.lock);
+    for (const M* mp = sched.allm; mp; mp = mp->next_all)
+        if (mp->curg == gp) return GStatus::kRunning;
+    return status;
 }
 
 void for_each_g(void (*fn)(G*, void*), void* arg) {

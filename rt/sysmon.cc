@@ -7,7 +7,7 @@
 // two goroutines that hand a value back and forth stay on one CPU, whose caches they share.
 // After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves work;
 // pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
-// TIME SLICES. A P whose schedtick stands still for kSlice while others want a P: if its goroutine is in user code the P
+// TIME SLICES. A P whose queue's head stands still for kSlice while others want a P: if its goroutine is in user code the P
 // is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
 // Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute; beyond
@@ -77,7 +77,7 @@ bool shed(P* pp) {
             pp->runnext.store(nullptr, std::memory_order_relaxed);
             list.push(gp);
         }
-    give_back(pp, holder);
+    give_back(holder);
     if (!list.head) return false;
     put_global_list(&list);
     return true;
@@ -96,7 +96,7 @@ bool retake(P* pp) {
         case Taken::kYes: break;
     }
     if (!may_spin_on(holder)) {
-        give_back(pp, holder);
+        give_back(holder);
         return false;
     }
     keep(pp, holder);
@@ -114,16 +114,16 @@ bool look_at(P* pp, int64_t now) {
         return false;
     }
     bool acted = false;
-    const uint32_t tick = pp->schedtick.load(std::memory_order_relaxed);
-    const uint32_t head = pp->runq.head(), tail = pp->runq.tail();
+    const uint32_t tick = pp->runq.head(), head = tick, tail = pp->runq.tail();
     G* next = pp->runnext.load(std::memory_order_relaxed);
+    const uint64_t picks = uint64_t{pp->rounds.load(std::memory_order_relaxed)} << 32 | pp->countdown.load(std::memory_order_relaxed);
     if (tick != pp->seen_tick) {
         pp->seen_tick = tick;
         pp->seen_when = now;
     }
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
     const bool queue_waits = pp->seen_tail != pp->seen_head && static_cast<int32_t>(head - pp->seen_tail) < 0;
-    const bool next_waits = next && next == pp->seen_runnext && tick == pp->seen_tick && head == pp->seen_head;
+    const bool next_waits = next && next == pp->seen_runnext && picks == pp->seen_picks && head == pp->seen_head;
     if (idle_p && (queue_waits || next_waits)) acted = shed(pp);
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
@@ -132,6 +132,7 @@ bool look_at(P* pp, int64_t now) {
     }
     pp->blocking_seen = blocking;
     pp->seen_head = head;
+    pp->seen_picks = picks;
     pp->seen_tail = tail;
     pp->seen_runnext = next;
     return acted;
