@@ -103,20 +103,17 @@ void prepare_new_slots(Arena* a, uint32_t first, size_t n) {
     uintptr_t base = a->base.load(std::memory_order_relaxed);  // ours since arena_map returned
     size_t stride = stack_class_size(a->cls);
     GuardKind kind = stack_guard_kind();
-    size_t marked = 0;
-    if (kind == GuardKind::kMadvise) {
-        Range ranges[kBatch];
-        for (size_t i = 0; i < n; i++) ranges[i] = {reinterpret_cast<char*>(base + (first + i) * stride), guard_size()};
-        marked = guard_ranges(ranges, n);
-        g_guards[static_cast<int>(kind)].fetch_add(marked, std::memory_order_relaxed);
-    }
+    Range ranges[kBatch];
+    for (size_t i = 0; i < n; i++) ranges[i] = {reinterpret_cast<char*>(base + (first + i) * stride), guard_size()};
+    size_t marked = kind == GuardKind::kMadvise ? mark_ranges(ranges, n) : 0;
     for (size_t i = 0; i < n; i++) {
         auto index = static_cast<uint32_t>(first + i);
         GuardKind got = kind;
-        // A guard that could not be marked (locked memory, no page table) is made by mprotect.
-        if (i >= marked && kind != GuardKind::kCanary)
-            got = protect_guard(reinterpret_cast<char*>(base + index * stride)) ? GuardKind::kMprotect : GuardKind::kCanary;
-        if (got == GuardKind::kCanary) g_guards[static_cast<int>(got)].fetch_add(1, std::memory_order_relaxed);
+        // The kernel refuses a marker in locked memory (mlockall), or where it has no page for the page table.
+        if (got == GuardKind::kMadvise && i >= marked && kernel::guard_install(ranges[i].start, ranges[i].size) != 0)
+            got = GuardKind::kMprotect;
+        if (got == GuardKind::kMprotect && !protect_guard(ranges[i].start)) got = GuardKind::kCanary;
+        if (got != GuardKind::kMprotect) g_guards[static_cast<int>(got)].fetch_add(1, std::memory_order_relaxed);
         finish_slot(a, index, slot_header(a, base, index), got);
     }
 }

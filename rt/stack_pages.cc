@@ -77,10 +77,8 @@ void decommit_ranges(const Range* ranges, size_t n) {
         kernel::decommit(ranges[i].start, ranges[i].size);
 }
 
-size_t guard_ranges(const Range* ranges, size_t n) {
-    size_t i = advise_many(ranges, n, MADV_GUARD_INSTALL, &g_refused_guard);
-    while (i < n && kernel::guard_install(ranges[i].start, ranges[i].size) == 0) i++;
-    return i;
+size_t mark_ranges(const Range* ranges, size_t n) {
+    return advise_many(ranges, n, MADV_GUARD_INSTALL, &g_refused_guard);
 }
 
 size_t stack_trim(void* header, uintptr_t sp) {

@@ -86,8 +86,8 @@ struct Range {
 };
 // Drops the pages of n <= kBatch ranges.
 void decommit_ranges(const Range* ranges, size_t n);
-// Installs guard markers in n <= kBatch ranges; how many of them, from the first, it did.
-size_t guard_ranges(const Range* ranges, size_t n);
+// Installs guard markers in n <= kBatch ranges at once; how many of them, from the first, it did: none on old kernels.
+size_t mark_ranges(const Range* ranges, size_t n);
 size_t resident_in(Arena* a);
 
 }  // namespace gort::rt
