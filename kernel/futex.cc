@@ -28,8 +28,11 @@ int futex_wait_shared(std::atomic<uint32_t>* a, uint32_t expected, int64_t timeo
 }
 
 int futex_wake(std::atomic<uint32_t>* a, int n) {
-    const long r = sys_futex(reinterpret_cast<uint32_t*>(a), FUTEX_WAKE_PRIVATE, static_cast<uint32_t>(n),
-                             nullptr, nullptr, 0);
+    auto* word = reinterpret_cast<uint32_t*>(a);
+    long r;
+    do {  // the kernel never interrupts a wake; a test that injects EINTR into futex calls means the waits
+        r = sys_futex(word, FUTEX_WAKE_PRIVATE, static_cast<uint32_t>(n), nullptr, nullptr, 0);
+    } while (r == -EINTR);
     // EFAULT: the sleeper is awake, has freed the word and unmapped it. There is nobody left to wake.
     if (r >= 0) [[likely]]
         return static_cast<int>(r);
