@@ -3,7 +3,9 @@
 #include "rt/gate.h"
 
 #include "kernel/fatal.h"
+#include "kernel/sys.h"
 #include "rt/sched.h"
+#include "rt/solo.h"
 
 namespace gort::rt {
 
@@ -23,6 +25,27 @@ Taken take(P* pp, M** holder) {
     mp->shut.store(0, std::memory_order_release);  // G2
     mp->gate_lock.unlock();
     return Taken::kInside;
+}
+
+std::atomic<bool> g_solo{false};
+
+void end_solo() {
+    if (!g_solo.exchange(false, std::memory_order_seq_cst)) return;
+    M* me = self();
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
+        P* pp = sched.allp[i];
+        if (me && pp == p_of(me)) continue;  // we are inside, and not in the middle of anything
+        for (;;) {
+            M* holder;
+            const Taken taken = take(pp, &holder);
+            if (taken == Taken::kYes) give_back(holder);
+            else if (taken == Taken::kInside || pp->m.load(std::memory_order_acquire)) {
+                kernel::sys_sched_yield();
+                continue;
+            }
+            break;  // out, or nobody's: whoever gets it next gets it under a lock
+        }
+    }
 }
 
 void give_back(M* holder) {

@@ -14,6 +14,7 @@
 #include "rt/park.h"
 #include "rt/report.h"
 #include "rt/slab.h"
+#include "rt/solo.h"
 
 namespace gort::rt {
 
@@ -370,6 +371,7 @@ M* attach_foreign() {
     mp->pseudo.status.store(GStatus::kRunning, std::memory_order_relaxed);
     kernel::tls_set(mp);
     host_on_thread_exit(detach_foreign, mp);
+    end_solo();
     return mp;
 }
 

@@ -6,6 +6,7 @@
 #include "kernel/sys.h"
 #include "rt/park.h"
 #include "rt/slab.h"
+#include "rt/solo.h"
 
 namespace gort::rt {
 
@@ -72,6 +73,7 @@ int set_procs(M* mp, int n) {
     procs_lock.lock();
     const int old = sched.nprocs.load(std::memory_order_relaxed);
     P* mine = p_of(mp);
+    if (n > 1) end_solo();
     int have = old;
     for (int i = 0; have < n; ++i) {  // retired ones first, then new ones
         P* pp = i < sched.nallp.load(std::memory_order_relaxed) ? sched.allp[i] : nullptr;

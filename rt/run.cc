@@ -18,6 +18,7 @@
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/report.h"
+#include "rt/solo.h"
 #include "rt/stack.h"
 
 namespace gort::rt {
@@ -115,6 +116,7 @@ const char* begin(const options& o, bool has_main) {
     }
     sched.npidle.store(sched.config.max_procs, std::memory_order_relaxed);
     sched.nprocs.store(sched.config.max_procs, std::memory_order_relaxed);
+    g_solo.store(sched.config.max_procs == 1 && sched.foreign.load(std::memory_order_relaxed) == 0, std::memory_order_relaxed);
     sched.state.store(RunState::kRunning, std::memory_order_release);
     sysmon_start();
     return nullptr;
