@@ -1,142 +1,59 @@
-// rt/timers.cc - a 4-ary heap of (when, slot) with the Timers behind slots.
+// rt/timers.cc - who may touch the wheel when: the lock, the home of a timer, and the calls of fn.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/timers.h"
 
 #include "kernel/fatal.h"
-#include "kernel/vm.h"
+#include "rt/timer_wheel.h"
 
 namespace gort::rt {
 
-struct TimerSlot {
-    Timer* timer;  // null: stopped
-    union {
-        uint64_t order;  // of starting, for equal whens
-        TimerSlot* next_free;
-    };
-};
-
-struct TimerSlab {
-    TimerSlab* next;
-    size_t size;
-    uint32_t used, room;
-};
-
 namespace {
 
-constexpr size_t kSlabSize = size_t{64} << 10;
-constexpr size_t kMaxSlabSize = size_t{2} << 20;
-constexpr uint32_t kBatch = 16;
+constexpr uint32_t kBatch = 16;  // timers taken off under one lock
 
-void* must_reserve(size_t size) {
+void add_count(Timers* ts, uint32_t n) {
+    ts->count.store(ts->count.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+// Not a locked add: who compares seq serializes the callers of stop and reset.
+void new_seq(Timer* t) {
+    t->seq.store(t->seq.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+int64_t update_next(Timers* ts) {
+    const int64_t next = wheel_next(ts->wheel);
+    if (next != ts->next_when.load(std::memory_order_relaxed))
+        ts->next_when.store(next, std::memory_order_relaxed);
+    return next;
+}
+
+[[gnu::noinline]] void make_wheel(Timers* ts) {
     int error = 0;
-    void* memory = kernel::reserve(size, kernel::kReserveDefault, 0, &error);
-    if (!memory) kernel::fatal_errno("no memory for timers", error);
-    return memory;
-}
-
-TimerSlot* new_slot(Timers* ts) {
-    if (TimerSlot* slot = ts->free_slots) {
-        ts->free_slots = slot->next_free;
-        return slot;
-    }
-    TimerSlab* slab = ts->slabs;
-    if (!slab || slab->used == slab->room) {
-        size_t size = slab ? slab->size * 2 : kSlabSize;
-        if (size > kMaxSlabSize) size = kMaxSlabSize;
-        slab = static_cast<TimerSlab*>(must_reserve(size));
-        slab->next = ts->slabs;
-        slab->size = size;
-        slab->used = 0;
-        slab->room = static_cast<uint32_t>((size - sizeof(TimerSlab)) / sizeof(TimerSlot));
-        ts->slabs = slab;
-    }
-    return reinterpret_cast<TimerSlot*>(slab + 1) + slab->used++;
-}
-
-void free_slot(Timers* ts, TimerSlot* slot) {
-    slot->next_free = ts->free_slots;
-    ts->free_slots = slot;
-}
-
-bool before(const TimerEntry& a, const TimerEntry& b) {
-    return a.when != b.when ? a.when < b.when : a.slot->order < b.slot->order;
-}
-
-void grow(Timers* ts) {
-    const uint32_t room = ts->heap_room ? ts->heap_room * 2 : 4096;
-    auto* heap = static_cast<TimerEntry*>(must_reserve(size_t{room} * sizeof(TimerEntry)));
-    for (uint32_t i = 0; i < ts->heap_size; ++i) heap[i] = ts->heap[i];
-    if (ts->heap) kernel::release(ts->heap, size_t{ts->heap_room} * sizeof(TimerEntry));
-    ts->heap = heap;
-    ts->heap_room = room;
-}
-
-void sift_up(TimerEntry* heap, uint32_t i, TimerEntry e) {
-    while (i > 0) {
-        const uint32_t parent = (i - 1) / 4;
-        if (!before(e, heap[parent])) break;
-        heap[i] = heap[parent];
-        i = parent;
-    }
-    heap[i] = e;
-}
-
-void sift_down(TimerEntry* heap, uint32_t size, uint32_t i, TimerEntry e) {
-    for (;;) {
-        const uint32_t first = 4 * i + 1;
-        if (first >= size) break;
-        const uint32_t end = size - first < 4 ? size : first + 4;
-        uint32_t least = first;
-        for (uint32_t c = first + 1; c < end; ++c)
-            if (before(heap[c], heap[least])) least = c;
-        if (!before(heap[least], e)) break;
-        heap[i] = heap[least];
-        i = least;
-    }
-    heap[i] = e;
-}
-
-void pop(Timers* ts) {
-    free_slot(ts, ts->heap[0].slot);
-    const uint32_t size = --ts->heap_size;
-    if (size) sift_down(ts->heap, size, 0, ts->heap[size]);
-}
-
-void set_count(Timers* ts, uint32_t add) {
-    ts->count.store(ts->count.load(std::memory_order_relaxed) + add, std::memory_order_relaxed);
+    ts->wheel = wheel_new(0, &error);
+    if (!ts->wheel) kernel::fatal_errno("no memory for timers", error);
 }
 
 // True if it is the earliest now.
 bool insert(Timers* ts, Timer* t) {
+    if (!ts->wheel) [[unlikely]]
+        make_wheel(ts);
     if (t->when < 0) t->when = 0;
-    ++t->seq;
-    if (ts->heap_size == ts->heap_room) grow(ts);
-    TimerSlot* slot = new_slot(ts);
-    slot->timer = t;
-    slot->order = ts->next_seq++;
-    t->slot = slot;
-    sift_up(ts->heap, ts->heap_size++, {t->when, slot});
-    set_count(ts, 1);
+    wheel_insert(ts->wheel, t);
+    add_count(ts, 1);
     if (t->when >= ts->next_when.load(std::memory_order_relaxed)) return false;
     ts->next_when.store(t->when, std::memory_order_relaxed);
     return true;
 }
 
 void remove(Timers* ts, Timer* t) {
-    ++t->seq;
-    t->slot->timer = nullptr;
-    t->slot = nullptr;
-    set_count(ts, UINT32_MAX);
+    wheel_remove(ts->wheel, t);
+    ts->wheel = wheel_trim(ts->wheel);
+    add_count(ts, UINT32_MAX);
+    if (t->when <= ts->next_when.load(std::memory_order_relaxed)) update_next(ts);
 }
 
-int64_t settle(Timers* ts) {
-    while (ts->heap_size && !ts->heap[0].slot->timer) pop(ts);
-    const int64_t next = ts->heap_size ? ts->heap[0].when : kForever;
-    ts->next_when.store(next, std::memory_order_relaxed);
-    return next;
-}
-
-Timers* lock_home(Timer* t) {
+// The heap of a pending timer, locked; null if it is idle. (The analysis cannot follow a lock that a result tells of.)
+Timers* lock_home(Timer* t) GORT_NO_TSA {
     for (;;) {
         Timers* ts = t->home.load(std::memory_order_acquire);  // T1
         if (!ts) return nullptr;
@@ -146,16 +63,25 @@ Timers* lock_home(Timer* t) {
     }
 }
 
+// The next multiple of period after now; t->when <= now.
+int64_t next_multiple(const Timer* t, int64_t now) {
+    const int64_t first = deadline_after(t->when, t->period);
+    if (first > now) return first;
+    return deadline_after(t->when, ((now - t->when) / t->period + 1) * t->period);
+}
+
 }  // namespace
 
 bool timer_start(Timers* home, Timer* t) {
     kernel::LockGuard guard(home->lock);
     t->home.store(home, std::memory_order_release);  // T1
+    new_seq(t);
     return insert(home, t);
 }
 
-bool timer_stop(Timer* t) {
+bool timer_stop(Timer* t) GORT_NO_TSA {
     Timers* ts = lock_home(t);
+    new_seq(t);
     if (!ts) return false;
     remove(ts, t);
     t->home.store(nullptr, std::memory_order_release);  // T1
@@ -163,29 +89,30 @@ bool timer_stop(Timer* t) {
     return true;
 }
 
-bool timer_reset(Timers* home, Timer* t, int64_t when, int64_t period, bool* earliest) {
-    bool was_pending = true;
+bool timer_reset(Timers* home, Timer* t, int64_t when, int64_t period, bool* earliest) GORT_NO_TSA {
     Timers* ts;
+    bool was_pending = false;
     for (;;) {
         ts = lock_home(t);
         if (ts) {
             remove(ts, t);
+            was_pending = true;
             break;
         }
         home->lock.lock();
-        Timers* idle = nullptr;
+        Timers* idle = nullptr;  // several may reset it at once, each with another heap in mind
         if (t->home.compare_exchange_strong(idle, home, std::memory_order_acq_rel)) {  // T1
             ts = home;
-            was_pending = false;
             break;
         }
         home->lock.unlock();
     }
+    new_seq(t);
     t->when = when;
     t->period = period;
     const bool first = insert(ts, t);
-    if (earliest) *earliest = first;
     ts->lock.unlock();
+    if (earliest) *earliest = first;
     return was_pending;
 }
 
@@ -200,24 +127,24 @@ int64_t timers_run(Timers* ts, int64_t now) {
         } due[kBatch];
         uint32_t n = 0;
         ts->lock.lock();
-        while (n < kBatch && settle(ts) <= now) {
-            Timer* t = ts->heap[0].slot->timer;
-            due[n++] = {t, t->fn, t->seq};
-            pop(ts);
-            set_count(ts, UINT32_MAX);
+        while (n < kBatch && ts->wheel) {
+            bool more;
+            Timer* t = wheel_take(ts->wheel, now, &more);
+            if (!t) break;
+            due[n++] = {t, t->fn, t->seq.load(std::memory_order_relaxed)};
             if (t->period > 0) {
-                const int64_t late = now - t->when;
-                t->when = deadline_after(t->when, t->period);
-                if (late >= t->period) t->when = deadline_after(t->when, late / t->period * t->period);
-                insert(ts, t);
+                t->when = next_multiple(t, now);
+                wheel_insert(ts->wheel, t);
             } else {
-                t->slot = nullptr;
                 t->home.store(nullptr, std::memory_order_release);  // T1
+                add_count(ts, UINT32_MAX);
             }
         }
-        next = settle(ts);
+        ts->wheel = wheel_trim(ts->wheel);
+        next = update_next(ts);
         ts->lock.unlock();
         for (uint32_t i = 0; i < n; ++i) due[i].fn(due[i].timer, now, due[i].seq);
+        next = ts->next_when.load(std::memory_order_relaxed);
     }
     return next;
 }
@@ -227,28 +154,24 @@ bool timers_move(Timers* from, Timers* to) {
     Timers* second = from < to ? to : from;
     kernel::LockGuard guard_first(first->lock);
     kernel::LockGuard guard_second(second->lock);
+    if (!from->wheel) return false;
     bool earliest = false;
-    for (; from->heap_size; pop(from)) {
-        Timer* t = from->heap[0].slot->timer;
-        if (!t) continue;
-        t->home.store(to, std::memory_order_release);  // T1
-        earliest |= insert(to, t);
-        --t->seq;
+    for (bool more = true; more;) {
+        while (Timer* t = wheel_take(from->wheel, kForever, &more)) {
+            t->home.store(to, std::memory_order_release);  // T1
+            earliest |= insert(to, t);
+        }
     }
+    wheel_delete(from->wheel);
+    from->wheel = nullptr;
     from->count.store(0, std::memory_order_relaxed);
     from->next_when.store(kForever, std::memory_order_relaxed);
     return earliest;
 }
 
 void timers_clear(Timers* ts) {
-    if (ts->heap) kernel::release(ts->heap, size_t{ts->heap_room} * sizeof(TimerEntry));
-    while (TimerSlab* slab = ts->slabs) {
-        ts->slabs = slab->next;
-        kernel::release(slab, slab->size);
-    }
-    ts->heap = nullptr;
-    ts->heap_size = ts->heap_room = 0;
-    ts->free_slots = nullptr;
+    if (ts->wheel) wheel_delete(ts->wheel);
+    ts->wheel = nullptr;
     ts->count.store(0, std::memory_order_relaxed);
     ts->next_when.store(kForever, std::memory_order_relaxed);
 }

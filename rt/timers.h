@@ -1,4 +1,4 @@
-// rt/timers.h - timers: a heap per P that anybody may use, of objects that belong to their callers.
+// rt/timers.h - timers: a priority queue per P that anybody may use, of objects that belong to their callers.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Invariants: (1) a Timer is pending (home != null: exactly one live entry of that heap refers to it) or idle (nothing
@@ -17,8 +17,8 @@
 //  - timer_stop and timer_reset return true if the timer was pending: fn will not be called for that setting, and after
 //    a stop the library does not touch the Timer again. False: fn was called, is being called, or is about to be.
 //  - An fn that is about to be called cannot be called back. It gets the seq of the setting that fired; every start,
-//    stop and reset makes a new one. Who must not act on a stale firing takes its own lock in fn and around stop and
-//    reset, and compares seq with t->seq there.
+//    stop and reset makes a new one, also if it came too late. Who must not act on a stale firing takes its own lock in
+//    fn and around stop and reset, and compares seq with t->seq there.
 //  - Unless the timer is periodic, nothing touches it after fn was entered. So a reference that "stop was true" or fn,
 //    exactly one of them, gives back keeps the memory alive.
 //  - Equal whens fire in the order of their starts, one after the other if one thread runs the heap.
@@ -36,6 +36,7 @@ namespace gort::rt {
 struct Timer;
 struct Timers;
 struct TimerSlot;
+struct TimerWheel;
 
 using TimerFn = void (*)(Timer* t, int64_t now, uint64_t seq);
 
@@ -46,30 +47,19 @@ struct Timer {
     TimerFn fn = nullptr;
     void* arg = nullptr;  // the caller's
 
-    // The library's, under home's lock.
-    uint64_t seq = 0;                    // of the present setting
+    // The library's, under home's lock (atomics may be read without it).
+    std::atomic<uint64_t> seq{0};        // of the present setting; also moved by a stop that came too late
     TimerSlot* slot = nullptr;           // while pending
     std::atomic<Timers*> home{nullptr};  // null: idle
 };
 static_assert(sizeof(Timer) <= 64, "a Timer lives in stack frames");
-
-struct TimerEntry {
-    int64_t when;
-    TimerSlot* slot;
-};
 
 struct Timers {
     std::atomic<int64_t> next_when{kForever};  // run it then
     std::atomic<uint32_t> count{0};            // pending timers
     kernel::Mutex lock{kernel::LockRank::kTimers};
 
-    // --- lock
-    TimerEntry* heap = nullptr;
-    uint32_t heap_size = 0;  // entries, dead ones too
-    uint32_t heap_room = 0;
-    uint64_t next_seq = 0;
-    TimerSlot* free_slots = nullptr;
-    struct TimerSlab* slabs = nullptr;
+    TimerWheel* wheel = nullptr;  // under lock; null until the first start
 };
 
 // Makes an idle timer pending; nobody else may use t meanwhile. True if it became the earliest of that heap: then who
