@@ -35,6 +35,9 @@ int host_on_thread_exit(void (*fn)(void*), void* arg);
 [[noreturn]] void host_throw_panic(const char* text);
 [[noreturn]] void host_throw_runtime_error(const char* text);
 
+// What the program has printed so far, out of stdio's buffer, unless another thread has it locked.
+void host_flush_stdout();
+
 // C++ name -> readable form in buf, truncated to fit; false if it is no mangled name. Allocates: not for handlers.
 bool host_demangle(const char* name, char* buf, size_t size);
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -95,6 +96,12 @@ int host_on_thread_exit(void (*fn)(void*), void* arg) {
     int err = pthread_setspecific(g_exit_key, node);
     if (err) delete node;
     return -err;
+}
+
+void host_flush_stdout() {
+    if (ftrylockfile(stdout) != 0) return;
+    fflush_unlocked(stdout);
+    funlockfile(stdout);
 }
 
 bool host_demangle(const char* name, char* buf, size_t size) {

@@ -346,6 +346,7 @@ void gort_landed(_Unwind_Exception* exc) {
         }
         dying_end();
     }
+    gp->flags |= kGGoexit;
     delete thrown;
     delete exit;
 }

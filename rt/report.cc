@@ -1,52 +1,286 @@
-// rt/report.cc - last words of the scheduler.
+// rt/report.cc - see report.h.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/report.h"
 
-#include "kernel/fatal.h"
+#include <signal.h>
+#include <ucontext.h>
+
+#include "arch/sanitize.h"
+#include "kernel/env.h"
+#include "kernel/futex.h"
+#include "kernel/mem.h"
+#include "kernel/signal.h"
 #include "kernel/sys.h"
+#include "kernel/thread.h"
 #include "rt/fault.h"
+#include "rt/host.h"
 #include "rt/sched.h"
+#include "rt/traceback.h"
 
 namespace gort::rt {
 
+namespace {
+
+constexpr int kExitFatal = 2, kExitBroken = 4, kExitHopeless = 5;
+constexpr int kPatience = 1000;  // yields of a main that has returned while a panic unwinds
+constexpr int kEagain = 11;
+
+enum class Level { kNone, kSingle, kAll, kSystem };
+Level g_level = Level::kSingle;
+bool g_crash = false;
+
+std::atomic<int> g_unwinding{0};       // panics whose destructors run
+std::atomic<int> g_reporters{0};       // reports begun and not ended
+std::atomic<uint32_t> g_printer{0};    // tid of who prints
+std::atomic<int> g_broken{0};
+
+kernel::SignalAction g_earlier_quit;
+G* g_overflowed = nullptr;             // by its canary
+
+const G* current_g() {
+    const M* mp = self();
+    return mp && !mp->foreign ? mp->curg : nullptr;
+}
+
+[[noreturn]] void sleep_for_ever() {
+    std::atomic<uint32_t> never{0};
+    for (;;) kernel::futex_wait(&never, 0);
+}
+
+// From here on this thread alone prints.
+void begin_report(bool in_handler) {
+    const auto me = static_cast<uint32_t>(kernel::gettid());
+    if (g_printer.load(std::memory_order_relaxed) == me) {
+        const int before = g_broken.fetch_add(1, std::memory_order_relaxed);
+        if (before == 0) kernel::Out(2).str("panic during panic\n");
+        kernel::sys_exit_group(before == 0 ? kExitBroken : kExitHopeless);
+    }
+    g_reporters.fetch_add(1, std::memory_order_acq_rel);
+    if (!in_handler) host_flush_stdout();
+    for (uint32_t who = 0; !g_printer.compare_exchange_strong(who, me, std::memory_order_acquire); who = 0)
+        kernel::futex_wait(&g_printer, who);
+}
+
+// Whoever comes now finds the printer taken, and waits for the end.
+[[noreturn]] void end_report() {
+    if (g_reporters.fetch_sub(1, std::memory_order_acq_rel) > 1) {
+        g_printer.store(0, std::memory_order_release);
+        kernel::futex_wake(&g_printer, 1);
+        sleep_for_ever();
+    }
+    if (g_crash) kernel::abort_process();
+    kernel::sys_exit_group(kExitFatal);
+}
+
+// What is printed below the first lines.
+struct Stacks {
+    const G* gp = nullptr;         // the one that failed; its stack is `trace`
+    const Trace* trace = nullptr;  // also of a thread that is no goroutine
+    bool all = false;
+    bool in_handler = false;       // no malloc, and no locks unless asked for everything
+};
+
+void print_stacks(void* arg) {
+    const auto& s = *static_cast<const Stacks*>(arg);
+    PrintHow how;
+    how.system = g_level == Level::kSystem;
+    how.demangle = !s.in_handler;
+    kernel::Out out(2);
+    Images* images = Images::take();
+    if (!images) return;
+    if (s.gp) {
+        out.ch('\n');
+        print_goroutine(out, images, s.gp, s.trace, true, how);
+        out.flush();
+    } else if (s.trace) {
+        out.str("\nthread ").dec(kernel::gettid()).str(" [running]:\n");
+        print_trace(out, images, *s.trace, how);
+        out.flush();
+    }
+    if (s.all || g_level >= Level::kAll) {
+        Goroutines all;
+        all.print(out, images, s.gp, false, how);
+    }
+}
+
+void print_level(Stacks* s) {
+    if (g_level != Level::kNone) on_big_stack(print_stacks, s);
+}
+
+// "fatal error: text" after what `lines` prints, if anything; the caller's stack, then the others'.
+[[noreturn]] void die_fatally(const char* text, bool with_caller) {
+    Trace here;
+    here.total = 0;
+    if (with_caller) trace_here(&here);
+    begin_report(false);
+    kernel::Out(2).str("fatal error: ").str(text).ch('\n');
+    Stacks s;
+    s.gp = with_caller ? current_g() : nullptr;
+    s.trace = with_caller ? &here : nullptr;
+    s.all = true;
+    print_level(&s);
+    end_report();
+}
+
+// ---- stack overflow [signal] ----
+
+void on_overflow(const OverflowInfo& info) {
+    Trace trace;
+    trace.total = 0;
+    if (info.context) trace_context(info.context, &trace);
+    begin_report(true);
+    {
+        kernel::Out out(2);
+        fault_print_overflow(out, info);
+    }
+    Stacks s;
+    s.gp = info.context ? current_g() : g_overflowed;
+    Images* images = Images::take();
+    if (!info.context && images && s.gp) trace_parked(images, s.gp, &trace);
+    s.trace = &trace;
+    s.in_handler = true;
+    print_level(&s);
+    end_report();
+}
+
+// ---- SIGQUIT ----
+
+std::atomic<uint32_t> g_quitting{0};
+struct Quit {
+    kernel::RawThread thread;
+    uintptr_t pc;
+    uint64_t m;
+    int code;
+    const G* gp;  // what the signal interrupted; null: no goroutine
+    Trace trace;
+} g_quit;
+
+// On a thread of its own: the one that got the signal may hold any lock, and goes on meanwhile.
+void quit_main(void*) {
+    begin_report(true);
+    kernel::Out(2).str("SIGQUIT: quit\nPC=").hex(g_quit.pc).str(" m=").udec(g_quit.m).str(" sigcode=").dec(g_quit.code).ch('\n');
+    Stacks s;
+    s.gp = g_quit.gp;
+    s.trace = g_quit.gp ? &g_quit.trace : nullptr;
+    s.all = true;
+    s.in_handler = true;
+    print_level(&s);
+    end_report();
+}
+
+void on_quit(int sig, siginfo_t* info, void* context) {
+    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped)
+        return kernel::forward_signal(&g_earlier_quit, sig, info, context);
+    if (g_quitting.exchange(1, std::memory_order_relaxed)) kernel::sys_exit_group(kExitFatal);  // twice: at once
+    const M* mp = self();
+    g_quit.pc = arch::context_pc(static_cast<const ucontext_t*>(context));
+    g_quit.m = mp ? mp->id : 0;
+    g_quit.code = info->si_code;
+    // Inside the runtime the goroutine in hand may be another one by the time it is printed.
+    g_quit.gp = mp && !mp->foreign && !mp->in_rt.load(std::memory_order_relaxed) ? mp->curg : nullptr;
+    if (g_quit.gp) trace_context(context, &g_quit.trace);
+#if !GORT_ASAN && !GORT_TSAN  // a bare thread has no place for what these tools keep
+    if (kernel::thread_start(&g_quit.thread, quit_main, nullptr, 256 << 10) == 0) return;
+#endif
+    quit_main(nullptr);
+}
+
+// ---- start ----
+
+void read_level() {
+    const char* text = kernel::env_get("GORT_TRACEBACK");
+    if (!text || kernel::str_equal(text, "single") || !*text) return;
+    uint64_t n = 0;
+    if (kernel::str_equal(text, "none")) {
+        g_level = Level::kNone;
+    } else if (kernel::str_equal(text, "all")) {
+        g_level = Level::kAll;
+    } else if (kernel::str_equal(text, "system")) {
+        g_level = Level::kSystem;
+    } else if (kernel::str_equal(text, "crash")) {
+        g_level = Level::kSystem;
+        g_crash = true;
+    } else if (!kernel::parse_uint(text, 0, UINT64_MAX, &n)) {
+        g_level = n == 0 ? Level::kNone : n == 1 ? Level::kAll : Level::kSystem;
+    } else {
+        kernel::Out(2).str("GORT_TRACEBACK=").str(text).str(": not a level; accepted: none, single, all, system, crash, or 0, 1, 2\n");
+        kernel::sys_exit_group(kExitFatal);
+    }
+}
+
+void watch_quit() {
+    const char* text = kernel::env_get("GORT_SIGQUIT");
+    if (text && kernel::str_equal(text, "0")) return;
+    if (text && !kernel::str_equal(text, "1")) {
+        kernel::Out(2).str("GORT_SIGQUIT=").str(text).str(": not a switch; accepted: 0 and 1\n");
+        kernel::sys_exit_group(kExitFatal);
+    }
+    kernel::SignalAction now;
+    if (kernel::get_signal(SIGQUIT, &now) < 0 || now.handler != 0) return;
+    kernel::set_signal(SIGQUIT, on_quit, SA_ONSTACK | SA_RESTART, 0, &g_earlier_quit);
+}
+
+}  // namespace
+
+void report_init() {
+    read_level();
+    watch_quit();
+    fault_set_overflow_handler(on_overflow);
+}
+
+void fatal_error(const char* text) { die_fatally(text, true); }
+
 void fatal_deadlock() {
-    if (!sched.main_g) kernel::fatal("no goroutines (main called runtime.Goexit) - deadlock!");
-    kernel::fatal("all goroutines are asleep - deadlock!");
+    bool any = false;
+    for_each_g([](G* gp, void* arg) { *static_cast<bool*>(arg) |= !(gp->flags & kGSystem); }, &any);
+    die_fatally(any ? "all goroutines are asleep - deadlock!" : "no goroutines (main called runtime.Goexit) - deadlock!", false);
 }
 
 void fatal_thread_exhaustion(int limit) {
+    begin_report(false);
     kernel::Out(2).str("runtime: program exceeds ").dec(limit).str("-thread limit\n");
-    kernel::fatal("thread exhaustion");
+    g_reporters.fetch_sub(1, std::memory_order_relaxed);
+    g_printer.store(0, std::memory_order_release);
+    die_fatally("thread exhaustion", true);
 }
 
 void fatal_newosproc(int have, int error) {
     {
         kernel::Out out(2);
         out.str("runtime: failed to create new OS thread (have ").dec(have).str(" already; errno=").dec(error).str(")\n");
-        if (error == 11) out.str("runtime: may need to increase max user processes (ulimit -u)\n");
+        if (error == kEagain) out.str("runtime: may need to increase max user processes (ulimit -u)\n");
     }
-    kernel::fatal("newosproc");
+    die_fatally("newosproc", true);
 }
 
 void fatal_no_stack(const char* why) {
     kernel::Out(2).str("runtime: cannot allocate a goroutine's stack: ").str(why).ch('\n');
-    kernel::fatal("out of memory");
+    die_fatally("out of memory", true);
 }
 
 void fatal_stack_overflow(G* gp) {
+    g_overflowed = gp;
     fault_canary_overwritten(gp->stack, reinterpret_cast<uintptr_t>(gp->ctx.sp));
 }
 
-}  // namespace gort::rt
-
-namespace gort::rt {
-void report_init() {}
-void fatal_error(const char* text) { kernel::fatal(text); }
-void report_panic(const char* text, const Trace*) {
-    kernel::Out(2).str(text).str("\n\n");
-    kernel::sys_exit_group(2);
+void report_panic(const char* text, const Trace* trace) {
+    Trace here;
+    if (!trace) trace_here(&here);
+    begin_report(false);
+    kernel::Out(2).str(text).ch('\n');
+    Stacks s;
+    s.gp = current_g();
+    s.trace = trace ? trace : &here;
+    print_level(&s);
+    end_report();
 }
-void wait_for_dying(void (*)()) {}
-void dying_begin() {}
-void dying_end() {}
+
+void wait_for_dying(void (*yield)()) {
+    for (int i = 0; i < kPatience && g_unwinding.load(std::memory_order_relaxed); ++i) yield();
+    if (g_reporters.load(std::memory_order_acquire)) sleep_for_ever();
+}
+
+void dying_begin() { g_unwinding.fetch_add(1, std::memory_order_relaxed); }
+void dying_end() { g_unwinding.fetch_sub(1, std::memory_order_relaxed); }
+
 }  // namespace gort::rt

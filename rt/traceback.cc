@@ -2,6 +2,359 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/traceback.h"
 
+#include <ucontext.h>
+
+#include "arch/regs.h"
+#include "kernel/mem.h"
+#include "kernel/vm.h"
+#include "rt/clock.h"
+#include "rt/heap_sort.h"
+#include "rt/host.h"
+#include "rt/sched.h"
+#include "rt/stack.h"
+#include "rt/symbols.h"
+#include "rt/unwind.h"
+
 namespace gort::rt {
-void trace_here(Trace* out) { out->total = out->head = out->tail = 0; }
+
+namespace {
+
+constexpr int64_t kMinute = 60'000'000'000;
+constexpr uint32_t kShownEachEnd = 50;
+constexpr size_t kBigStack = 512 << 10;
+
+uintptr_t pc_of(const Unwinder& u) { return u.exact() ? u.pc() | kExactPc : u.pc(); }
+
+void walk(Images* images, const arch::Regs& regs, bool exact, StackRange range, Trace* out) {
+    out->total = 0;
+    Unwinder u(images, regs, exact, range);
+    do {
+        const uint64_t n = out->total++;
+        if (n < kTraceHead + kTraceTail) {
+            out->pc[n] = pc_of(u);
+            continue;
+        }
+        uintptr_t* tail = out->pc + kTraceHead;  // the last ones: moved along, cheap next to a step
+        kernel::move_bytes(tail, tail + 1, (kTraceTail - 1) * sizeof *tail);
+        tail[kTraceTail - 1] = pc_of(u);
+    } while (u.step());
+}
+
+StackRange range_around(uintptr_t sp) {
+    const SlotRef slot = stack_slot_of(sp);
+    if (slot.part == SlotPart::kStack) return {sp, reinterpret_cast<uintptr_t>(slot.bounds.hi)};
+    const uintptr_t end = Images::mapping_end(sp);
+    return {sp, end ? end : (sp | (kernel::page_size() - 1)) + 1};
+}
+
+// ---- which frames are the runtime's ----
+
+bool starts(const char* s, const char* prefix) { return kernel::str_starts_with(s, prefix); }
+
+bool any_prefix(const char* name, const char* const* prefixes, size_t n) {
+    for (size_t i = 0; i < n; ++i)
+        if (starts(name, prefixes[i])) return true;
+    return false;
+}
+
+// "_ZSt20__throw_out_of_rangePKc" and its like.
+bool is_std_throw(const char* name) {
+    if (!starts(name, "_ZSt")) return false;
+    for (name += 4; *name >= '0' && *name <= '9';) ++name;
+    return starts(name, "__throw_");
+}
+
+bool is_runtime(const Symbol& s) {
+    static constexpr const char* kPrefixes[] = {
+        "gort_", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail", "_ZNK4gort6detail",
+        "_ZZN4gort", "_ZZNK4gort", "_ZN4gort5panic", "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality",
+        "__clang_call_terminate", "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",
+        "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply", "_ZSt12__apply_impl"};
+    return s.name && (any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes) || is_std_throw(s.name));
+}
+
+// What lies between the throw and the user's frame, and has no names where libraries are stripped.
+bool is_thrower(const Symbol& s) {
+    if (is_runtime(s)) return true;
+    if (!s.image) return false;
+    const char* base = s.image->path;
+    for (const char* p = base; *p; ++p)
+        if (*p == '/') base = p + 1;
+    return starts(base, "libgcc_s.") || starts(base, "libstdc++.") || starts(base, "libc++") || starts(base, "libunwind.");
+}
+
+// The functions between goroutine_entry and what the user gave to `go` or `run`.
+bool is_wrapper(const Symbol& s) {
+    static constexpr const char* kPrefixes[] = {"_ZN4gort6detail4Call", "_ZZN4gort6detail4Call", "_ZN4gort6detail8run_main",
+                                                "_ZSt8__invoke", "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply",
+                                                "_ZSt12__apply_impl"};
+    return s.name && any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes);
+}
+
+// The outermost of them. Where the compiler inlined the user's function into it, it is the user's frame.
+bool is_caller_of_user(const Symbol& s) {
+    return s.name && (starts(s.name, "_ZN4gort6detail13invoke_inline") || starts(s.name, "_ZN4gort6detail12invoke_boxed") ||
+                      starts(s.name, "_ZZN4gort3run"));
+}
+
+const char* find_text(const char* s, const char* part) {
+    for (; *s; ++s)
+        if (starts(s, part)) return s;
+    return nullptr;
+}
+
+bool ends_with(const char* s, const char* end) {
+    const size_t n = kernel::str_len(s), m = kernel::str_len(end);
+    return n >= m && kernel::str_equal(s + n - m, end);
+}
+
+// `inner` is the frame that `s` called.
+bool has_user_inlined(const Symbol& s, const Symbol& inner) {
+    if (is_wrapper(inner) || find_text(s.name, "4CallIP")) return false;  // a function pointer is not inlined
+    if (s.line.file && ends_with(s.line.file, "go.h")) return false;
+    const bool users_line = s.line.file && !starts(s.line.dir, "/usr/include");
+    return users_line || !inner.name || !find_text(inner.name, "clE");  // …clE…: some operator()
+}
+
+// ---- one frame ----
+
+// "void gort::detail::invoke_inline<gort::detail::Call<X, …> >(void*)" and "gort::run<X>(…)…": X is what the user wrote.
+void print_what_was_called(kernel::Out& out, char* text) {
+    static constexpr const char* kMarks[] = {"gort::detail::Call<", "gort::run<"};
+    for (char* p = text; *p; ++p)
+        for (const char* mark : kMarks) {
+            if (!starts(p, mark)) continue;
+            const char* begin = p + kernel::str_len(mark);
+            int depth = 0;
+            for (const char* q = begin; *q; ++q) {
+                if (depth == 0 && (*q == ',' || *q == '>')) {
+                    out.str(begin, static_cast<size_t>(q - begin)).str("::operator()()");
+                    return;
+                }
+                if (*q == '<' || *q == '(' || *q == '{') ++depth;
+                if (*q == '>' || *q == ')' || *q == '}') --depth;
+            }
+        }
+    out.str(text);
+}
+
+void print_name(kernel::Out& out, const Symbol& s, const PrintHow& how) {
+    char text[1024];
+    if (!s.name) out.str("?");
+    else if (!how.demangle || !host_demangle(s.name, text, sizeof text)) out.str(s.name);
+    else if (is_caller_of_user(s)) print_what_was_called(out, text);
+    else out.str(text);
+}
+
+void print_place(kernel::Out& out, const Symbol& s) {
+    if (s.line.file) {
+        if (*s.line.base) out.str(s.line.base).ch('/');
+        if (*s.line.dir) out.str(s.line.dir).ch('/');
+        out.str(s.line.file).ch(':').udec(s.line.line);
+    } else if (s.image && *s.image->path) {
+        out.str(s.image->path);
+        if (!s.name) out.ch('+').hex(s.offset);
+    }
+    if (s.name) out.str(" +").hex(s.offset);
+}
+
+void print_frame(kernel::Out& out, const Symbol& s, uintptr_t pc, const PrintHow& how) {
+    print_name(out, s, how);
+    out.str("\n\t");
+    print_place(out, s);
+    if (!s.line.file) out.str(" pc=").hex(pc & ~kExactPc);
+    out.ch('\n');
+}
+
+}  // namespace
+
+[[gnu::noinline]] void trace_here(Trace* out) {
+    arch::Regs regs;
+    gort_capture(&regs);
+    out->total = 0;
+    Images* images = Images::take();
+    if (!images) return;
+    walk(images, regs, false, range_around(regs.r[arch::kDwarfSp]), out);
+    images->free();
+}
+
+void trace_context(const void* ucontext, Trace* out) {
+    arch::Regs regs;
+    kernel::zero_bytes(&regs, sizeof regs);
+    arch::regs_from_context(&regs, static_cast<const ucontext_t*>(ucontext));
+    out->total = 0;
+    Images* images = Images::take();
+    if (!images) return;
+    walk(images, regs, true, range_around(regs.r[arch::kDwarfSp]), out);
+    images->free();
+}
+
+bool trace_parked(Images* images, const G* gp, Trace* out) {
+    auto handle = [gp] {
+        const auto* volatile const* sp = &gp->ctx.sp;
+        void* at = const_cast<void*>(static_cast<const volatile void*>(*sp));
+        M* lm = gp->locked_m;  // its own M keeps the handle
+        return reinterpret_cast<uintptr_t>(at ? at : lm ? lm->locked_sp : nullptr);
+    };
+    const uint64_t id = gp->id;
+    const uintptr_t sp = handle();
+    const SlotRef slot = stack_slot_of(sp);
+    if (slot.part != SlotPart::kStack || slot.header != gp->stack) return false;
+    const auto hi = reinterpret_cast<uintptr_t>(slot.bounds.hi);
+    if (hi - sp < sizeof(arch::Frame)) return false;
+    arch::Regs regs;
+    kernel::zero_bytes(&regs, sizeof regs);
+    const arch::Frame* frame = arch::frame_of(reinterpret_cast<void*>(sp));
+    regs.r[arch::kDwarfFp] = reinterpret_cast<uintptr_t>(frame->fp);
+    regs.r[arch::kDwarfSp] = sp + sizeof(arch::Frame);
+    regs.pc = reinterpret_cast<uintptr_t>(frame->pc);
+    walk(images, regs, false, {sp, hi}, out);
+    return gp->id == id && handle() == sp;
+}
+
+void print_header(kernel::Out& out, const Status& status) {
+    out.str("goroutine ").udec(status.id).str(" [").str(status.state);
+    if (status.waited_ns >= kMinute) out.str(", ").dec(status.waited_ns / kMinute).str(" minutes");
+    if (status.locked) out.str(", locked to thread");
+    out.str("]:\n");
+}
+
+void print_trace(kernel::Out& out, Images* images, const Trace& trace, const PrintHow& how) {
+    const uint32_t stored = trace.stored();
+    Symbol s, inner;
+    inner.name = nullptr;
+    bool show[kTraceHead + kTraceTail];
+    uint32_t shown = 0;
+    bool thrower = true;
+    for (uint32_t i = 0; i < stored; ++i) {
+        find_symbol(images, trace.pc[i], &s);
+        const bool hide = is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner) : thrower ? is_thrower(s) : is_runtime(s);
+        thrower = thrower && hide;
+        show[i] = how.system || !hide;
+        shown += show[i];
+        kernel::copy_bytes(&inner, &s, sizeof s);
+    }
+    if (shown == 0) {  // nothing of the user's: then what there is
+        for (uint32_t i = 0; i < stored; ++i) show[i] = true;
+        shown = stored;
+    }
+    const uint64_t missing = trace.total - stored;
+    uint32_t nth = 0;
+    const bool elide = missing || shown > 2 * kShownEachEnd;
+    const uint32_t last_from = shown > kShownEachEnd ? shown - kShownEachEnd : 0;
+    for (uint32_t i = 0; i < stored; ++i) {
+        if (!show[i]) continue;
+        const uint32_t k = nth++;
+        if (elide && k == kShownEachEnd) out.str("...").udec(missing + (shown - 2 * kShownEachEnd)).str(" frames elided...\n");
+        if (elide && k >= kShownEachEnd && k < last_from) continue;
+        find_symbol(images, trace.pc[i], &s);
+        print_frame(out, s, trace.pc[i], how);
+    }
+}
+
+void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running, const PrintHow& how) {
+    const GStatus state = gp->status.load(std::memory_order_acquire);
+    const bool waits = !trace && !running && state == GStatus::kWaiting;
+    Status status;
+    status.id = gp->id;
+    status.state = waits ? wait_reason_text(gp->wait_reason) : trace || running ? "running" : "runnable";
+    status.waited_ns = waits && gp->wait_since ? now() - gp->wait_since : 0;
+    status.locked = (gp->flags & kGLocked) != 0;
+    print_header(out, status);
+    Trace walked;
+    if (trace) {
+        print_trace(out, images, *trace, how);
+    } else if (!running && !gp->stack) {  // has not begun
+        Symbol s;
+        const uintptr_t pc = reinterpret_cast<uintptr_t>(gp->invoke) | kExactPc;
+        find_symbol(images, pc, &s);
+        print_frame(out, s, pc, how);
+    } else if (!running && images && trace_parked(images, gp, &walked)) {
+        print_trace(out, images, walked, how);
+    } else {
+        out.str("\tgoroutine running on other thread; stack unavailable\n");
+    }
+    if (!(gp->flags & kGMain) && gp->site.file)
+        out.str("created by ").str(gp->site.function).str(" at ").str(gp->site.file).ch(':').udec(gp->site.line).ch('\n');
+}
+
+Goroutines::Goroutines() {
+    // Counted, then listed under the same locks again: what came between does not fit and is left out.
+    for_each_g([](G*, void* arg) { ++static_cast<Goroutines*>(arg)->room_; }, this);
+    if (room_ == 0) return;
+    bytes_ = whole_pages(room_ * sizeof(Item));
+    items_ = static_cast<Item*>(kernel::reserve(bytes_));
+    if (!items_) return;
+    for_each_g(
+        [](G* gp, void* arg) {
+            auto* me = static_cast<Goroutines*>(arg);
+            if (me->n_ < me->room_ && !(gp->flags & kGSystem)) me->items_[me->n_++] = {gp, gp->id};
+        },
+        this);
+    heap_sort(items_, n_, [](const Item& a, const Item& b) { return a.id < b.id; });
+    kernel::LockGuard guard(sched.lock);
+    for (const M* mp = sched.allm; mp; mp = mp->next_all) ++running_room_;
+    if (running_room_ == 0) return;
+    running_bytes_ = whole_pages(running_room_ * sizeof(G*));
+    running_ = static_cast<const G**>(kernel::reserve(running_bytes_));
+    for (const M* mp = sched.allm; mp && running_; mp = mp->next_all)
+        if (mp->curg && !mp->foreign) running_[running_n_++] = mp->curg;
+}
+
+Goroutines::~Goroutines() {
+    if (items_) kernel::release(items_, bytes_);
+    if (running_) kernel::release(running_, running_bytes_);
+}
+
+bool Goroutines::runs(const G* gp) const {
+    if (gp->status.load(std::memory_order_acquire) != GStatus::kRunnable) return false;
+    for (size_t i = 0; i < running_n_; ++i)
+        if (running_[i] == gp) return true;
+    return false;
+}
+
+void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool first, const PrintHow& how) const {
+    for (size_t i = 0; i < n_; ++i) {
+        const G* gp = items_[i].gp;
+        if (gp == except || gp->id != items_[i].id) continue;
+        if (!first) out.ch('\n');
+        first = false;
+        print_goroutine(out, images, gp, nullptr, runs(gp), how);
+    }
+}
+
+void on_big_stack(void (*fn)(void*), void* arg) {
+    void* stack = kernel::reserve(kBigStack, kernel::kReserveStack);
+    if (!stack) return fn(arg);
+    arch::call_on_stack(stack, kBigStack, fn, arg);
+    kernel::release(stack, kBigStack);
+}
+
 }  // namespace gort::rt
+
+namespace gort {
+
+void dump_goroutines(int fd) {
+    struct Dump {
+        int fd;
+        rt::Trace here;
+    } dump;
+    dump.fd = fd;
+    rt::trace_here(&dump.here);
+    rt::on_big_stack(
+        [](void* arg) {
+            auto* d = static_cast<Dump*>(arg);
+            rt::M* mp = rt::self();
+            const rt::G* me = mp && !mp->foreign ? mp->curg : nullptr;
+            kernel::Out out(d->fd);
+            rt::Images* images = rt::Images::take();
+            if (!images) return;
+            if (me) rt::print_goroutine(out, images, me, &d->here, true, {});
+            rt::Goroutines all;
+            all.print(out, images, me, !me, {});
+            images->free();
+        },
+        &dump);
+}
+
+}  // namespace gort

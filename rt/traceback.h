@@ -8,40 +8,74 @@
 //      created by main at /home/me/main.cc:12
 // A parked goroutine's stack is walked from outside and may be resumed meanwhile: every read stays inside its bounds, and
 // what has changed during the walk counts as running.
-// Context: any thread, any stack with 8 KiB left, signal handlers. No malloc; memory comes from mmap.
+// Context: any thread, any stack with 8 KiB left. Memory comes from mmap; demangling alone uses malloc. [signal] too, with
+//          how.in_handler, but for Goroutines and all that prints more than one: they take the scheduler's locks.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-namespace gort::kernel {
-class Out;
-}
+#include "kernel/fatal.h"
+#include "rt/g.h"
+#include "rt/image.h"
 
 namespace gort::rt {
-
-struct G;
 
 // The innermost and the outermost frames of one stack.
 inline constexpr uint32_t kTraceHead = 64, kTraceTail = 64;
 struct Trace {
-    uint64_t total;  // frames; more than the arrays hold: those between were left out
-    uint32_t head, tail;
-    uintptr_t pc[kTraceHead + kTraceTail];  // kExactPc set: the next instruction to run; else a return address
+    uint64_t total;  // frames; more than are stored: those between were left out
+    uintptr_t pc[kTraceHead + kTraceTail];  // the innermost, then the outermost
+    uint32_t stored() const { return total < kTraceHead + kTraceTail ? static_cast<uint32_t>(total) : kTraceHead + kTraceTail; }
 };
-inline constexpr uintptr_t kExactPc = uintptr_t{1} << 63;
+inline constexpr uintptr_t kExactPc = uintptr_t{1} << 63;  // set: the next instruction to run; else a return address
 
-void trace_here(Trace* out);                         // of the caller, on whatever stack
-bool trace_parked(const G* gp, Trace* out);          // false: it runs, or has no stack yet
+void trace_here(Trace* out);                           // of the caller, on whatever stack
 void trace_context(const void* ucontext, Trace* out);  // of what a signal interrupted
+bool trace_parked(Images* images, const G* gp, Trace* out);  // false: it runs, or it has no stack
 
-// `system`: with the frames of the runtime, and its own goroutines.
-void print_trace(kernel::Out& out, const Trace& trace, bool system);
-void print_goroutine(kernel::Out& out, G* gp, const Trace* trace, bool system);  // trace null: walked if it is parked
-void print_goroutines(kernel::Out& out, G* first, bool with_first, bool system);
+struct PrintHow {
+    bool system = false;    // with the runtime's own frames and goroutines
+    bool demangle = true;   // off where malloc may not be called
+};
+
+// What stands between the brackets, apart from the frames.
+struct Status {
+    uint64_t id = 0;
+    const char* state = "";   // "running", or why it waits
+    int64_t waited_ns = 0;
+    bool locked = false;
+};
+void print_header(kernel::Out& out, const Status& status);
+
+void print_trace(kernel::Out& out, Images* images, const Trace& trace, const PrintHow& how);
+// trace: of one that runs here. Else its stack is walked if it has one at rest, and `running` says why not.
+void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running, const PrintHow& how);
+
+// All goroutines as they are at one moment, by id.
+class Goroutines {
+public:
+    Goroutines();
+    ~Goroutines();
+    Goroutines(const Goroutines&) = delete;
+    Goroutines& operator=(const Goroutines&) = delete;
+    // `except` was printed already. Each after an empty line if there was something before it.
+    void print(kernel::Out& out, Images* images, const G* except, bool first, const PrintHow& how) const;
+    size_t size() const { return n_; }  // without the runtime's own
+
+private:
+    struct Item {
+        G* gp;
+        uint64_t id;
+    };
+    bool runs(const G* gp) const;
+    Item* items_ = nullptr;
+    size_t n_ = 0, room_ = 0, bytes_ = 0;
+    const G** running_ = nullptr;  // what the Ms have in hand
+    size_t running_n_ = 0, running_room_ = 0, running_bytes_ = 0;
+};
+
+// Runs fn(arg) on a stack of 512 KiB of its own: demanglers are hungry. Where there is none, right here.
+void on_big_stack(void (*fn)(void*), void* arg);
 
 }  // namespace gort::rt
-
-namespace gort {
-void dump_goroutines(int fd);
-}

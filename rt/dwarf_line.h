@@ -1,0 +1,25 @@
+// rt/dwarf_line.h - which source line an instruction came from: the line tables of DWARF 2 to 5.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Context: any thread, signal handlers. A look-up reads the tables from their start: milliseconds for each megabyte, so
+// rt/symbols.cc keeps what it found.
+#pragma once
+
+#include <cstdint>
+
+#include "rt/image.h"
+
+namespace gort::rt {
+
+// The path is base/dir/file; an absolute part makes those before it empty. The texts lie in the mapped sections.
+struct LineInfo {
+    const char* base;
+    const char* dir;
+    const char* file;  // null: unknown
+    uint32_t line;
+};
+
+// address: as at link time.
+bool find_line(const Image& image, uint64_t address, LineInfo* out);
+
+}  // namespace gort::rt
