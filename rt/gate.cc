@@ -12,7 +12,7 @@ namespace gort::rt {
 Taken take(P* pp, M** holder) {
     M* mp = pp->m.load(std::memory_order_acquire);
     if (!mp || !mp->gate_lock.try_lock()) return Taken::kGone;
-    if (mp->p.load(std::memory_order_relaxed) != pp) {
+    if (mp->p != pp) {
         mp->gate_lock.unlock();
         return Taken::kGone;
     }
@@ -54,7 +54,7 @@ void give_back(M* holder) {
 }
 
 void keep(P* pp, M* holder) {
-    holder->p.store(nullptr, std::memory_order_relaxed);
+    holder->p = nullptr;
     pp->m.store(nullptr, std::memory_order_release);
     holder->lost_p = true;
     sched.detached.fetch_add(1, std::memory_order_relaxed);
@@ -63,19 +63,19 @@ void keep(P* pp, M* holder) {
 
 void acquire_p(M* mp, P* pp) {
     kernel::LockGuard guard(mp->gate_lock);
-    GORT_DCHECK(!mp->p.load(std::memory_order_relaxed));
+    GORT_DCHECK(!mp->p);
     pp->blocking.store(false, std::memory_order_relaxed);
     pp->m.store(mp, std::memory_order_release);
-    mp->p.store(pp, std::memory_order_relaxed);
+    mp->p = pp;
     mp->shut.store(0, std::memory_order_release);  // G2
 }
 
 P* release_p(M* mp) {
     kernel::LockGuard guard(mp->gate_lock);
-    P* pp = mp->p.load(std::memory_order_relaxed);
+    P* pp = mp->p;
     GORT_DCHECK(pp);
     mp->shut.store(1, std::memory_order_relaxed);
-    mp->p.store(nullptr, std::memory_order_relaxed);
+    mp->p = nullptr;
     pp->m.store(nullptr, std::memory_order_release);
     return pp;
 }

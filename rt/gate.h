@@ -40,14 +40,15 @@ namespace gort::rt {
     if (!mp) [[unlikely]] mp = attach_foreign();
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] mp = enter_slow(mp);  // G2
+    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] return enter_slow(mp);  // G2
+    if (!mp->p) __builtin_unreachable();
     return mp;
 }
 
 [[gnu::always_inline]] inline void leave(M* mp) { mp->in_rt.store(0, std::memory_order_release); }  // G1
 
 // The P of an M that is inside. Null on a foreign thread.
-[[gnu::always_inline]] inline P* p_of(M* mp) { return mp->p.load(std::memory_order_relaxed); }
+[[gnu::always_inline]] inline P* p_of(M* mp) { return mp->p; }
 
 enum class Taken { kYes, kInside, kGone };
 

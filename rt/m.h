@@ -22,7 +22,7 @@ using CommitFn = void (*)(void* arg, G* left);
 
 struct alignas(64) M {
     // --- the gate, see rt/gate.h
-    std::atomic<P*> p{nullptr};
+    P* p = nullptr;
     std::atomic<uint32_t> in_rt{0};
     std::atomic<uint32_t> shut{1};
     bool foreign = false;  // not our thread: no P ever, parks on its own futex

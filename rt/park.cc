@@ -79,7 +79,8 @@ void yield() {
     M* mp = enter();
     P* pp = p_of(mp);
     G* gp = mp->curg;
-    if (!pp || must_use_g0(mp, pp, gp)) [[unlikely]] return leave(yield_slow(mp));
+    if (!pp || must_use_g0(mp, pp, gp)) [[unlikely]]
+        return leave(yield_slow(mp));
     G* next = pp->runnext.load(std::memory_order_relaxed);
     if (next) {
         pp->runnext.store(nullptr, std::memory_order_relaxed);

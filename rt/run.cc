@@ -116,7 +116,8 @@ const char* begin(const options& o, bool has_main) {
     }
     sched.npidle.store(sched.config.max_procs, std::memory_order_relaxed);
     sched.nprocs.store(sched.config.max_procs, std::memory_order_relaxed);
-    g_solo.store(sched.config.max_procs == 1 && sched.foreign.load(std::memory_order_relaxed) == 0, std::memory_order_relaxed);
+    g_solo.store(sched.config.max_procs == 1, std::memory_order_seq_cst);
+    if (sched.foreign.load(std::memory_order_seq_cst)) g_solo.store(false, std::memory_order_seq_cst);
     sched.state.store(RunState::kRunning, std::memory_order_release);
     sysmon_start();
     return nullptr;

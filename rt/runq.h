@@ -49,6 +49,7 @@ public:
         ring_[t & mask_] = gp;  // in a full ring that is the place just read
         head_.store(h + 1, std::memory_order_relaxed);
         tail_.store(t + 1, std::memory_order_relaxed);
+        if (!next) __builtin_unreachable();
         return next;
     }
 

@@ -159,13 +159,16 @@ inline void maybe_poke() {
     }
 }
 
+[[gnu::noinline]] bool nothing_around(P* pp);  // a look around from here: if there is nothing to see, the count begins anew
+
 // What stops the direct way from one G to the next: the P wants to look around (every kGlobalEvery-th time, or asked);
 // the G may not be left so (locked, main on M0, guarded by a canary); exception state to be saved. Then g0 does it, for
 // here the caller may still hold the lock that its commit releases.
-[[gnu::always_inline]] inline bool must_use_g0(const M* mp, const P* pp, const G* gp) {
+[[gnu::always_inline]] inline bool must_use_g0(const M* mp, P* pp, const G* gp) {
     const EhGlobals* eh = mp->eh;
-    return pp->countdown.load(std::memory_order_relaxed) == 0 || pp->attention.load(std::memory_order_relaxed) || (gp->flags & kGLeaveByG0) ||
-           (reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0;
+    if (pp->attention.load(std::memory_order_relaxed) | (gp->flags & kGLeaveByG0)) [[unlikely]] return true;
+    if ((reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0) [[unlikely]] return true;
+    return pp->countdown.load(std::memory_order_relaxed) == 0 && !nothing_around(pp);
 }
 
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null

@@ -83,6 +83,11 @@ void answer_steal(P* pp) {
     put_global_list(&list);
 }
 
+void begin_round(P* pp) {
+    pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
+    pp->rounds.store(pp->rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 // What pick_next left to g0. Returns a G that must run now, or null to go on looking.
 G* look_around(P* pp) {
     const uint32_t asked = pp->attention.load(std::memory_order_relaxed);
@@ -97,8 +102,7 @@ G* look_around(P* pp) {
     }
     run_own_timers(pp);
     if (pp->countdown.load(std::memory_order_relaxed) != 0) return nullptr;
-    pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
-    pp->rounds.store(pp->rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    begin_round(pp);
     return take_global(pp);
 }
 
@@ -122,6 +126,14 @@ bool worth_spinning() {
 }
 
 }  // namespace
+
+bool nothing_around(P* pp) {
+    if (sched.runq_size.load(std::memory_order_relaxed)) return false;
+    const int64_t when = pp->timers.next_when.load(std::memory_order_relaxed);
+    if (when != kForever && when <= rt::now()) return false;
+    begin_round(pp);
+    return true;
+}
 
 uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
     M* holder;
