@@ -33,7 +33,7 @@ void gort_call_on_stack(void* top, void (*fn)(void*), void* arg);
 // Runs fn(arg) on a suspended stack, below its Frame: an unwinder started in fn walks that stack. Then comes back.
 // fn must not throw, and must not resume that stack.
 void gort_call_below(void* handle, void (*fn)(void*), void* arg);
-void gort_entry();  // not callable: the pc of a stack that never ran
+void gort_entry();  // not callable: the function that a stack which never ran is in
 #pragma GCC visibility pop
 }
 
@@ -47,7 +47,7 @@ inline void* init_stack(void* top, EntryFn fn, void* arg) {
     auto* entry = static_cast<EntryFrame*>(top) - 1;
     *entry = {fn, arg};
     auto* frame = reinterpret_cast<Frame*>(entry) - 1;
-    *frame = {nullptr, reinterpret_cast<void*>(&gort_entry)};
+    *frame = {nullptr, reinterpret_cast<char*>(&gort_entry) + ENTRY_NOP};
     return frame;
 }
 

@@ -173,7 +173,7 @@ TEST(the_entry_gets_its_argument_and_the_first_transfer) {
     Fiber f([](Fiber*, void*) {}, &p.main);
     p.fiber = &f;
     f.self.sp = init_stack(f.top(), entry_args, &p);
-    CHECK_EQ(frame_of(f.self.sp)->pc, reinterpret_cast<void*>(&gort_entry));
+    CHECK_EQ(frame_of(f.self.sp)->pc, reinterpret_cast<char*>(&gort_entry) + ENTRY_NOP);
     CHECK_EQ(frame_of(f.self.sp)->fp, nullptr);
     CHECK_EQ(u64(swap(&p.main, &f.self, kGarbage, Form::kRaw)), kGarbage ^ reinterpret_cast<uint64_t>(&p));
 }

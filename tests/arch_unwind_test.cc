@@ -43,14 +43,6 @@ template <class Fn>
 uintptr_t at(Fn* fn) {
     return reinterpret_cast<uintptr_t>(fn);
 }
-#if defined(__x86_64__)
-constexpr uintptr_t kNop = 1;
-#else
-constexpr uintptr_t kNop = 4;
-#endif
-// The stub's table begins at the nop before its label.
-uintptr_t at_entry() { return at(&gort_entry) - kNop; }
-
 // `want` are the innermost functions, without the walker itself, and gort_entry is the last one.
 void check_walk(const Walk& w, std::initializer_list<uintptr_t> want, int skip) {
     CHECK(w.clean);
@@ -116,7 +108,7 @@ TEST(backtrace_of_a_running_stack_ends_at_its_entry) {
     Job j{};
     start(&j, &f, walk_leaf);
     swap(&me, &f.self, uint64_t{0}, Form::kRaw);
-    check_walk(j.walk, {at(walk_leaf), at(inner), at(middle), at(outer), at(entry), at_entry()}, 1);
+    check_walk(j.walk, {at(walk_leaf), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)}, 1);
 }
 
 // ---- parked stacks, through gort_call_below ----
@@ -141,7 +133,7 @@ TEST(backtrace_of_a_stack_parked_by_the_raw_form) {
     Fiber f(no_body, &me);
     Job j{};
     walk_parked(&j, &f, &me, park_raw);
-    check_walk(j.walk, {at(park_raw), at(inner), at(middle), at(outer), at(entry), at_entry()}, kBelow);
+    check_walk(j.walk, {at(park_raw), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)}, kBelow);
     swap(&me, &f.self, uint64_t{0}, Form::kRaw);
 }
 
@@ -151,7 +143,7 @@ TEST(backtrace_of_a_stack_parked_by_the_abi_form) {
     Job j{};
     walk_parked(&j, &f, &me, park_abi);
     check_walk(j.walk,
-               {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at_entry()}, kBelow);
+               {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)}, kBelow);
     swap(&me, &f.self, uint64_t{0}, Form::kRaw);
 }
 
@@ -161,7 +153,7 @@ TEST(backtrace_of_a_stack_that_never_ran) {
     Job j{};
     start(&j, &f, park_raw);
     gort_call_below(f.self.sp, take_walk, &j.walk);
-    check_walk(j.walk, {at_entry()}, kBelow);
+    check_walk(j.walk, {at(&gort_entry)}, kBelow);
 }
 
 // A walk from below of a stack that another thread parked.
@@ -177,7 +169,7 @@ TEST(backtrace_of_a_stack_parked_by_another_thread) {
     }).join();
     gort_call_below(f.self.sp, take_walk, &j.walk);
     check_walk(j.walk,
-               {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at_entry()}, kBelow);
+               {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)}, kBelow);
 }
 
 // ---- through gort_call_on_stack the walk goes on in the caller ----
@@ -218,7 +210,7 @@ TEST(backtrace_through_call_on_stack_on_a_second_stack_ends_at_its_entry) {
     start(&j, &f, [](Job*) { caller_of_call_on_stack(&o); });
     swap(&me, &f.self, uint64_t{0}, Form::kRaw);
     CHECK(nested.walk.clean);
-    CHECK_EQ(nested.walk.fn[nested.walk.n - 1], at_entry());
+    CHECK_EQ(nested.walk.fn[nested.walk.n - 1], at(&gort_entry));
     CHECK_EQ(nested.walk.fn[nested.walk.n - 2], at(entry));
     CHECK_EQ(nested.walk.fn[6], at(&gort_call_on_stack));
 }
@@ -315,7 +307,7 @@ TEST(an_exception_passes_through_call_on_stack) {
 void say_where() {
     Walk w;
     w.take();
-    if (!w.clean || w.fn[w.n - 1] != at_entry() || w.fn[w.n - 2] != at(entry)) std::_Exit(9);
+    if (!w.clean || w.fn[w.n - 1] != at(&gort_entry) || w.fn[w.n - 2] != at(entry)) std::_Exit(9);
     try {
         throw;
     } catch (const std::runtime_error& e) {

@@ -8,6 +8,7 @@
 #define ENTRY_FN 0
 #define ENTRY_ARG 8
 #define ENTRY_SIZE 16
+#define ENTRY_NOP 4  // bytes of the nop that gort_entry begins with: a new stack starts behind it
 
 #ifndef __ASSEMBLER__
 #include <cstddef>

@@ -28,6 +28,7 @@ FUNC(gort_invoke)
         .hidden gort_invoke_landed
 gort_invoke_landed:                             // the exception is in x0 already
         .cfi_restore_state
+        .cfi_def_cfa_offset 16                  // the same again: clang 14's assembler does not restore it
         LANDING_PAD
         bl      gort_landed
         ldp     x29, x30, [sp], #16
@@ -58,6 +59,7 @@ FUNC(gort_guarded)
         .hidden gort_guarded_landed
 gort_guarded_landed:
         .cfi_restore_state
+        .cfi_def_cfa_offset 16
         LANDING_PAD
         ldp     x29, x30, [sp], #16
         .cfi_adjust_cfa_offset -16

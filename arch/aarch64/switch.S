@@ -110,6 +110,7 @@ FUNC(gort_switch_abi)
         .cfi_register x30, x16
         br      x16
         .cfi_restore_state
+        .cfi_def_cfa_offset 160
         nop
 .Labi_resume:
         LANDING_PAD
@@ -151,20 +152,13 @@ END(gort_switch_abi)
 // gort_entry: where a new stack starts; never called.
 //
 //      in   sp  -> EntryFrame {fn, arg}, 16-aligned        x29 0        x2  transfer of the first switch
-        .text
-        .p2align 5
-        .globl  gort_entry
-        .hidden gort_entry
-        .type   gort_entry, %function
-        .cfi_startproc
+FUNC(gort_entry)
         .cfi_undefined x30
         nop
-gort_entry:
         LANDING_PAD
         ldr     x9, [sp, #ENTRY_FN]
         ldr     x0, [sp, #ENTRY_ARG]            // fn(arg, transfer)
         mov     x1, x2
-        mov     x30, xzr
         blr     x9
         brk     #0                              // fn must switch away for good
 END(gort_entry)
@@ -214,6 +208,7 @@ FUNC(gort_call_below)
         blr     x1
         mov     sp, x20
         .cfi_restore_state
+        .cfi_def_cfa_offset 32
         ldp     x19, x20, [sp, #16]
         .cfi_restore x19
         .cfi_restore x20

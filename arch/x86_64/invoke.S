@@ -37,6 +37,7 @@ FUNC(gort_invoke)
         .hidden gort_invoke_landed
 gort_invoke_landed:                             // reached from the unwinder only: rsp as after the call above
         .cfi_restore_state
+        .cfi_def_cfa_offset 16                  // the same again: clang 14's assembler does not restore it
         LANDING_PAD
         movq    %rax, %rdi
         call    gort_landed                     // returns if it was goexit
@@ -65,6 +66,7 @@ FUNC(gort_guarded)
         .hidden gort_guarded_landed
 gort_guarded_landed:
         .cfi_restore_state
+        .cfi_def_cfa_offset 16
         LANDING_PAD
         popq    %rbp
         .cfi_adjust_cfa_offset -8

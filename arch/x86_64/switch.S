@@ -126,6 +126,7 @@ FUNC(gort_switch_abi)
         .cfi_register rip, rcx
         jmp     *%rcx
         .cfi_restore_state
+        .cfi_def_cfa_offset 48                  // the same again: clang 14's assembler does not restore what it adjusts
         nop                                     // unwinders look a suspended stack's pc up by pc - 1
 .Labi_resume:
         LANDING_PAD
@@ -150,21 +151,16 @@ FUNC(gort_switch_abi)
         jmp     *%rcx
 END(gort_switch_abi)
 
-// gort_entry: where a new stack starts; never called. arch::init_stack puts its address into the stack's first Frame.
+// gort_entry: where a new stack starts; never called. arch::init_stack puts its address, behind the nop, into the
+// stack's first Frame.
 //
 //      in   rsp  -> EntryFrame {fn, arg}, 16-aligned        rbp 0        rax  transfer of the first switch
 //
-// Unwinders end here: the return address is undefined. They look the function up by pc - 1, and for a stack that never
-// ran pc is the first address of the stub, so the nop before the label belongs to it.
-        .text
-        .p2align 5
-        .globl  gort_entry
-        .hidden gort_entry
-        .type   gort_entry, %function
-        .cfi_startproc
+// Unwinders end here: the return address is undefined. They look function and CFI up by pc - 1, and for a stack that
+// never ran that is the nop.
+FUNC(gort_entry)
         .cfi_undefined rip
         nop
-gort_entry:
         LANDING_PAD
         movq    ENTRY_FN(%rsp), %rcx
         movq    ENTRY_ARG(%rsp), %rdi           // fn(arg, transfer)
@@ -228,6 +224,7 @@ FUNC(gort_call_below)
         call    *%rsi
         movq    %r12, %rsp
         .cfi_restore_state
+        .cfi_def_cfa_offset 32
         popq    %rbp
         .cfi_adjust_cfa_offset -8
         .cfi_restore rbp
