@@ -20,7 +20,8 @@ namespace gort::rt {
 namespace {
 
 constexpr int kSignals[] = {SIGSEGV, SIGBUS};
-constexpr size_t kReportStack = 64 << 10;  // for the report and its traceback, beside what the kernel saves there
+// For the report and its traceback, beside what the kernel saves there.
+constexpr size_t kReportStack = 64 << 10;
 constexpr int kExitFatal = 2;
 
 kernel::SignalAction g_earlier[2];  // who had kSignals[i] before us
@@ -110,7 +111,8 @@ void fault_exit() {
     if (!g_installed.exchange(false, std::memory_order_relaxed)) return;
     for (int i = 0; i < 2; i++) {
         kernel::SignalAction now;
-        if (kernel::get_signal(kSignals[i], &now) == 0 && now.handler == reinterpret_cast<uintptr_t>(&on_fault))
+        if (kernel::get_signal(kSignals[i], &now) == 0 &&
+            now.handler == reinterpret_cast<uintptr_t>(&on_fault))
             kernel::restore_signal(kSignals[i], g_earlier[i]);
     }
 }
@@ -158,21 +160,26 @@ void fault_thread_exit(FaultThread* t) {
     *t = FaultThread{};
 }
 
-void fault_set_running_slot(void* (*fn)()) { g_running_slot.store(fn, std::memory_order_release); }  // F1
+void fault_set_running_slot(void* (*fn)()) {
+    g_running_slot.store(fn, std::memory_order_release);  // F1
+}
 
-void fault_set_overflow_handler(void (*fn)(const OverflowInfo&)) { g_report.store(fn, std::memory_order_release); }  // F1
+void fault_set_overflow_handler(void (*fn)(const OverflowInfo&)) {
+    g_report.store(fn, std::memory_order_release);  // F1
+}
 
 void fault_print_overflow(kernel::Out& out, const OverflowInfo& info) {
     out.str("runtime: goroutine stack exceeds ").udec(info.bounds.size()).str("-byte limit\n");
-    out.str("runtime: sp=").hex(info.sp).str(" stack=[").hex(info.bounds.lo).str(", ").hex(info.bounds.hi).str(")");
+    out.str("runtime: sp=").hex(info.sp).str(" stack=[").hex(info.bounds.lo).str(", ");
+    out.hex(info.bounds.hi).ch(')');
     if (info.address)
         out.str(" address=").hex(info.address).ch('\n');
     else
         out.str(" canary overwritten\n");
     if (info.cls + 1 < kStackClasses) {
         size_t twice = stack_class_size(info.cls + 1) >> 10;
-        out.str("runtime: to raise it: gort::go(gort::stack_size(").udec(twice).str(" << 10), f) for one goroutine, GORT_STACK=");
-        out.udec(twice).str("K for all\n");
+        out.str("runtime: to raise it: gort::go(gort::stack_size(").udec(twice).str(" << 10), f)");
+        out.str(" for one goroutine, GORT_STACK=").udec(twice).str("K for all\n");
     }
     out.str("fatal error: stack overflow\n");
     out.flush();

@@ -25,7 +25,7 @@ struct OverflowInfo {
     void* header = nullptr;  // of the slot that is full
     int cls = 0;
     StackBounds bounds{};
-    uintptr_t address = 0;   // what was touched; 0: found by the canary
+    uintptr_t address = 0;  // what was touched; 0: found by the canary
     uintptr_t pc = 0, sp = 0, fp = 0;
     void* context = nullptr;  // ucontext_t of the fault; null: found by the canary
 };

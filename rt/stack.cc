@@ -17,8 +17,8 @@ namespace gort::rt {
 namespace {
 
 constexpr size_t kHotSlots = 128;
-constexpr size_t kHotBytes = 32 << 20;       // of stack that hot slots of one class may hold at most
-constexpr size_t kFirstArena = 64 << 20;     // and each further one is as large as all before it
+constexpr size_t kHotBytes = 32 << 20;    // of stack that hot slots of one class may hold at most
+constexpr size_t kFirstArena = 64 << 20;  // and each further one is as large as all before it
 constexpr size_t kLargestArena = size_t{64} << 30;
 
 struct Pool {
@@ -28,7 +28,7 @@ struct Pool {
     size_t slots GORT_GUARDED_BY(lock) = 0;
     size_t in_use GORT_GUARDED_BY(lock) = 0;
     size_t cold GORT_GUARDED_BY(lock) = 0;
-    size_t idle GORT_GUARDED_BY(lock) = 0;          // least hot + warm since the last stack_scavenge
+    size_t idle GORT_GUARDED_BY(lock) = 0;  // least hot + warm since the last stack_scavenge
     SlotInfo* warm GORT_GUARDED_BY(lock) = nullptr;
     size_t warm_count GORT_GUARDED_BY(lock) = 0;
     size_t hot_oldest GORT_GUARDED_BY(lock) = 0, hot_count GORT_GUARDED_BY(lock) = 0;
@@ -124,6 +124,13 @@ bool claim(Pool& p, int cls, size_t want, Claim* c, StackError* error) GORT_REQU
 
 void prepare(const Claim& c, void** headers) {
     uintptr_t base = c.arena->base.load(std::memory_order_relaxed);
+    size_t page = kernel::page_size(), stride = stack_class_size(c.arena->cls);
+    Range tops[kBatch];
+    for (size_t i = 0; i < c.n; i++) {
+        size_t index = c.fresh ? c.index[0] + i : c.index[i];
+        tops[i] = {reinterpret_cast<char*>(base + (index + 1) * stride - page), page};
+    }
+    populate_ranges(tops, c.n);
     if (c.fresh) prepare_new_slots(c.arena, c.index[0], c.n);
     for (size_t i = 0; i < c.n; i++) {
         uint32_t index = c.fresh ? c.index[0] + static_cast<uint32_t>(i) : c.index[i];
@@ -134,7 +141,8 @@ void prepare(const Claim& c, void** headers) {
 
 // Hot slots become warm: the pages below their top kWarmBytes go.
 void cool(int cls, void** headers, size_t n) {
-    size_t page = kernel::page_size(), stride = stack_class_size(cls), keep = page > kWarmBytes ? page : kWarmBytes;
+    size_t page = kernel::page_size(), stride = stack_class_size(cls);
+    size_t keep = page > kWarmBytes ? page : kWarmBytes;
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++) {
         char* lo = slot_info(headers[i])->lo;
@@ -175,8 +183,9 @@ void push_cold(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     for (size_t i = 0; i < n; i++) {
         auto at = reinterpret_cast<uintptr_t>(headers[i]);
         Arena* a = arena_of(at);
-        auto index = static_cast<uint32_t>((at - a->base.load(std::memory_order_relaxed)) / stack_class_size(a->cls));
-        uint8_t state = a->states[index].load(std::memory_order_relaxed);      // S2
+        size_t offset = at - a->base.load(std::memory_order_relaxed);
+        auto index = static_cast<uint32_t>(offset / stack_class_size(a->cls));
+        uint8_t state = a->states[index].load(std::memory_order_relaxed);     // S2
         a->states[index].store(state | kColdBit, std::memory_order_relaxed);  // S2
         a->cold++;
         if (index < a->cold_hint) a->cold_hint = index;
@@ -220,10 +229,12 @@ size_t scavenge_class(int cls, bool all, size_t limit) {
 
 const char* stack_error_text(StackError error) {
     switch (error) {
-    case StackError::kNone: return "no error";
+    case StackError::kNone:
+        return "no error";
     case StackError::kNoAddressSpace:
         return "no address space for another stack (see ulimit -v, vm.overcommit_memory, vm.max_map_count)";
-    case StackError::kTooManyArenas: return "no address space for another stack (it came in too many small pieces)";
+    case StackError::kTooManyArenas:
+        return "no address space for another stack (it came in too many small pieces)";
     }
     return "unknown error";
 }
@@ -265,7 +276,8 @@ void stack_free_batch(int cls, void** headers, size_t n) {
                     if (!count) cooled[count++] = pop_oldest_hot(p);
                 }
                 SlotInfo* info = slot_info(*headers);
-                GORT_CHECK(info->use == SlotInfo::Use::kUsed && info->cls == cls);  // freed twice, or not a slot
+                // Else it was freed twice, or is no slot of ours.
+                GORT_CHECK(info->use == SlotInfo::Use::kUsed && info->cls == cls);
                 info->use = SlotInfo::Use::kFree;
                 p.hot[(p.hot_oldest + p.hot_count++) % kHotSlots] = *headers;
                 p.in_use--;
@@ -286,7 +298,8 @@ int stack_class(const void* header) { return slot_info(header)->cls; }
 
 size_t stack_scavenge(bool all, size_t limit) {
     size_t gone = 0;
-    for (int cls = 0; cls < kStackClasses && gone < limit; cls++) gone += scavenge_class(cls, all, limit - gone);
+    for (int cls = 0; cls < kStackClasses && gone < limit; cls++)
+        gone += scavenge_class(cls, all, limit - gone);
     return gone;
 }
 
@@ -314,7 +327,8 @@ StackTotals stack_totals() {
         sum.warm += t.warm;
         sum.cold += t.cold;
     }
-    for (int kind = 0; kind < kGuardKinds; kind++) sum.guards[kind] = guards_of_kind(static_cast<GuardKind>(kind));
+    for (int kind = 0; kind < kGuardKinds; kind++)
+        sum.guards[kind] = guards_of_kind(static_cast<GuardKind>(kind));
     return sum;
 }
 
@@ -327,7 +341,8 @@ size_t stack_resident_total() {
             kernel::LockGuard hold(p.lock);
             a = p.arenas;
         }
-        for (; a; a = a->next) total += resident_in(a);  // arenas stay: no need to hold up the pool for that long
+        // Arenas stay: no need to hold up the pool for that long.
+        for (; a; a = a->next) total += resident_in(a);
     }
     return total;
 }

@@ -10,7 +10,7 @@ namespace gort::rt {
 namespace {
 
 Arena g_arenas[kMaxArenas];
-std::atomic<uint32_t> g_arena_count{0};  // entries ever taken; may pass kMaxArenas by those that found the table full
+std::atomic<uint32_t> g_arena_count{0};  // entries taken
 std::atomic<uint8_t> g_colours{kMaxColours};
 
 Arena* new_entry() {
@@ -26,27 +26,26 @@ constexpr size_t round_up(size_t n, size_t unit) { return (n + unit - 1) & ~(uni
 }  // namespace
 
 Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
-    Arena* a = new_entry();
-    if (!a) {
-        *error = StackError::kTooManyArenas;
-        return nullptr;
-    }
-    size_t stride = stack_class_size(cls);
+    size_t stride = stack_class_size(cls), size = 0;
     // Where RLIMIT_AS, or strict overcommit, is near: what is left, as long as it is one slot.
     void* memory = nullptr;
     for (; slots > 0; slots /= 2) {
-        a->mapped = slots * stride + round_up(slots, kernel::page_size());
-        memory = kernel::reserve(a->mapped, kernel::kReserveStack, stride);
+        size = slots * stride + round_up(slots, kernel::page_size());
+        memory = kernel::reserve(size, kernel::kReserveStack, stride);
         if (memory) break;
     }
     if (!memory) {
-        // The entry stays unused unless it is still the last one.
-        uint32_t count = static_cast<uint32_t>(a - g_arenas) + 1;
-        g_arena_count.compare_exchange_strong(count, count - 1, std::memory_order_relaxed);
         *error = StackError::kNoAddressSpace;
         return nullptr;
     }
+    Arena* a = new_entry();
+    if (!a) {
+        kernel::release(memory, size);
+        *error = StackError::kTooManyArenas;
+        return nullptr;
+    }
     auto base = reinterpret_cast<uintptr_t>(memory);
+    a->mapped = size;
     a->end = base + slots * stride;
     a->states = reinterpret_cast<std::atomic<uint8_t>*>(a->end);
     a->next = older;

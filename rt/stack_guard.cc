@@ -46,8 +46,8 @@ uint64_t mprotect_limit() {
 void tell_canary(size_t guarded) {
     if (g_told.exchange(true, std::memory_order_relaxed)) return;
     kernel::Out out(2);
-    out.str("gort: no more guard pages after ").udec(guarded).str(" stacks (vm.max_map_count): further stacks have only ");
-    out.str("a canary, checked when they switch\n");
+    out.str("gort: no more guard pages after ").udec(guarded).str(" stacks (vm.max_map_count): ");
+    out.str("further stacks have only a canary, checked when they switch\n");
 }
 
 uint64_t* canary_of(const SlotInfo* info) { return reinterpret_cast<uint64_t*>(info->lo) - kCanaryWords; }
@@ -61,7 +61,8 @@ void write_canary(SlotInfo* info) {
 bool protect_guard(char* base) {
     // Counted before it is done, so that threads together stay below the limit.
     size_t guarded = g_guards[static_cast<int>(GuardKind::kMprotect)].fetch_add(1, std::memory_order_relaxed);
-    if (guarded < mprotect_limit() && kernel::protect(base, guard_size(), kernel::Access::kNone) == 0) return true;
+    if (guarded < mprotect_limit() && kernel::protect(base, guard_size(), kernel::Access::kNone) == 0)
+        return true;
     g_guards[static_cast<int>(GuardKind::kMprotect)].fetch_sub(1, std::memory_order_relaxed);
     tell_canary(guarded);
     return false;
@@ -104,16 +105,19 @@ void prepare_new_slots(Arena* a, uint32_t first, size_t n) {
     size_t stride = stack_class_size(a->cls);
     GuardKind kind = stack_guard_kind();
     Range ranges[kBatch];
-    for (size_t i = 0; i < n; i++) ranges[i] = {reinterpret_cast<char*>(base + (first + i) * stride), guard_size()};
+    for (size_t i = 0; i < n; i++)
+        ranges[i] = {reinterpret_cast<char*>(base + (first + i) * stride), guard_size()};
     size_t marked = kind == GuardKind::kMadvise ? mark_ranges(ranges, n) : 0;
     for (size_t i = 0; i < n; i++) {
         auto index = static_cast<uint32_t>(first + i);
         GuardKind got = kind;
         // The kernel refuses a marker in locked memory (mlockall), or where it has no page for the page table.
-        if (got == GuardKind::kMadvise && i >= marked && kernel::guard_install(ranges[i].start, ranges[i].size) != 0)
+        if (got == GuardKind::kMadvise && i >= marked &&
+            kernel::guard_install(ranges[i].start, ranges[i].size) != 0)
             got = GuardKind::kMprotect;
         if (got == GuardKind::kMprotect && !protect_guard(ranges[i].start)) got = GuardKind::kCanary;
-        if (got != GuardKind::kMprotect) g_guards[static_cast<int>(got)].fetch_add(1, std::memory_order_relaxed);
+        if (got != GuardKind::kMprotect)
+            g_guards[static_cast<int>(got)].fetch_add(1, std::memory_order_relaxed);
         finish_slot(a, index, slot_header(a, base, index), got);
     }
 }
@@ -134,7 +138,9 @@ bool stack_canary_ok(const void* header) {
 
 GuardKind stack_guard_of(const void* header) { return slot_info(header)->guard; }
 
-size_t guards_of_kind(GuardKind kind) { return g_guards[static_cast<int>(kind)].load(std::memory_order_relaxed); }
+size_t guards_of_kind(GuardKind kind) {
+    return g_guards[static_cast<int>(kind)].load(std::memory_order_relaxed);
+}
 
 void guards_forget() {
     for (auto& count : g_guards) count.store(0, std::memory_order_relaxed);

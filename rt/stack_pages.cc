@@ -15,6 +15,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef PIDFD_SELF_THREAD_GROUP
 #define PIDFD_SELF_THREAD_GROUP -10001
 #endif
@@ -23,7 +26,7 @@ namespace gort::rt {
 
 namespace {
 
-std::atomic<bool> g_refused_decommit{false}, g_refused_guard{false};
+std::atomic<bool> g_refused_decommit{false}, g_refused_guard{false}, g_refused_populate{false};
 
 // How many of the ranges, from the first, one process_madvise did. A range that was done in part counts as not done:
 // either advice may be given twice.
@@ -33,7 +36,8 @@ size_t advise_many(const Range* ranges, size_t n, int advice, std::atomic<bool>*
     for (size_t i = 0; i < n; i++) vec[i] = {ranges[i].start, ranges[i].size};
     long done = kernel::sys_process_madvise(PIDFD_SELF_THREAD_GROUP, vec, n, advice, 0);
     if (done < 0) {
-        if (done != -EINTR && done != -EAGAIN && done != -ENOMEM) refused->store(true, std::memory_order_relaxed);
+        if (done != -EINTR && done != -EAGAIN && done != -ENOMEM)
+            refused->store(true, std::memory_order_relaxed);
         return 0;
     }
     size_t i = 0;
@@ -79,6 +83,10 @@ void decommit_ranges(const Range* ranges, size_t n) {
 
 size_t mark_ranges(const Range* ranges, size_t n) {
     return advise_many(ranges, n, MADV_GUARD_INSTALL, &g_refused_guard);
+}
+
+void populate_ranges(const Range* ranges, size_t n) {
+    advise_many(ranges, n, MADV_POPULATE_WRITE, &g_refused_populate);
 }
 
 size_t stack_trim(void* header, uintptr_t sp) {

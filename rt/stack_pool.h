@@ -18,7 +18,7 @@
 
 namespace gort::rt {
 
-inline constexpr size_t kBatch = 32;          // slots for one process_madvise: twice as many gains nothing any more
+inline constexpr size_t kBatch = 32;  // slots for one process_madvise: twice as many gains nothing any more
 inline constexpr size_t kWarmBytes = 16 << 10;  // of its top that a warm slot keeps
 inline constexpr size_t kMaxArenas = 1024;
 
@@ -88,6 +88,8 @@ struct Range {
 void decommit_ranges(const Range* ranges, size_t n);
 // Installs guard markers in n <= kBatch ranges at once; how many of them, from the first, it did: none on old kernels.
 size_t mark_ranges(const Range* ranges, size_t n);
+// Gets pages for n <= kBatch ranges at once, where the kernel can; else they come when they are touched.
+void populate_ranges(const Range* ranges, size_t n);
 size_t resident_in(Arena* a);
 
 }  // namespace gort::rt
