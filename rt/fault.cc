@@ -48,7 +48,7 @@ std::atomic<int> g_reporting{0};  // tid of the thread that reports an overflow
 bool overflows(const SlotRef& slot, uintptr_t address, uintptr_t sp) {
     auto lo = reinterpret_cast<uintptr_t>(slot.bounds.lo);
     if (address >= slot.base && address < lo) return true;
-    // A frame larger than the guard, of code without probes: the stack pointer is somewhere below the slot already.
+    // A frame larger than the guard, of code without probes: the stack pointer is below the slot already.
     return sp < slot.base && address >= sp && address < lo;
 }
 

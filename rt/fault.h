@@ -1,16 +1,17 @@
-// rt/fault.h - SIGSEGV and SIGBUS: a goroutine's stack overflow is told from every other fault, and those are passed on.
+// rt/fault.h - SIGSEGV and SIGBUS: telling a stack overflow from every other fault, and passing those on.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A goroutine that runs into its guard has no stack left to handle that on, so each thread that runs goroutines has an
-// alternate signal stack. What we take for ours: a fault raised by the CPU, on a thread whose running slot is known
-// (fault_set_running_slot), whose address lies in that slot's guard, or whose stack pointer has left the slot
-// altogether. All else goes to whoever had the signal before fault_init, exactly as if we were not there.
+// A goroutine that runs into its guard has no stack left to handle that on, so each thread that runs
+// goroutines has an alternate signal stack. What we take for ours: a fault raised by the CPU, on a thread
+// whose running slot is known (fault_set_running_slot), whose address lies in that slot's guard, or whose
+// stack pointer has left the slot altogether. All else goes to whoever had the signal before fault_init,
+// exactly as if we were not there.
 //
-// Invariants: (1) one overflow is reported; a second thread that overflows meanwhile waits for the end of the process.
-//             (2) a fault inside the report ends the process at once, exit 2, with what was printed so far.
-//             (3) a thread's earlier signal stack is back in place after fault_thread_exit.
+// Invariants: (1) one overflow is reported; a second thread that overflows meanwhile waits for the end of the
+//             process. (2) a fault inside the report ends the process at once, exit 2, with what was printed
+//             so far. (3) a thread's earlier signal stack is back in place after fault_thread_exit.
 // Context:    fault_init, fault_exit: [init]; fault_thread_*: the thread itself; the rest as marked.
-// Ordering:   F1 a callback's store-release (fault_set_*) -> load-acquire (the handler): what it uses is there.
+// Ordering:   F1 a callback's store-release (fault_set_*) -> load-acquire (handler): what it uses is there.
 #pragma once
 
 #include <cstddef>
@@ -44,12 +45,12 @@ struct FaultThread {
 int fault_thread_init(FaultThread* t);  // 0 or -errno, and then the thread may not run goroutines
 void fault_thread_exit(FaultThread* t);
 
-// [signal] Header of the slot that the calling thread runs on, null when it stands on another stack. Without it, the
-// slot that the stack pointer lies in or near.
+// [signal] Header of the slot that the calling thread runs on, null when it stands on another stack. Without
+// it, the slot that the stack pointer lies in or near.
 void fault_set_running_slot(void* (*fn)());
 
-// [signal, on the alternate stack] Prints the report and ends the process; the default is fault_print_overflow on
-// stderr and exit 2, which also follows if the handler returns.
+// [signal, on the alternate stack] Prints the report and ends the process; the default is
+// fault_print_overflow on stderr and exit 2, which also follows if the handler returns.
 void fault_set_overflow_handler(void (*fn)(const OverflowInfo&));
 
 // Go's words: the limit, where it happened and how to raise it, then "fatal error: stack overflow".

@@ -1,9 +1,9 @@
 // rt/stack.cc - the pool: which free slot is given out, and what becomes of one that comes back.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Hot slots are a ring for each class: given out from its young end, cooled from its old one, so that a program which
-// starts and ends goroutines at a steady rate makes no system call, however deep their stacks go. What is done to pages
-// is done outside the lock, to slots that are in no list meanwhile.
+// Hot slots are a ring for each class: given out from its young end, cooled from its old one, so that a
+// program which starts and ends goroutines at a steady rate makes no system call, however deep their stacks
+// go. What is done to pages is done outside the lock, to slots that are in no list meanwhile.
 
 #include "rt/stack.h"
 

@@ -7,22 +7,24 @@
 //    | guard    | stack: grows down from header                   | G | SlotInfo | colour |
 //    64 KiB      pages appear when they are touched                \_____ one page _____/
 //
-// The page at the top holds `header` (the scheduler's kGSize bytes, then our SlotInfo) and at least kMinTopStack bytes of
-// stack: all that a shallow goroutine touches. The colour moves header and stack inside that page by 64 bytes from slot to
-// slot, since lines at one page offset compete for the same few cache sets.
-// A slot's handle is `header`: what the pool gives and takes. Above all else: a stack page is the dearest thing we own
-// (2 to 4 us to touch, 0.05 us when warm; a guard 0.5 us), so free slots go back in use in the order of what they cost:
+// The page at the top holds `header` (the scheduler's kGSize bytes, then our SlotInfo) and at least
+// kMinTopStack bytes of stack: all that a shallow goroutine touches. The colour moves header and stack inside
+// that page by 64 bytes from slot to slot, since lines at one page offset compete for the same few cache
+// sets. A slot's handle is `header`: what the pool gives and takes. Above all else: a stack page is the
+// dearest thing we own (2 to 4 us to touch, 0.05 us when warm; a guard 0.5 us), so free slots go back in use
+// in the order of what they cost:
 //   hot   the last few freed, as they were left                          reuse costs nothing
-//   warm  pages below the top kWarmBytes given back                      reuse costs what the goroutine touches below
+//   warm  pages below the top kWarmBytes given back                      reuse costs what is touched below
 //   cold  no pages at all, but the guard is there                        reuse costs one page
 //   then a slot that was never used (one page and a guard).
 //
-// Invariants: (1) a slot is in use, or free in exactly one of hot, warm, cold. (2) the guard is installed before a slot
-//             leaves the pool and never removed. (3) an arena is never unmapped but by stack_release_all, so stack_slot_of
-//             is right for every address of every slot that was ever handed out. (4) header bytes are zero in a slot
-//             that was never used, and zero or what its last user left there in any other.
-// Context:    any thread, any stack with 2 KiB left; blocks the thread for as long as one batch takes at most.
-//             stack_slot_of is [signal] too. Of one slot: its owner only, who has stopped the goroutine it describes.
+// Invariants: (1) a slot is in use, or free in exactly one of hot, warm, cold. (2) the guard is installed
+//             before a slot leaves the pool and never removed. (3) an arena is never unmapped but by
+//             stack_release_all, so stack_slot_of is right for every address of every slot that was ever
+//             handed out. (4) header bytes are zero in a slot that was never used, and zero or what its last
+//             user left there in any other.
+// Context:    any thread, any stack with 4 KiB left; blocks the thread for as long as one batch takes at
+//             most. stack_slot_of is [signal] too. What is asked or done about one slot: by its owner only.
 // Ordering:   a slot's content passes from who freed it to who gets it through the pool's lock.
 #pragma once
 
@@ -37,9 +39,9 @@ inline constexpr size_t kGSize = kSlotHeader - kSlotInfo;  // what the scheduler
 inline constexpr size_t kMinTopStack = 2048;               // of a slot's top page: stack
 inline constexpr size_t kColourStep = 64;
 inline constexpr unsigned kMaxColours = (4096 - kSlotHeader - kMinTopStack) / kColourStep + 1;
-// Odd, so that no power-of-two pattern in the use of slots meets few colours. Measured, walking 1000 slots and touching
-// three lines of header and of stack in each: 27 ns a slot with 1 colour, 24 with 8, 18 with 16, 12 with 25. To stagger
-// the page within the slot as well, for the TLB, gained nothing.
+// Odd, so that no power-of-two pattern in the use of slots meets few colours. Measured, walking 1000 slots
+// and touching three lines of header and of stack in each: 27 ns a slot with 1 colour, 24 with 8, 18 with 16,
+// 12 with 25. To stagger the page within the slot as well, for the TLB, gained nothing.
 static_assert(kMaxColours == 25);
 
 // GCC's probes for ARM64 step over anything less; also the largest page there is.
@@ -51,7 +53,7 @@ inline constexpr size_t kDefaultStackSize = 256 << 10;
 constexpr size_t stack_class_size(int cls) {
     return size_t{1} << (kMinSlotShift + static_cast<unsigned>(cls));
 }
-// The smallest class that reserves at least `reserve` bytes of address space, guard included; -1: there is none.
+// The smallest class that reserves at least `reserve` bytes of address space, guard included; -1: none does.
 constexpr int stack_class_for(size_t reserve) {
     for (int cls = 0; cls < kStackClasses; cls++)
         if (reserve <= stack_class_size(cls)) return cls;
@@ -69,8 +71,8 @@ struct StackBounds {
     size_t size() const { return static_cast<size_t>(hi - lo); }
 };
 
-// Gets up to n slots of a class; how many there are. Fewer than n, and *error says why, only when no address space is
-// left. Guards that the kernel refuses never make it fail: see stack_guard_kind.
+// Gets up to n slots of a class; how many there are. Fewer than n, and *error says why, only when no address
+// space is left. Guards that the kernel refuses never make it fail: see stack_guard_kind.
 size_t stack_alloc_batch(int cls, void** headers, size_t n, StackError* error = nullptr);
 // Gives slots of this class back. Costs a system call per 32 slots, and none as long as few slots are free.
 void stack_free_batch(int cls, void** headers, size_t n);
@@ -84,8 +86,8 @@ inline void stack_free(int cls, void* header) { stack_free_batch(cls, &header, 1
 StackBounds stack_bounds(const void* header);
 int stack_class(const void* header);
 GuardKind stack_guard_of(const void* header);
-// True unless the slot's guard is a canary and something wrote over it. To be asked at every switch away from a slot
-// whose stack_guard_of is kCanary; a frame that steps over the canary's 64 bytes is not seen.
+// True unless the slot's guard is a canary and something wrote over it. To be asked at every switch away from
+// a slot whose stack_guard_of is kCanary; a frame that steps over the canary's 64 bytes is not seen.
 bool stack_canary_ok(const void* header);
 
 // Gives back the pages below `sp` of a stack that is suspended there; how many bytes that freed.
@@ -106,12 +108,13 @@ struct SlotRef {
 };
 SlotRef stack_slot_of(uintptr_t address);
 
-// Makes free slots cold. Meant to be called from time to time: of the slots that nobody needed since the last call, half
-// go (all: every free one). At most `limit` slots; how many went.
+// Makes free slots cold. Meant to be called from time to time: of the slots that nobody needed since the last
+// call, half go (all: every free one). At most `limit` slots; how many went.
 size_t stack_scavenge(bool all = false, size_t limit = SIZE_MAX);
 
-// How new slots are guarded from now on: by MADV_GUARD_INSTALL where the kernel has it, else by mprotect as long as that
-// leaves other users of vm.max_map_count enough, then by a canary (which says so on stderr, once).
+// How new slots are guarded from now on: by MADV_GUARD_INSTALL where the kernel has it, else by mprotect as
+// long as that leaves other users of vm.max_map_count enough, then by a canary (once it says so on
+// stderr).
 GuardKind stack_guard_kind();
 // Forces one kind; kNone chooses again. False, and nothing changed, if this kernel does not have it.
 bool stack_force_guard(GuardKind kind);
@@ -131,7 +134,7 @@ StackClassTotals stack_class_totals(int cls);
 StackTotals stack_totals();
 size_t stack_resident_total();  // bytes; walks every slot ever used, about 50 ns for each
 
-// Unmaps everything if no slot is in use, else nothing and false. No other call of this header may be under way.
+// Unmaps everything if no slot is in use, else nothing and false. No other call of this header meanwhile.
 bool stack_release_all();
 
 }  // namespace gort::rt

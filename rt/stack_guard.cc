@@ -1,8 +1,8 @@
 // rt/stack_guard.cc - which guard a slot gets, and what is written into a slot before anybody stands on it.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// mprotect guards cost two mappings each, of the vm.max_map_count that the whole process has: malloc, threads and
-// libraries need theirs, so we stop kMapsForOthers short of it.
+// mprotect guards cost two mappings each, of the vm.max_map_count that the whole process has: malloc, threads
+// and libraries need theirs, so we stop kMapsForOthers short of it.
 
 #include <fcntl.h>
 
@@ -111,7 +111,7 @@ void prepare_new_slots(Arena* a, uint32_t first, size_t n) {
     for (size_t i = 0; i < n; i++) {
         auto index = static_cast<uint32_t>(first + i);
         GuardKind got = kind;
-        // The kernel refuses a marker in locked memory (mlockall), or where it has no page for the page table.
+        // The kernel refuses a marker in locked memory (mlockall), or without memory for a page table.
         if (got == GuardKind::kMadvise && i >= marked &&
             kernel::guard_install(ranges[i].start, ranges[i].size) != 0)
             got = GuardKind::kMprotect;

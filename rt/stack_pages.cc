@@ -1,9 +1,10 @@
-// rt/stack_pages.cc - pages of stacks: which are there, giving them back, marking guards; in batches where we can.
+// rt/stack_pages.cc - pages of stacks: which are there, giving them back, marking guards; in batches.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Linux 6.13 lets process_madvise do to the calling process what madvise does, on many ranges at once: one entry to the
-// kernel and, more dearly, one TLB flush. Measured for each of 64 slots: two dirty pages dropped 0.56 us instead of 2.6,
-// a 64 KiB guard installed 0.48 us instead of 0.60. Older kernels refuse it; then we never ask again.
+// Linux 6.13 lets process_madvise do to the calling process what madvise does, on many ranges at once: one
+// entry to the kernel and, more dearly, one TLB flush. Measured for each of 64 slots: two dirty pages dropped
+// 0.56 us instead of 2.6, a 64 KiB guard installed 0.48 us instead of 0.60. Older kernels refuse it; then we
+// never ask again.
 
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -28,8 +29,8 @@ namespace {
 
 std::atomic<bool> g_refused_decommit{false}, g_refused_guard{false}, g_refused_populate{false};
 
-// How many of the ranges, from the first, one process_madvise did. A range that was done in part counts as not done:
-// either advice may be given twice.
+// How many of the ranges, from the first, one process_madvise did. A range that was done in part counts as
+// not done: either advice may be given twice.
 size_t advise_many(const Range* ranges, size_t n, int advice, std::atomic<bool>* refused) {
     if (n < 2 || refused->load(std::memory_order_relaxed)) return 0;
     iovec vec[kBatch];

@@ -1,12 +1,12 @@
-// rt/stack_pool.h - what the files of rt/stack share: arenas, what we keep in a slot, and what is done to many slots.
+// rt/stack_pool.h - what the files of rt/stack share: arenas, and what we keep in a slot.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// An arena is one mapping: `slots` slots of one class, then a byte for each that says what it is. The table of arenas
-// only grows (until stack_release_all), and an entry is complete before its base is published, so that a signal handler
-// may walk it.
+// An arena is one mapping: `slots` slots of one class, then a byte for each that says what it is. The table
+// of arenas only grows (until stack_release_all), and an entry is complete before its base is published, so
+// that a signal handler may walk it.
 // Context:  as rt/stack.h says; `_locked`: the class's pool lock is held.
-// Ordering: S1 arena base store-release (arena_map) -> load-acquire (arena_of): the entry's other fields are there.
-//           S2 slot state relaxed: who asks about a slot has got it through the pool's lock, or is it that runs on it.
+// Ordering: S1 arena base store-release (arena_map) -> load-acquire (arena_of): the entry is complete.
+//           S2 slot state relaxed: who asks about a slot got it through the pool's lock, or runs on it.
 #pragma once
 
 #include <atomic>
@@ -65,7 +65,7 @@ inline void* slot_header(const Arena* a, uintptr_t base, uint32_t index) {
 
 // stack_arena.cc
 Arena* arena_of(uintptr_t address);  // null: not in any slot
-// A new arena of this class with up to `slots` slots (fewer when address space is short), linked before `older`.
+// A new arena of this class with up to `slots` slots (fewer when address space is short), before `older`.
 Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error);
 void arena_unmap(Arena* a);
 void arenas_forget();  // stack_release_all: the table is empty
@@ -86,7 +86,7 @@ struct Range {
 };
 // Drops the pages of n <= kBatch ranges.
 void decommit_ranges(const Range* ranges, size_t n);
-// Installs guard markers in n <= kBatch ranges at once; how many of them, from the first, it did: none on old kernels.
+// Installs guard markers in n <= kBatch ranges at once; how many, from the first: none on old kernels.
 size_t mark_ranges(const Range* ranges, size_t n);
 // Gets pages for n <= kBatch ranges at once, where the kernel can; else they come when they are touched.
 void populate_ranges(const Range* ranges, size_t n);

@@ -1,4 +1,4 @@
-// tests/fault_test.cc - stack overflows: found on every kind of guard, however large the frames, and reported once.
+// tests/fault_test.cc - stack overflows: found by every kind of guard, however large the frames.
 // SPDX-License-Identifier: BSD-2-Clause
 
 #include "tests/fault_test.h"
@@ -8,8 +8,8 @@
 using namespace gort::fault_test;
 namespace kernel = gort::kernel;
 
-// Functions with a frame of N bytes of which only the lowest word is touched, and which call themselves for ever: what
-// a compiler without stack-clash probes makes of a large array.
+// Functions with a frame of N bytes of which only the lowest word is touched, and which call themselves for
+// ever: what a compiler without stack-clash probes makes of a large array.
 #if defined(__x86_64__)
 #define HUGE_FRAME(name, bytes)                                                                             \
     asm(".text\n.globl " #name "\n.type " #name ", %function\n" #name                                       \

@@ -1,4 +1,4 @@
-// tests/fault_test.h - what the tests of faults share: a thread set up as one that runs goroutines, and child processes.
+// tests/fault_test.h - what the tests of faults share: a thread that can run goroutines, child processes.
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
