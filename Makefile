@@ -117,7 +117,7 @@ bench: all ## run the benchmarks and their Go and Boost twins (bench/run)
 model: ## run SPIN on every tests/model/*.pml
 	@tests/model.sh $(OUT)/model
 lint: $(LIB) $(OUT)/tests/test_test ## layers, layout, lonely headers, thread safety, clang-tidy, what the objects may contain
-	+@tests/lint/run.sh $(OUT)
+	@ARCH=$(ARCH) BUILD=$(BUILD) CXX='$(CXX)' tests/lint/run.sh $(OUT)
 format: ## lay out F='files' by .clang-format
 	@$(NEED) clang-format
 	clang-format -i $(or $(F),$(error format: say which files, as in make format F='rt/g.h rt/m.h'))

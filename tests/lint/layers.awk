@@ -1,0 +1,76 @@
+# tests/lint/layers.awk - fails where a file includes a layer above or beside its own.
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Run from the root of the tree over the library's files and gort*.h. Besides the layers: what is included by a path
+# of ours must exist, and a PUBLIC header (line 1) includes PUBLIC headers only, because nothing else is installed.
+
+BEGIN {
+    split("arch/ 1 kernel/ 2 rt/ 3 rt/sync/ 4 rt/net/ 4 chan/ 4 ctx/ 5", words, " ")
+    for (i = 1; i in words; i += 2) rank[words[i]] = words[i + 1]
+}
+
+# The layer of a path: its longest prefix in rank[]; "" for everything outside of the library.
+function layer(path,   prefix, best) {
+    best = ""
+    for (prefix in rank)
+        if (index(path, prefix) == 1 && length(prefix) > length(best)) best = prefix
+    return best
+}
+
+# The path from the root that an include means. Without a folder it is a neighbour, or an umbrella header.
+function resolve(inc,   dir) {
+    if (inc ~ /^gort(_c)?\.h$/ || (inc ~ /\// && inc !~ /^\./)) return inc
+    dir = FILENAME
+    sub(/[^\/]*$/, "", dir)
+    inc = dir inc
+    while (sub(/^\.\//, "", inc) || sub(/\/\.\//, "/", inc) || sub(/[^\/.]+\/\.\.\//, "", inc)) {}
+    return inc
+}
+
+function is_public(path,   line) {
+    if (!(path in public)) {
+        line = ""
+        public[path] = (getline line < path) > 0 && line ~ /^\/\/ PUBLIC/
+        exists[path] = line != ""
+        close(path)
+    }
+    return public[path]
+}
+
+function complain(why) {
+    print FILENAME ":" FNR ": [layers] " why
+    bad = 1
+}
+
+FNR == 1 {
+    from = layer(FILENAME)
+    umbrella = from == ""
+    self_public = is_public(FILENAME)
+}
+
+/^[ \t]*#[ \t]*(include|import)[ \t]*[^ \t"<]/ {
+    complain("an include that only the preprocessor can read")
+}
+
+/^[ \t]*#[ \t]*(include|import)[ \t]*["<]/ {
+    quoted = $0 ~ /(include|import)[ \t]*"/
+    split($0, part, /["<>]/)
+    path = quoted ? resolve(part[2]) : part[2]
+    to = layer(path)
+    if (!quoted && to == "" && path !~ /^gort(_c)?\.h$/) next # a system header
+    is_public(path)
+    if (to == "")
+        complain("may not include " part[2] ", which is no part of the library")
+    else if (!exists[path])
+        complain("includes " part[2] ", which does not exist")
+    else if (!quoted)
+        complain("includes <" part[2] "> by angle brackets; ours take quotes")
+    else if (self_public && !is_public(path))
+        complain("is PUBLIC and includes " part[2] ", which is not")
+    else if (umbrella)
+        next
+    else if (rank[to] > rank[from] || (rank[to] == rank[from] && to != from))
+        complain("may not include " part[2] ": " to " is not below " from)
+}
+
+END { exit bad }

@@ -1,0 +1,65 @@
+# tests/lint/lint.mk - the lint rules that look at one file at a time, cached by a stamp for each file.
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# make -k -s -f tests/lint/lint.mk OUT=... lint-PART (tests/lint/run.sh does that)
+# A stamp stands for "this file, with all that it includes, passed".
+all:
+include Makefile
+
+L       := $(OUT)/lint
+RULES   := Makefile tests/lint/lint.mk
+OTHERS  := $(filter-out $(ARCH),$(ARCHES))
+SOURCES := $(filter-out $(OTHERS:%=arch/%/%),$(shell find arch kernel rt chan ctx -name '*.cc' 2>/dev/null))
+# arch/asm.h is for assembly only: switch.S compiles it.
+HEADERS := $(filter-out arch/asm.h $(OTHERS:%=arch/%/%),$(wildcard gort.h gort_c.h) \
+           $(shell find arch kernel rt chan ctx tests bench -name '*.h' 2>/dev/null))
+LAYOUT  := $(filter-out arch/asm.h,$(wildcard gort.h gort_c.h) \
+           $(shell find arch kernel rt chan ctx tests bench examples -name '*.h' -o -name '*.cc' 2>/dev/null))
+SCRIPTS := $(shell grep -lsE '^\#!.*(/sh|bash)' .ci/* bench/* tests/* tests/*/* 2>/dev/null)
+
+# What g++ and clang++ are called with here; the main Makefile computes it for one compiler only.
+GXX     := $(if $(CLANG),$(CROSS)g++,$(CXX))
+CLANGXX := $(if $(CLANG),$(CXX),clang++)
+CLANG_TARGET := $(if $(CROSS),--target=$(ARCH)-linux-gnu)
+BASE    := -std=c++20 -O1 -I. $(WARNXX) $(filter-out -fstack-clash-protection,$(ARCHFLAGS.$(ARCH))) $(CPPFLAGS)
+# A public header is compiled as a user does, one of the core as the core is.
+HOSTLESS := $(filter-out -fno-tree% -Wframe%,$(CORE))
+public := $(shell awk 'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' $(HEADERS))
+mode = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host,$1)$(filter $1,$(public)),,$(HOSTLESS)))
+touch = touch $@
+dep = -MMD -MP -MF $@.d -MT $@
+
+lint-headers-g++: $(HEADERS:%=$L/%.g++)
+lint-headers-clang++: $(HEADERS:%=$L/%.clang++)
+lint-tidy: $(SOURCES:%=$L/%.tidy)
+lint-format: $(LAYOUT:%=$L/%.format)
+lint-shell: $(SCRIPTS:%=$L/%.shell)
+
+alone = mkdir -p $(@D); echo '\#include "$<"' | $1 -x c++ $(BASE) $(call mode,$<) -fsyntax-only $(dep) - || \
+        { echo "[alone] $<: does not compile by itself with $(firstword $1)"; exit 1; }; $(touch)
+$L/%.g++: % $(RULES)
+	$(call alone,$(GXX))
+$L/%.clang++: % $(RULES)
+	$(call alone,$(CLANGXX) $(CLANG_TARGET))
+# The debug build has more code under locks than the release build. clang-tidy waits for this one, which tells make
+# what a file includes.
+$L/%.safety: % $(RULES)
+	mkdir -p $(@D)
+	$(CLANGXX) $(CLANG_TARGET) $(BASE) $(call mode,$<) -DGORT_DEBUG -Wthread-safety -fsyntax-only $(dep) $<
+	$(touch)
+$L/%.tidy: % $L/%.safety .clang-tidy
+	clang-tidy --quiet $< -- $(CLANG_TARGET) $(BASE) $(call mode,$<) 2>$@.err || \
+	{ grep -v 'warnings generated' $@.err; exit 1; }
+	$(touch)
+# Space before a // comment is free: hand-made columns stay.
+blind = sed 's|^ *//|//|; s|  *// |  // |; s|  *\\$$| \\|'
+$L/%.format: % .clang-format $(RULES)
+	mkdir -p $(@D); $(blind) $< > $@.is; clang-format $< | $(blind) | diff $@.is - > $@.diff || \
+	{ echo "[format] $<: clang-format has it otherwise (make format F='$<'; < is the file):"; \
+	  head -n 20 $@.diff; exit 1; }
+	$(touch)
+$L/%.shell: % $(RULES)
+	mkdir -p $(@D); shellcheck $< && $(touch)
+
+-include $(shell find $L -name '*.d' 2>/dev/null)
+.PHONY: lint-headers-g++ lint-headers-clang++ lint-tidy lint-format lint-shell
