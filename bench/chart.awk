@@ -1,11 +1,13 @@
 # bench/chart.awk - the main figures as bars, in one plain SVG, from summary.awk's rows.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Panels of one unit each, P=1 on the left and P=2 on the right, one scale for both. A scale that would have to span more
-# than a factor of 20 is logarithmic and says so. gort's bars have the strong colour.
+# Panels of one unit each, P=1 on the left and P=2 on the right, one scale for both. A scale that would have
+# to span more than a factor of 20 is logarithmic and says so. gort's bars have the strong colour.
 function esc(s) { gsub(/&/, "\\&amp;", s); gsub(/</, "\\&lt;", s); gsub(/>/, "\\&gt;", s); return s }
 function put(s) { body = body s "\n" }
-function print_text(x, y, s, class) { put(sprintf("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">%s</text>", x, y, class, esc(s))) }
+function print_text(x, y, s, class) {
+    put(sprintf("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">%s</text>", x, y, class, esc(s)))
+}
 function log10(v) { return log(v) / log(10) }
 function short(v) {
     if (v >= 9999500) return sprintf("%.0fM", v / 1e6)
@@ -18,25 +20,28 @@ function short(v) {
 }
 function tick(v) { return v >= 1e6 ? v / 1e6 "M" : v >= 1000 ? v / 1000 "k" : v "" }
 function name(peer) {
-    return peer == "go" ? "Go" : peer == "boost" ? "Boost.Fiber" : peer == "posix" ? "plain threads / epoll" : peer
+    if (peer == "go") return "Go"
+    if (peer == "boost") return "Boost.Fiber"
+    return peer == "posix" ? "plain threads / epoll" : peer
 }
-function panel(id, title, metrics) { panels++; panel_title[panels] = title; panel_rows[panels] = metrics; panel_id[panels] = id }
+function panel(title, metrics) { panel_title[++panels] = title; panel_rows[panels] = metrics }
 BEGIN {
     FS = "\t"
     split("gort go boost posix", peers, " ")
-    label_w = 250; col_w = 400; value_w = 56; gap = 20; left = 20; width = left + label_w + 2 * col_w + gap + 10
+    label_w = 250; col_w = 400; value_w = 56; gap = 20; left = 20
+    width = left + label_w + 2 * col_w + gap + 10
     bar = 10; row_gap = 10
     while ((getline line < machine) > 0) { split(line, f, "\t"); fact[f[1]] = f[2] }
-    panel("switch", "One switch of stacks, one way, ns", "raw abi floor raw_ret abi_ret swapcontext pthread_futex")
-    panel("ns", "Nanoseconds an operation", "yield:g2 yield:g1000 spawn:batch10k spawn:one_and_join pingpong:roundtrip " \
-        "buffered:cap100 select:recv2 select:ready2_and_send mutex:lock_g1 mutex:lock_g8 threadring:hop " \
+    panel("One switch of stacks, one way, ns", "raw abi floor raw_ret abi_ret swapcontext pthread_futex")
+    panel("Nanoseconds an operation", "yield:g2 yield:g1000 spawn:batch10k spawn:one_and_join " \
+        "pingpong:roundtrip buffered:cap100 select:recv2 select:ready2_and_send mutex:lock_g1 mutex:lock_g8 threadring:hop " \
         "mpmc:p8c8_cap128 sync:cond_roundtrip ctx:withcancel_cancel timers:afterfunc_stop_30s")
-    panel("ms", "Milliseconds for the whole", "skynet:total forkjoin:fib27 sieve:first2000 park1m:spawn_all_parked " \
-        "park1m:spawn_all_parked_again park1m:wake_all_join timers:sleep1m")
-    panel("late", "Microseconds late, 99th percentile", "timers:sleep1ms_x100_late_p99 hog:late_p99 wake:runnext_p99")
-    panel("rate", "Thousands a second: longer is better", "echo:roundtrips http:requests")
-    panel("bytes", "Bytes each", "park1m:rss_each")
-    panel("start", "A whole program: start one task, join, exit; ms", "startup:hello")
+    panel("Milliseconds for the whole", "skynet:total forkjoin:fib27 sieve:first2000 " \
+        "park1m:spawn_all_parked park1m:spawn_all_parked_again park1m:wake_all_join timers:sleep1m")
+    panel("Microseconds late, 99th percentile", "timers:sleep1ms_x100_late_p99 hog:late_p99 wake:runnext_p99")
+    panel("Thousands a second: longer is better", "echo:roundtrips http:requests")
+    panel("Bytes each", "park1m:rss_each")
+    panel("A whole program: start one task, join, exit; ms", "startup:hello")
 }
 {
     v = $6
@@ -45,35 +50,37 @@ BEGIN {
     if (v > 0) value[$1 ":" $3, $2, $5] = v
     present[$5] = 1
 }
+function power_of_ten_up_to(v) { return 10 ^ int(log10(v) + 100) / 1e100 }
+# Sets log_scale, from and to for figures between lo and hi.
 function scale(lo, hi) {
     log_scale = hi / lo > 20
-    if (log_scale) { from = 10 ^ int(log10(lo) + 100 - 1e-9) / 1e100; to = 10 ^ -int(-log10(hi) + 100 + 1e-9) * 1e100 }
-    else { from = 0; to = hi * 1.02 }
+    from = 0; to = hi * 1.02
+    if (!log_scale) return
+    from = power_of_ten_up_to(lo * 0.999); to = power_of_ten_up_to(hi * 1.001) * 10
 }
 function length_of(v) {
-    return (col_w - value_w) * (log_scale ? (log10(v) - log10(from)) / (log10(to) - log10(from)) : (v - from) / (to - from))
+    v = log_scale ? log(v / from) / log(to / from) : v / to
+    return (col_w - value_w) * v
 }
-# Gridlines and their labels for one column of a panel that starts at y and is h high.
-function grid(x, y, h,   t, step, px) {
+function gridline(x, y, h, t) {
+    x += length_of(t)
+    put(sprintf("<path d=\"M%.1f %.1fv%.1f\" class=\"grid\"/>", x, y, h))
+    print_text(x, y - 5, tick(t), "tick")
+}
+# The lines and their labels for one column of a panel that starts at y and is h high.
+function grid(x, y, h,   t, step) {
     if (log_scale) {
-        for (t = from; t <= to * 1.001; t *= 10) {
-            px = x + length_of(t)
-            put(sprintf("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>", px, y, px, y + h))
-            print_text(px, y - 5, tick(t), "tick")
-        }
+        for (t = from; t <= to * 1.001; t *= 10) gridline(x, y, h, t)
         return
     }
-    step = 10 ^ int(log10(to) + 100) / 1e100
+    step = power_of_ten_up_to(to)
     if (to / step < 2) step /= 2; else if (to / step > 5) step *= 2
-    for (t = 0; t <= to; t += step) {
-        px = x + length_of(t)
-        put(sprintf("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"grid\"/>", px, y, px, y + h))
-        print_text(px, y - 5, tick(t), "tick")
-    }
+    for (t = 0; t <= to; t += step) gridline(x, y, h, t)
 }
 function draw_bar(x, y, v, class,   w) {
     w = length_of(v); if (w < 2) w = 2
-    put(sprintf("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"1.5\" class=\"%s\"/>", x, y, w, bar - 1, class))
+    put(sprintf("<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"1.5\" class=\"%s\"/>",
+                x, y, w, bar - 1, class))
     print_text(x + w + 4, y + bar - 1.5, short(v), class == "gort" ? "val own" : "val")
 }
 function head(title) {
@@ -131,12 +138,16 @@ function draw_panel(k,   list, n, i, p, procs, lo, hi, m, rows, most, have, star
         for (i = 1; i <= rows; i++) {
             if (procs == 1 || !drawn[k, i]) {
                 split(shown[i], parts, ":")
-                print_text(left + label_w - 10, yy + slots[i] * bar / 2 + row_gap / 2 + 4, parts[1] "  " parts[2], "label")
+                m = yy + (slots[i] * bar + row_gap) / 2 + 4
+                print_text(left + label_w - 10, m, parts[1] "  " parts[2], "label")
                 drawn[k, i] = 1
             }
             m = yy + row_gap / 2
             for (p = 1; p <= 4; p++)
-                if (value[shown[i], procs, peers[p]]) { draw_bar(x, m, value[shown[i], procs, peers[p]], peers[p]); m += bar }
+                if (value[shown[i], procs, peers[p]]) {
+                    draw_bar(x, m, value[shown[i], procs, peers[p]], peers[p])
+                    m += bar
+                }
             yy += slots[i] * bar + row_gap
         }
     }
@@ -148,7 +159,8 @@ END {
     for (p = 4; p >= 1; p--) {
         if (!present[peers[p]]) continue
         x -= 6.7 * length(name(peers[p])) + 38
-        put(sprintf("<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"12\" rx=\"2\" class=\"%s\"/>", x, y - 11, peers[p]))
+        put(sprintf("<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"12\" rx=\"2\" class=\"%s\"/>",
+                    x, y - 11, peers[p]))
         print_text(x + 17, y, name(peers[p]), "legend")
     }
     y += 20
@@ -162,12 +174,14 @@ END {
     draw_switch()
     for (k = 2; k <= panels; k++) draw_panel(k)
     height = y + 20
-    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\"", width, height, width, height
+    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\"", width, height
+    printf " width=\"%d\" height=\"%d\"", width, height
     print " font-family=\"system-ui, Segoe UI, Helvetica, Arial, sans-serif\">"
-    print "<style>.main{font-size:20px;font-weight:600;fill:#1b1f24}.title{font-size:14px;font-weight:600;fill:#1b1f24}" \
-        ".note{font-size:11px;fill:#667}.legend{font-size:12px;fill:#333}.label{font-size:12px;fill:#333;text-anchor:end}" \
+    print "<style>.main{font-size:20px;font-weight:600;fill:#1b1f24}" \
+        ".title{font-size:14px;font-weight:600;fill:#1b1f24}.note{font-size:11px;fill:#667}" \
+        ".legend{font-size:12px;fill:#333}.label{font-size:12px;fill:#333;text-anchor:end}" \
         ".col{font-size:11px;font-weight:600;fill:#667}.tick{font-size:10px;fill:#99a;text-anchor:middle}" \
-        ".val{font-size:10px;fill:#667}.own{font-weight:600;fill:#b53a00}.grid{stroke:#e6e8ec;stroke-width:1}" \
+        ".val{font-size:10px;fill:#667}.own{font-weight:600;fill:#b53a00}.grid{stroke:#e6e8ec}" \
         ".gort{fill:#e8590c}.go{fill:#5b8db8}.boost{fill:#9db4c8}.posix{fill:#cdd3da}</style>"
     print "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
     printf "%s</svg>\n", body

@@ -1,7 +1,8 @@
 # bench/report.awk - the report, in Markdown, from summary.awk's rows.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Variables: machine (key, value rows), what (peer, workload, description rows), hello (hyperfine's CSV; may be absent).
+# Variables: machine (rows of key, value), what (rows of peer, workload, description), hello (hyperfine's CSV;
+# may be absent).
 function name(peer) {
     if (peer == "go") return "Go"
     if (peer == "boost") return "Boost.Fiber"
@@ -21,12 +22,6 @@ function quotient(a, b, higher,   r) {
     r = a / b
     r = r < 10 ? sprintf("%.2f", r) : figure(r)
     return (higher ? a > b : a < b) ? "**" r "**" : r
-}
-# "a, b and c"
-function listed(a, n,   i, s) {
-    s = a[1]
-    for (i = 2; i <= n; i++) s = s (i == n ? " and " : ", ") a[i]
-    return s
 }
 BEGIN {
     FS = "\t"
@@ -61,7 +56,8 @@ function standings(   k, i, n, row, list, p, peer, ahead, total, logs, any) {
             }
         }
         if (!total) continue
-        if (!any++) print "| against | P | ahead in | of | geometric mean of ours/theirs |\n|---|---:|---:|---:|---:|"
+        if (!any++)
+            print "| against | P | ahead in | of | geometric mean of ours/theirs |\n|---|---:|---:|---:|---:|"
         printf "| %s | %d | %d | %d | %.2f |\n", name(peer), procs, ahead, total, exp(logs / total)
     }
     if (any) print ""
@@ -72,13 +68,17 @@ function switches(   i, n, row, list, f, raw) {
     print "| one way | best | median | unit | times `raw` |\n|---|---:|---:|---|---:|"
     for (i = 1; i <= n; i++) {
         row = list[i]; split(row, f, SUBSEP)
-        printf "| `%s` | %s | %s | %s%s | %s |\n", f[2], figure(best[row, "gort"]), figure(median[row, "gort"]), unit[row],
+        printf "| `%s` | %s | %s | %s%s | %s |\n", f[2],
+            figure(best[row, "gort"]), figure(median[row, "gort"]), unit[row],
             (note[row, "gort"] == "-" ? "" : " (" note[row, "gort"] ")"),
             (unit[row] == "ns" && raw ? figure(best[row, "gort"] / raw) : "")
     }
     print ""
 }
-function table(w,   p, i, n, np, here, row, list, f, head, rule, line, peer, higher, extra) {
+function cell(row, peer) {
+    return (row, peer) in best ? figure(best[row, peer]) " (" figure(median[row, peer]) ")" : ""
+}
+function table(w,   p, i, n, np, here, row, list, f, head, rule, line, peer, higher, both) {
     np = 0
     for (p = 1; p <= 5; p++) if ((w, peers[p]) in has) here[++np] = peers[p]
     head = "| figure | P | unit |"; rule = "|---|---:|---|"
@@ -92,23 +92,23 @@ function table(w,   p, i, n, np, here, row, list, f, head, rule, line, peer, hig
         row = list[i]; split(row, f, SUBSEP); higher = unit[row] == "/s"
         line = "| `" f[2] "` | " f[3] " | " unit[row] (higher ? ", more is better" : "") " |"
         for (p = 1; p <= np; p++)
-            line = line " " ((row, here[p]) in best ? figure(best[row, here[p]]) " (" figure(median[row, here[p]]) ")" : "") " |"
+            line = line " " cell(row, here[p]) " |"
         if ((w, "gort") in has)
             for (p = 1; p <= np; p++) {
                 peer = here[p]
                 if (peer == "gort") continue
-                line = line " " (((row, "gort") in best) && ((row, peer) in best) && best[row, peer] > 0 ? \
-                    quotient(best[row, "gort"], best[row, peer], higher) : "") " |"
+                both = ((row, "gort") in best) && ((row, peer) in best) && best[row, peer] > 0
+                line = line " " (both ? quotient(best[row, "gort"], best[row, peer], higher) : "") " |"
             }
         print line
     }
     print ""
 }
 END {
-    print "Every figure is the best of all repetitions, the median behind it in brackets. The programs took turns, so what"
-    print "stands in one row was measured side by side. `gort / X` is our figure over X's; **bold** where we are ahead:"
-    print "below 1, or above 1 where more is better. P is how many goroutines run at once; for plain threads, how many"
-    print "CPUs the process may use.\n"
+    print "Every figure is the best of all repetitions, the median behind it in brackets. The programs took"
+    print "turns, so what stands in one row was measured side by side. `gort / X` is our figure over X's;"
+    print "**bold** where we are ahead: below 1, or above 1 where more is better. P is how many goroutines run"
+    print "at once; for plain threads, how many CPUs the process may use.\n"
     standings()
     for (k = 1; k <= workloads; k++) {
         w = workload[k]
@@ -126,6 +126,7 @@ END {
             print "Start one task, join it, exit (C: nothing at all); all linked statically.\n"
             print "| program | mean ms | deviation | least | most |\n|---|---:|---:|---:|---:|"
         } else
-            printf "| %s | %.2f | %.2f | %.2f | %.2f |\n", name(f[1]), f[2] * 1e3, f[3] * 1e3, f[7] * 1e3, f[8] * 1e3
+            printf "| %s | %.2f | %.2f | %.2f | %.2f |\n", name(f[1]),
+                f[2] * 1e3, f[3] * 1e3, f[7] * 1e3, f[8] * 1e3
     }
 }

@@ -1,7 +1,8 @@
 # bench/summary.awk - joins the rounds of one run: the best of the bests and the median of the medians.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# In: rows of lines.awk. Out, in order of first appearance: workload, P, metric, unit, peer, best, median, rounds, cpu, note
+# In: rows of lines.awk. Out, in order of first appearance:
+# workload, P, metric, unit, peer, best, median, rounds, cpu, note
 BEGIN { FS = OFS = "\t" }
 {
     key = $5 OFS $4 OFS $6 OFS $7 OFS $3
