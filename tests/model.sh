@@ -7,7 +7,7 @@
 #   // fails: -DNO_FENCE         a mutation: SPIN must find an error, or the model proves nothing
 # Further words in such a line: cc:-DVECTORSZ=2048 for the verifier's compiler, pan:-m1000000 for its run. A model
 # without any such line counts as failed. Acceptance cycles are searched (-a) where the model has an ltl block.
-set -u
+set -uf # no globbing: the words of a line are flags
 dir=$1
 [ -d tests/model ] || {
     echo "0 passed, 0 failed"
@@ -15,7 +15,9 @@ dir=$1
 }
 .ci/need spin gcc || exit 1
 passed=0 failed=0
+set +f
 set -- tests/model/*.pml
+set -f
 [ -e "$1" ] || set --
 
 # run_model FILE WANT WORD... - WANT is run or fails
@@ -68,7 +70,7 @@ run_model() {
 }
 
 for model; do
-    lines=$(sed -n 's,^[ /*]*\(run\|fails\): *,\1 ,p' "$model")
+    lines=$(sed -n 's,^[ /*]*\(run\|fails\):\([^*]*\).*,\1 \2,p' "$model")
     if [ -z "$lines" ]; then
         failed=$((failed + 1))
         echo "FAIL $model: no '// run:' line says how to run it"
