@@ -20,7 +20,7 @@ namespace {
 
 // A tool's bookkeeping lives on the stacks it checks.
 constexpr size_t kToolStack = GORT_ASAN || GORT_TSAN ? 256 << 10 : 0;
-constexpr size_t kMaxThreadStack = 256 << 20;
+constexpr size_t kMinThreadStack = 16 << 10, kMaxThreadStack = 256 << 20;
 
 struct Start {
     void (*fn)(void*);
@@ -69,7 +69,7 @@ int host_start_thread(void (*fn)(void*), void* arg, size_t stack) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         err = EINVAL;
         // EINVAL: too small. libc puts the program's thread_locals on this stack too, and they may be large.
-        for (size_t size = stack + kToolStack; err == EINVAL && size <= kMaxThreadStack; size *= 2) {
+        for (size_t size = stack + kMinThreadStack + kToolStack; err == EINVAL && size <= kMaxThreadStack; size *= 2) {
             pthread_t thread;
             err = pthread_attr_setstacksize(&attr, size);
             if (!err) err = pthread_create(&thread, &attr, thread_main, start);

@@ -300,10 +300,15 @@ using namespace gort::rt;
 _Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
                                      _Unwind_Exception* exc, _Unwind_Context* context) {
     if (version != 1) return _URC_FATAL_PHASE1_ERROR;
+    G* gp = current_g();
     const bool bottom = _Unwind_GetRegionStart(context) == reinterpret_cast<uintptr_t>(&gort_invoke);
     if (actions & _UA_SEARCH_PHASE) {
-        if (bottom) dying_begin();
-        if (Note* n = add_note(Note::kThrown, current_g())) {
+        if (bottom) {
+            dying_begin();
+            // What an earlier panic's deferred functions threw went with that one, when it was caught.
+            while (Note* n = find(gp, [](Note* m) { return m->kind == Note::kDeferred || m->kind == Note::kPending; }, true)) delete n;
+        }
+        if (Note* n = add_note(Note::kThrown, gp)) {
             n->exc = exc;
             trace_here(&n->trace);
         }

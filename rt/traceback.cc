@@ -17,7 +17,44 @@
 
 namespace gort::rt {
 
+// Others may write what is looked at here; the answer is a guess then, and nobody's memory is touched through it.
+#if GORT_TSAN
+#define GORT_GLANCE [[gnu::noinline, gnu::no_sanitize("thread")]]
+#else
+#define GORT_GLANCE
+#endif
+
 namespace {
+
+struct Glance {
+    uint64_t id;
+    GStatus state;
+    WaitReason why;
+    uint16_t flags;
+    const void* stack;
+    uintptr_t sp;  // of its stack at rest; 0: none
+    int64_t wait_since;
+    Site site;
+    uintptr_t invoke;
+};
+
+GORT_GLANCE void glance(const G* gp, Glance* out) {
+    out->id = gp->id;
+    out->state = gp->status.load(std::memory_order_acquire);
+    out->why = gp->wait_reason;
+    out->flags = gp->flags;
+    out->stack = gp->stack;
+    const M* lm = gp->locked_m;  // a locked one's own M keeps the handle
+    void* const* sp = gp->ctx.sp || !lm ? &gp->ctx.sp : &lm->locked_sp;
+    out->sp = reinterpret_cast<uintptr_t>(*const_cast<void* const volatile*>(sp));
+    out->wait_since = gp->wait_since;
+    out->site.file = gp->site.file;
+    out->site.function = gp->site.function;
+    out->site.line = gp->site.line;
+    out->invoke = reinterpret_cast<uintptr_t>(gp->invoke);
+}
+
+GORT_GLANCE const G* glance_curg(const M* mp) { return mp->curg; }
 
 constexpr int64_t kMinute = 60'000'000'000;
 constexpr uint32_t kShownEachEnd = 50;
@@ -38,6 +75,11 @@ void walk(Images* images, const arch::Regs& regs, bool exact, StackRange range, 
         kernel::move_bytes(tail, tail + 1, (kTraceTail - 1) * sizeof *tail);
         tail[kTraceTail - 1] = pc_of(u);
     } while (u.step());
+}
+
+GORT_GLANCE void read_frame(const arch::Frame* frame, arch::Regs* regs) {
+    regs->r[arch::kDwarfFp] = reinterpret_cast<uintptr_t>(frame->fp);
+    regs->pc = reinterpret_cast<uintptr_t>(frame->pc);
 }
 
 StackRange range_around(uintptr_t sp) {
@@ -128,6 +170,7 @@ void print_what_was_called(kernel::Out& out, char* text) {
             int depth = 0;
             for (const char* q = begin; *q; ++q) {
                 if (depth == 0 && (*q == ',' || *q == '>')) {
+                    while (q[-1] == '&') --q;
                     out.str(begin, static_cast<size_t>(q - begin)).str("::operator()()");
                     return;
                 }
@@ -190,26 +233,19 @@ void trace_context(const void* ucontext, Trace* out) {
 }
 
 bool trace_parked(Images* images, const G* gp, Trace* out) {
-    auto handle = [gp] {
-        const auto* volatile const* sp = &gp->ctx.sp;
-        void* at = const_cast<void*>(static_cast<const volatile void*>(*sp));
-        M* lm = gp->locked_m;  // its own M keeps the handle
-        return reinterpret_cast<uintptr_t>(at ? at : lm ? lm->locked_sp : nullptr);
-    };
-    const uint64_t id = gp->id;
-    const uintptr_t sp = handle();
-    const SlotRef slot = stack_slot_of(sp);
-    if (slot.part != SlotPart::kStack || slot.header != gp->stack) return false;
+    Glance before, after;
+    glance(gp, &before);
+    const SlotRef slot = stack_slot_of(before.sp);
+    if (slot.part != SlotPart::kStack || slot.header != before.stack) return false;
     const auto hi = reinterpret_cast<uintptr_t>(slot.bounds.hi);
-    if (hi - sp < sizeof(arch::Frame)) return false;
+    if (hi - before.sp < sizeof(arch::Frame)) return false;
     arch::Regs regs;
     kernel::zero_bytes(&regs, sizeof regs);
-    const arch::Frame* frame = arch::frame_of(reinterpret_cast<void*>(sp));
-    regs.r[arch::kDwarfFp] = reinterpret_cast<uintptr_t>(frame->fp);
-    regs.r[arch::kDwarfSp] = sp + sizeof(arch::Frame);
-    regs.pc = reinterpret_cast<uintptr_t>(frame->pc);
-    walk(images, regs, false, {sp, hi}, out);
-    return gp->id == id && handle() == sp;
+    read_frame(arch::frame_of(reinterpret_cast<void*>(before.sp)), &regs);
+    regs.r[arch::kDwarfSp] = before.sp + sizeof(arch::Frame);
+    walk(images, regs, false, {before.sp, hi}, out);
+    glance(gp, &after);
+    return after.id == before.id && after.sp == before.sp;
 }
 
 void print_header(kernel::Out& out, const Status& status) {
@@ -253,20 +289,21 @@ void print_trace(kernel::Out& out, Images* images, const Trace& trace, const Pri
 }
 
 void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running, const PrintHow& how) {
-    const GStatus state = gp->status.load(std::memory_order_acquire);
-    const bool waits = !trace && !running && state == GStatus::kWaiting;
+    Glance g;
+    glance(gp, &g);
+    const bool waits = !trace && !running && g.state == GStatus::kWaiting;
     Status status;
-    status.id = gp->id;
-    status.state = waits ? wait_reason_text(gp->wait_reason) : trace || running ? "running" : "runnable";
-    status.waited_ns = waits && gp->wait_since ? now() - gp->wait_since : 0;
-    status.locked = (gp->flags & kGLocked) != 0;
+    status.id = g.id;
+    status.state = waits ? wait_reason_text(g.why) : trace || running ? "running" : "runnable";
+    status.waited_ns = waits && g.wait_since ? now() - g.wait_since : 0;
+    status.locked = (g.flags & kGLocked) != 0;
     print_header(out, status);
     Trace walked;
     if (trace) {
         print_trace(out, images, *trace, how);
-    } else if (!running && !gp->stack) {  // has not begun
+    } else if (!running && !g.stack) {  // has not begun
         Symbol s;
-        const uintptr_t pc = reinterpret_cast<uintptr_t>(gp->invoke) | kExactPc;
+        const uintptr_t pc = g.invoke | kExactPc;
         find_symbol(images, pc, &s);
         print_frame(out, s, pc, how);
     } else if (!running && images && trace_parked(images, gp, &walked)) {
@@ -274,8 +311,8 @@ void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace*
     } else {
         out.str("\tgoroutine running on other thread; stack unavailable\n");
     }
-    if (!(gp->flags & kGMain) && gp->site.file)
-        out.str("created by ").str(gp->site.function).str(" at ").str(gp->site.file).ch(':').udec(gp->site.line).ch('\n');
+    if (!(g.flags & kGMain) && g.site.file)
+        out.str("created by ").str(g.site.function).str(" at ").str(g.site.file).ch(':').udec(g.site.line).ch('\n');
 }
 
 Goroutines::Goroutines() {
@@ -288,7 +325,9 @@ Goroutines::Goroutines() {
     for_each_g(
         [](G* gp, void* arg) {
             auto* me = static_cast<Goroutines*>(arg);
-            if (me->n_ < me->room_ && !(gp->flags & kGSystem)) me->items_[me->n_++] = {gp, gp->id};
+            Glance g;
+            glance(gp, &g);
+            if (me->n_ < me->room_ && !(g.flags & kGSystem)) me->items_[me->n_++] = {gp, g.id};
         },
         this);
     heap_sort(items_, n_, [](const Item& a, const Item& b) { return a.id < b.id; });
@@ -298,7 +337,7 @@ Goroutines::Goroutines() {
     running_bytes_ = whole_pages(running_room_ * sizeof(G*));
     running_ = static_cast<const G**>(kernel::reserve(running_bytes_));
     for (const M* mp = sched.allm; mp && running_; mp = mp->next_all)
-        if (mp->curg && !mp->foreign) running_[running_n_++] = mp->curg;
+        if (const G* gp = glance_curg(mp); gp && !mp->foreign) running_[running_n_++] = gp;
 }
 
 Goroutines::~Goroutines() {
@@ -306,9 +345,8 @@ Goroutines::~Goroutines() {
     if (running_) kernel::release(running_, running_bytes_);
 }
 
-bool Goroutines::runs(const G* gp) const {
-    if (gp->status.load(std::memory_order_acquire) != GStatus::kRunnable) return false;
-    for (size_t i = 0; i < running_n_; ++i)
+bool Goroutines::runs(const G* gp, GStatus state) const {
+    for (size_t i = 0; i < running_n_ && state == GStatus::kRunnable; ++i)
         if (running_[i] == gp) return true;
     return false;
 }
@@ -316,10 +354,12 @@ bool Goroutines::runs(const G* gp) const {
 void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool first, const PrintHow& how) const {
     for (size_t i = 0; i < n_; ++i) {
         const G* gp = items_[i].gp;
-        if (gp == except || gp->id != items_[i].id) continue;
+        Glance g;
+        glance(gp, &g);
+        if (gp == except || g.id != items_[i].id || g.state == GStatus::kFree || g.state == GStatus::kDead) continue;
         if (!first) out.ch('\n');
         first = false;
-        print_goroutine(out, images, gp, nullptr, runs(gp), how);
+        print_goroutine(out, images, gp, nullptr, runs(gp, g.state), how);
     }
 }
 

@@ -68,7 +68,7 @@ private:
         G* gp;
         uint64_t id;
     };
-    bool runs(const G* gp) const;
+    bool runs(const G* gp, GStatus state) const;
     Item* items_ = nullptr;
     size_t n_ = 0, room_ = 0, bytes_ = 0;
     const G** running_ = nullptr;  // what the Ms have in hand

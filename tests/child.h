@@ -1,0 +1,90 @@
+// tests/child.h - runs a piece of a test in a process of its own and tells how that ended and what it printed.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// For tests that look at several things in the last words of a program; TEST_DIES is for one. The child is forked from
+// the test's own process, before that has threads. A child that hangs is killed with the test.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "tests/test.h"
+
+namespace gort::test {
+
+struct Died {
+    int status = 0;        // as of waitpid
+    std::string out, err;  // what it wrote to stdout and to stderr
+
+    int exit_code() const { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
+    int signal() const { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+    bool said(std::string_view text) const { return err.find(text) != std::string::npos; }
+    // Lines of stderr: ^ and $ match at each of them.
+    bool matches(const std::string& pattern) const {
+        return std::regex_search(err, std::regex(pattern, std::regex::ECMAScript | std::regex::multiline));
+    }
+    size_t count(std::string_view text) const {
+        size_t n = 0;
+        for (size_t at = 0; (at = err.find(text, at)) != std::string::npos; at += text.size()) ++n;
+        return n;
+    }
+    std::string first_line() const { return err.substr(0, err.find('\n')); }
+};
+
+class Child {
+public:
+    template <class F>
+    explicit Child(F body) : out_(memfd_create("stdout", 0)), err_(memfd_create("stderr", 0)) {
+        std::fflush(nullptr);
+        pid_ = fork();
+        if (pid_ != 0) return;
+        dup2(out_, 1);
+        dup2(err_, 2);
+        close(out_);
+        close(err_);
+        body();
+        std::fflush(nullptr);
+        _exit(0);
+    }
+    pid_t pid() const { return pid_; }
+    std::string err_so_far() const { return read_output(err_); }
+    Died wait() {
+        Died d;
+        waitpid(pid_, &d.status, 0);
+        d.out = read_output(out_);
+        d.err = read_output(err_);
+        close(out_);
+        close(err_);
+        return d;
+    }
+
+private:
+    int out_, err_;
+    pid_t pid_;
+};
+
+template <class F>
+Died run_child(F body) {
+    return Child(body).wait();
+}
+
+}  // namespace gort::test
+
+// A check about a Died; prints everything the child said when it fails.
+#define CHECK_DIED(d, ...)                                                                                          \
+    do {                                                                                                            \
+        if (!(__VA_ARGS__)) {                                                                                       \
+            std::printf("status %#x\n--- stdout\n%s--- stderr\n%s---\n", unsigned((d).status), (d).out.c_str(),     \
+                        (d).err.c_str());                                                                           \
+            std::fflush(stdout);                                                                                    \
+            ::gort::test::fail(__FILE__, __LINE__, "CHECK_DIED(%s)", #__VA_ARGS__);                                 \
+        }                                                                                                           \
+    } while (0)

@@ -1,0 +1,65 @@
+// tests/panic_test.h - what the tests of panics and goexit share.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "rt/go.h"
+#include "rt/panic.h"
+#include "rt/park.h"
+#include "tests/child.h"
+
+namespace gort::panic_test {
+
+using test::Died;
+using test::run_child;
+
+inline const bool polls = test::yield_with(gort::yield);
+
+// Appends to a log when its scope ends.
+struct Says {
+    std::string* log;
+    const char* text;
+    ~Says() { *log += text; }
+};
+// Prints when its scope ends, for children.
+struct Prints {
+    const char* text;
+    ~Prints() { std::fputs(text, stdout); }
+};
+
+inline options procs_of(int n) {
+    options o;
+    o.max_procs = n;
+    return o;
+}
+
+// Runs main with n Ps.
+template <class F>
+int with_procs(int n, F main) {
+    return gort::run(main, procs_of(n));
+}
+
+template <class F>
+Died die_in_main(F f) {
+    return run_child([&] { with_procs(2, f); });
+}
+// The goroutine dies while main yields for ever.
+template <class F>
+Died die_in_child(F f) {
+    return run_child([&] {
+        with_procs(2, [&] {
+            Prints main_guard{"main's guard\n"};
+            go([&] { f(); });
+            for (;;) yield();
+        });
+    });
+}
+
+inline void park_for_ever(rt::WaitReason why) {
+    rt::M* mp = rt::enter();
+    rt::leave(rt::park(mp, nullptr, nullptr, why));
+}
+
+}  // namespace gort::panic_test
