@@ -141,6 +141,9 @@ help: ## this list
 	@sed -n '1s/^# //p' Makefile; sed -n 's/^\([a-z][a-z ]*\):[^#]*## \(.*\)/\1##\2/p' Makefile | \
 	  awk -F'##' '{ printf "  %-22s %s\n", $$1, $$2 }'
 
+print-%: # what a variable holds: make -s print-OUT
+	@echo '$($*)'
+
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d)
 .PHONY: all test stress asan tsan ubsan debug bench model lint format examples install uninstall clean help FORCE
 .SECONDARY:

@@ -43,7 +43,7 @@ run_model() {
     (
         cd "$at" || exit 1
         spin $defines -a model.pml && gcc -w $safety -DCOLLAPSE -DMEMLIM=6000 $cc -o pan pan.c &&
-            timeout "${LIMIT:-900}" ./pan $pan
+            timeout --foreground "${LIMIT:-900}" ./pan $pan
     ) >"$at/log" 2>&1
     status=$?
     verdict="ended with status $status"

@@ -27,7 +27,7 @@ run_all() {
         echo "== $prefix${prefix:+ }$bin $*"
         # RUN and prefix are lists of words
         # shellcheck disable=SC2086
-        timeout -k 10 "${LIMIT:-1800}" $prefix ${RUN:-} "./$bin" "$@" >"$log" 2>&1
+        timeout --foreground -k 10 "${LIMIT:-1800}" $prefix ${RUN:-} "./$bin" "$@" >"$log" 2>&1
         status=$?
         if [ $status -eq 3 ] && [ $# -gt 0 ]; then
             continue # a filter that is meant for other binaries

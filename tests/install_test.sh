@@ -1,0 +1,108 @@
+#!/bin/bash
+# tests/install_test.sh - make install as a package does it, then programs that know only what pkg-config tells them.
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Checks: what is installed and nothing else; each public header compiles alone from the installed place, with g++ and
+# clang++; a C++ and a C consumer build, link and run, the C++ one also with -static; uninstall leaves nothing.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+.ci/need pkg-config || exit 1
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0 skipped=0
+
+check() { # check NAME COMMAND...: passes when the command does; its output is shown when it does not
+    local name=$1 log
+    shift
+    if log=$("$@" 2>&1); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n%s\n' "$name" "$log"
+    fi
+}
+skip() {
+    skipped=$((skipped + 1))
+    echo "skip $1"
+}
+
+# As a package does: built for /opt/gort, put together below DESTDIR, moved to its place afterwards. We cannot write to
+# /opt, so pkg-config is told where the place is by --define-variable.
+check 'make install' make -s install PREFIX=/opt/gort DESTDIR="$dir/package"
+root=$dir/package/opt/gort
+check 'nothing beside the prefix' test "$(find "$dir/package" -type f | grep -vc "^$root/")" = 0
+check 'the library' test -s "$root/lib/libgort.a"
+export PKG_CONFIG_PATH=$root/lib/pkgconfig
+check 'gort.pc' pkg-config --validate gort
+check 'gort.pc: prefix' test "$(pkg-config --variable=prefix gort)" = /opt/gort
+read -ra cflags < <(pkg-config --define-variable=prefix="$root" --cflags gort)
+read -ra libs < <(pkg-config --define-variable=prefix="$root" --libs gort)
+
+compilers=(g++)
+command -v clang++ >/dev/null && compilers+=(clang++)
+cd "$dir" || exit 1 # the tree's own headers are out of reach from here
+
+mapfile -t headers < <(cd "$root/include/gort" 2>/dev/null && find . -name '*.h' | sort | sed 's|^\./||')
+check 'there are public headers' test "${#headers[@]}" -gt 0
+warn=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Werror)
+for h in "${headers[@]}"; do
+    for cxx in "${compilers[@]}"; do
+        echo "#include <$h>" >alone.cc
+        check "<$h> alone, $cxx" "$cxx" "${warn[@]}" "${cflags[@]}" -fsyntax-only alone.cc
+    done
+    # With a generic prefix as include path, as in <gort/rt/go.h>.
+    echo "#include <gort/$h>" >alone.cc
+    check "<gort/$h>" g++ "${warn[@]}" -I"$root/include" -fsyntax-only alone.cc
+done
+
+cat >user.cc <<'EOF'
+#include <gort.h>
+#include <atomic>
+int main() {
+    return gort::run([] {
+        std::atomic<int> n = 0;
+        for (int i = 0; i < 3; i++) gort::go([&n] { n++; });
+        while (n < 3) gort::yield();
+        return n.load() + 4;
+    });
+}
+EOF
+cat >other.cc <<'EOF'
+#include <gort.h>
+int other() { return 0; }
+EOF
+exits_with() { # exits_with STATUS COMMAND...
+    local want=$1 got
+    shift
+    timeout 20 "$@"
+    got=$?
+    [ $got = "$want" ] || echo "exit status $got, not $want"
+    [ $got = "$want" ]
+}
+if [ -e "$root/include/gort/gort.h" ]; then
+    for cxx in "${compilers[@]}"; do
+        # Two translation units: whatever a header defines has to bear it.
+        check "a program, $cxx" "$cxx" "${warn[@]}" -O2 "${cflags[@]}" user.cc other.cc -o user "${libs[@]}"
+        check "it runs, $cxx" exits_with 7 ./user
+        check "a static program, $cxx" "$cxx" "${warn[@]}" -O2 -static "${cflags[@]}" user.cc -o user "${libs[@]}"
+        check "it runs, $cxx" exits_with 7 ./user
+    done
+else
+    skip 'programs in C++: no gort.h yet'
+fi
+if [ -e "$root/include/gort/gort_c.h" ]; then
+    printf '#include <gort_c.h>\nint main(void) { return 0; }\n' >user.c
+    check 'a program in C' gcc -std=c11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" user.c -o user_c "${libs[@]}"
+    check 'it runs' exits_with 0 ./user_c
+    check 'gort_c.h as C++' g++ -x c++ "${warn[@]}" "${cflags[@]}" -fsyntax-only user.c
+else
+    skip 'programs in C: no gort_c.h yet'
+fi
+
+cd - >/dev/null || exit 1
+check 'make uninstall' make -s uninstall PREFIX=/opt/gort DESTDIR="$dir/package"
+check 'nothing is left' test -z "$(find "$dir/package" -type f)"
+printf '%d passed, %d failed' $passed $failed
+[ $skipped = 0 ] || printf ', %d skipped' $skipped
+echo
+[ $failed = 0 ]
