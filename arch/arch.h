@@ -6,8 +6,8 @@
 // seen a release that the suspending thread made after its switch: until then its rsp and its signals are on that stack.
 // Includes: the library's .cc files only, because switch_to is inlined and asks two things of the function it lands in.
 // (1) On x86-64 it is compiled with -mno-red-zone: the switcher pushes 16 bytes, which the compiler does not know of.
-// (2) It does not combine alloca or a variable-length array with over-aligned locals: clang then addresses its frame
-// through rbx (x19), which the switch does not keep, and on x86-64 it does so without a warning.
+// (2) It has no alloca and no variable-length array: with over-aligned locals, or under ASan, clang then addresses its
+// frame through rbx (x19), which the switch does not keep, and on x86-64 it does so without a warning.
 #pragma once
 
 #include <cstddef>

@@ -3,11 +3,13 @@
 //
 // Compiled many times over by arch_matrix_test.sh. With GORT_MATRIX_DSO it is a shared object whose one function the
 // second form, GORT_MATRIX_HOST, calls.
-#include "tests/arch_test_live.h"
+#include <cstdio>
 
 extern "C" [[gnu::visibility("default")]] int gort_test_matrix();
 
 #ifndef GORT_MATRIX_HOST
+#include "tests/arch_test_live.h"
+
 using namespace arch_test;
 using arch_live::opaque;
 
