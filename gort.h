@@ -1,0 +1,7 @@
+// PUBLIC
+// gort.h - all of gort: #include <gort.h>. Each part also stands alone.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include "rt/go.h"
+#include "rt/panic.h"
