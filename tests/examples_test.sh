@@ -6,6 +6,10 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
+[ -d examples ] || {
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+}
 make -s -j2 -k examples || failed=1
 out=$(make -s print-OUT)
 for source in examples/*.c examples/*.cc; do
