@@ -12,6 +12,7 @@
 #include "kernel/signal.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
+#include "rt/clock.h"
 #include "rt/fault.h"
 #include "rt/host.h"
 #include "rt/sched.h"
@@ -47,6 +48,12 @@ const G* current_g() {
     for (;;) kernel::futex_wait(&never, 0);
 }
 
+// Of a goroutine in user code: keeps its P from being taken, so that less happens while it reports.
+void hold_p() {
+    M* mp = self();
+    if (mp && !mp->foreign && mp->curg && !mp->in_rt.load(std::memory_order_relaxed)) enter();
+}
+
 // From here on this thread alone prints.
 void begin_report(bool in_handler) {
     const auto me = static_cast<uint32_t>(kernel::gettid());
@@ -78,6 +85,7 @@ struct Stacks {
     const Trace* trace = nullptr;  // also of a thread that is no goroutine
     bool all = false;
     bool in_handler = false;       // no malloc, and no locks unless asked for everything
+    bool (*ask)(const G*, int, Trace*) = nullptr;
 };
 
 void print_stacks(void* arg) {
@@ -85,6 +93,7 @@ void print_stacks(void* arg) {
     PrintHow how;
     how.system = g_level == Level::kSystem;
     how.demangle = !s.in_handler;
+    how.ask = s.ask;
     kernel::Out out(2);
     Images* images = Images::take();
     if (!images) return;
@@ -111,7 +120,10 @@ void print_level(Stacks* s) {
 [[noreturn]] void die_fatally(const char* text, bool with_caller) {
     Trace here;
     here.total = 0;
-    if (with_caller) trace_here(&here);
+    if (with_caller) {
+        trace_here(&here);
+        hold_p();
+    }
     begin_report(false);
     kernel::Out(2).str("fatal error: ").str(text).ch('\n');
     Stacks s;
@@ -145,6 +157,8 @@ void on_overflow(const OverflowInfo& info) {
 
 // ---- SIGQUIT ----
 
+constexpr int64_t kAnswerTime = 100'000'000;
+
 std::atomic<uint32_t> g_quitting{0};
 struct Quit {
     kernel::RawThread thread;
@@ -155,6 +169,47 @@ struct Quit {
     Trace trace;
 } g_quit;
 
+// A thread that is asked for its goroutine's stack gets the signal as well.
+struct Question {
+    std::atomic<uint32_t> tid{0};  // who is asked; 0 once it has answered
+    const G* gp;
+    Trace* out;
+    std::atomic<bool> answered{false};
+} g_question;
+
+// The goroutine that this thread's interrupted code belongs to. Inside the runtime that is not certain.
+const G* interrupted_g() {
+    const M* mp = self();
+    return mp && !mp->foreign && !mp->in_rt.load(std::memory_order_relaxed) ? mp->curg : nullptr;
+}
+
+bool ask(const G* gp, int tid, Trace* out) {
+    g_question.gp = gp;
+    g_question.out = out;
+    g_question.answered.store(false, std::memory_order_relaxed);
+    const auto who = static_cast<uint32_t>(tid);
+    g_question.tid.store(who, std::memory_order_release);
+    if (kernel::signal_thread(tid, SIGQUIT) < 0) return false;
+    const int64_t end = now() + kAnswerTime;
+    while (g_question.tid.load(std::memory_order_acquire) == who && now() < end)
+        kernel::futex_wait(&g_question.tid, who, kAnswerTime / 10);
+    uint32_t still = who;
+    g_question.tid.compare_exchange_strong(still, 0, std::memory_order_acq_rel);
+    return g_question.answered.load(std::memory_order_acquire);
+}
+
+bool answer(void* context) {
+    auto me = static_cast<uint32_t>(kernel::gettid());
+    if (g_question.tid.load(std::memory_order_acquire) != me) return false;
+    if (interrupted_g() == g_question.gp) {
+        trace_context(context, g_question.out);
+        g_question.answered.store(true, std::memory_order_relaxed);
+    }
+    g_question.tid.compare_exchange_strong(me, 0, std::memory_order_acq_rel);
+    kernel::futex_wake(&g_question.tid, 1);
+    return true;
+}
+
 // On a thread of its own: the one that got the signal may hold any lock, and goes on meanwhile.
 void quit_main(void*) {
     begin_report(true);
@@ -164,6 +219,7 @@ void quit_main(void*) {
     s.trace = g_quit.gp ? &g_quit.trace : nullptr;
     s.all = true;
     s.in_handler = true;
+    s.ask = ask;
     print_level(&s);
     end_report();
 }
@@ -171,13 +227,15 @@ void quit_main(void*) {
 void on_quit(int sig, siginfo_t* info, void* context) {
     if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped)
         return kernel::forward_signal(&g_earlier_quit, sig, info, context);
-    if (g_quitting.exchange(1, std::memory_order_relaxed)) kernel::sys_exit_group(kExitFatal);  // twice: at once
+    if (g_quitting.exchange(1, std::memory_order_relaxed)) {
+        if (answer(context) || info->si_pid == kernel::sys_getpid()) return;
+        kernel::sys_exit_group(kExitFatal);  // a second time: at once
+    }
     const M* mp = self();
     g_quit.pc = arch::context_pc(static_cast<const ucontext_t*>(context));
     g_quit.m = mp ? mp->id : 0;
     g_quit.code = info->si_code;
-    // Inside the runtime the goroutine in hand may be another one by the time it is printed.
-    g_quit.gp = mp && !mp->foreign && !mp->in_rt.load(std::memory_order_relaxed) ? mp->curg : nullptr;
+    g_quit.gp = interrupted_g();
     if (g_quit.gp) trace_context(context, &g_quit.trace);
 #if !GORT_ASAN && !GORT_TSAN  // a bare thread has no place for what these tools keep
     if (kernel::thread_start(&g_quit.thread, quit_main, nullptr, 256 << 10) == 0) return;
@@ -266,6 +324,7 @@ void fatal_stack_overflow(G* gp) {
 void report_panic(const char* text, const Trace* trace) {
     Trace here;
     if (!trace) trace_here(&here);
+    hold_p();
     begin_report(false);
     kernel::Out(2).str(text).ch('\n');
     Stacks s;

@@ -109,7 +109,7 @@ bool is_std_throw(const char* name) {
 bool is_runtime(const Symbol& s) {
     static constexpr const char* kPrefixes[] = {
         "gort_", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail", "_ZNK4gort6detail",
-        "_ZZN4gort", "_ZZNK4gort", "_ZN4gort5panic", "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality",
+        "_ZZN4gort", "_ZZNK4gort", "_ZN4gort15dump_goroutines", "_ZN4gort5panic", "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality",
         "__clang_call_terminate", "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",
         "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply", "_ZSt12__apply_impl"};
     return s.name && (any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes) || is_std_throw(s.name));
@@ -334,10 +334,10 @@ Goroutines::Goroutines() {
     kernel::LockGuard guard(sched.lock);
     for (const M* mp = sched.allm; mp; mp = mp->next_all) ++running_room_;
     if (running_room_ == 0) return;
-    running_bytes_ = whole_pages(running_room_ * sizeof(G*));
-    running_ = static_cast<const G**>(kernel::reserve(running_bytes_));
+    running_bytes_ = whole_pages(running_room_ * sizeof(Running));
+    running_ = static_cast<Running*>(kernel::reserve(running_bytes_));
     for (const M* mp = sched.allm; mp && running_; mp = mp->next_all)
-        if (const G* gp = glance_curg(mp); gp && !mp->foreign) running_[running_n_++] = gp;
+        if (const G* gp = glance_curg(mp); gp && !mp->foreign) running_[running_n_++] = {gp, mp->tid};
 }
 
 Goroutines::~Goroutines() {
@@ -345,10 +345,10 @@ Goroutines::~Goroutines() {
     if (running_) kernel::release(running_, running_bytes_);
 }
 
-bool Goroutines::runs(const G* gp, GStatus state) const {
+int Goroutines::thread_of(const G* gp, GStatus state) const {
     for (size_t i = 0; i < running_n_ && state == GStatus::kRunnable; ++i)
-        if (running_[i] == gp) return true;
-    return false;
+        if (running_[i].gp == gp) return running_[i].tid;
+    return 0;
 }
 
 void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool first, const PrintHow& how) const {
@@ -359,7 +359,10 @@ void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool f
         if (gp == except || g.id != items_[i].id || g.state == GStatus::kFree || g.state == GStatus::kDead) continue;
         if (!first) out.ch('\n');
         first = false;
-        print_goroutine(out, images, gp, nullptr, runs(gp, g.state), how);
+        const int tid = thread_of(gp, g.state);
+        Trace asked;
+        const bool answered = tid && how.ask && how.ask(gp, tid, &asked);
+        print_goroutine(out, images, gp, answered ? &asked : nullptr, tid != 0, how);
     }
 }
 
@@ -377,24 +380,26 @@ namespace gort {
 void dump_goroutines(int fd) {
     struct Dump {
         int fd;
+        rt::M* mp;
         rt::Trace here;
     } dump;
     dump.fd = fd;
     rt::trace_here(&dump.here);
+    dump.mp = rt::enter();  // inside, nobody takes our P: with one P nothing changes meanwhile
     rt::on_big_stack(
         [](void* arg) {
             auto* d = static_cast<Dump*>(arg);
-            rt::M* mp = rt::self();
-            const rt::G* me = mp && !mp->foreign ? mp->curg : nullptr;
+            const rt::G* me = d->mp->foreign ? nullptr : d->mp->curg;
             kernel::Out out(d->fd);
             rt::Images* images = rt::Images::take();
             if (!images) return;
-            if (me) rt::print_goroutine(out, images, me, &d->here, true, {});
             rt::Goroutines all;
+            if (me) rt::print_goroutine(out, images, me, &d->here, true, {});
             all.print(out, images, me, !me, {});
             images->free();
         },
         &dump);
+    rt::leave(dump.mp);
 }
 
 }  // namespace gort

@@ -37,6 +37,8 @@ bool trace_parked(Images* images, const G* gp, Trace* out);  // false: it runs, 
 struct PrintHow {
     bool system = false;    // with the runtime's own frames and goroutines
     bool demangle = true;   // off where malloc may not be called
+    // Asks the thread that runs gp for gp's stack; false: no answer. Null: nobody is asked.
+    bool (*ask)(const G* gp, int tid, Trace* out) = nullptr;
 };
 
 // What stands between the brackets, apart from the frames.
@@ -68,10 +70,14 @@ private:
         G* gp;
         uint64_t id;
     };
-    bool runs(const G* gp, GStatus state) const;
+    struct Running {
+        const G* gp;
+        int tid;
+    };
+    int thread_of(const G* gp, GStatus state) const;  // 0: does not run
     Item* items_ = nullptr;
     size_t n_ = 0, room_ = 0, bytes_ = 0;
-    const G** running_ = nullptr;  // what the Ms have in hand
+    Running* running_ = nullptr;  // what the Ms have in hand
     size_t running_n_ = 0, running_room_ = 0, running_bytes_ = 0;
 };
 

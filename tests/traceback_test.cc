@@ -1,0 +1,462 @@
+// tests/traceback_test.cc - dumps of goroutines, fatal reports, SIGQUIT: their form and what they say of each state.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The ids (TB-…, DL-…, RT-…, CC-…) are those of the list of Go's behaviours.
+#include "rt/traceback.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <thread>
+
+#include "rt/report.h"
+#include "tests/panic_test.h"
+
+namespace gort {
+void dump_goroutines(int fd);
+}
+
+using namespace gort;
+using namespace gort::panic_test;
+using rt::WaitReason;
+
+namespace {
+
+// What dump_goroutines says, called here.
+std::string dump() {
+    int fd = memfd_create("dump", 0);
+    dump_goroutines(fd);
+    std::string text = test::read_output(fd);
+    close(fd);
+    return text;
+}
+
+size_t count(const std::string& s, std::string_view part) {
+    Died d;
+    d.err = s;
+    return d.count(part);
+}
+bool matches(const std::string& s, const std::string& pattern) {
+    Died d;
+    d.err = s;
+    return d.matches(pattern);
+}
+#define CHECK_TEXT(text, ...)                                                                  \
+    do {                                                                                       \
+        if (!(__VA_ARGS__)) {                                                                  \
+            std::printf("---\n%s---\n", (text).c_str());                                       \
+            std::fflush(stdout);                                                               \
+            ::gort::test::fail(__FILE__, __LINE__, "CHECK_TEXT(%s)", #__VA_ARGS__);            \
+        }                                                                                      \
+    } while (0)
+
+std::string header(const rt::Status& s) {
+    int fd = memfd_create("header", 0);
+    {
+        kernel::Out out(fd);
+        rt::print_header(out, s);
+    }
+    std::string text = test::read_output(fd);
+    close(fd);
+    return text;
+}
+
+// Goroutines that wait for a reason, and can be told to end.
+struct Parked {
+    std::atomic<rt::G*> g{nullptr};
+    void park(WaitReason why) {
+        rt::M* mp = rt::enter();
+        mp = rt::park(
+            mp, [](void* me, rt::G* gp) { static_cast<Parked*>(me)->g = gp; }, this, why);
+        rt::leave(mp);
+    }
+    void wake() {
+        rt::M* mp = rt::enter();
+        rt::ready(mp, g.load());
+        rt::leave(mp);
+    }
+};
+
+[[gnu::noinline]] void named_parker(Parked* p, WaitReason why) {
+    p->park(why);
+    asm volatile("");
+}
+
+TEST_P(TB_01_TB_02_one_block_for_each_goroutine, 1, 2) {
+    std::string text;
+    int line = 0;
+    with_procs(procs, [&] {
+        Parked p;
+        go([&p] { named_parker(&p, WaitReason::kChanReceive); }); line = __LINE__;
+        EVENTUALLY(p.g.load() != nullptr);
+        text = dump();
+        p.wake();
+        EVENTUALLY(num_goroutine() == 1);
+    });
+    const std::string frame = "([^\\t\\n].*\\n\\t.*panic_test|[^\\t\\n].*\\n\\t.*traceback_test|[^\\t\\n].*\\n\\t.*)(\\.[a-z]+:[0-9]+)? \\+0x[0-9a-f]+\\n";
+    CHECK_TEXT(text, std::regex_match(text, std::regex("goroutine 1 \\[running\\]:\\n(" + frame + ")+\\n"
+                                                       "goroutine [0-9]+ \\[chan receive\\]:\\n(" + frame + ")+created by .* at .*:[0-9]+\\n")));
+    CHECK_TEXT(text, matches(text, "^.*named_parker\\(.*\n\t.*/tests/traceback_test.cc:[0-9]+ "));
+    CHECK_TEXT(text, matches(text, "^created by operator\\(\\) at .*traceback_test.cc:" + std::to_string(line) + "$"));
+    CHECK_TEXT(text, count(text, "created by") == 1);  // not of main
+}
+
+TEST(TB_03_TB_04_the_header) {
+    rt::Status s;
+    s.id = 7;
+    s.state = "running";
+    CHECK_EQ(header(s), "goroutine 7 [running]:\n");
+    s.locked = true;
+    CHECK_EQ(header(s), "goroutine 7 [running, locked to thread]:\n");
+    s.state = "chan send";
+    s.waited_ns = 59'999'999'999;
+    CHECK_EQ(header(s), "goroutine 7 [chan send, locked to thread]:\n");
+    s.waited_ns = 60'000'000'000;
+    CHECK_EQ(header(s), "goroutine 7 [chan send, 1 minutes, locked to thread]:\n");
+    s.waited_ns = 3 * 60'000'000'000 + 1;
+    s.locked = false;
+    CHECK_EQ(header(s), "goroutine 7 [chan send, 3 minutes]:\n");
+}
+
+TEST(TB_05_every_wait_reason_in_go_s_words) {
+    const struct {
+        WaitReason why;
+        const char* text;
+    } reasons[] = {
+        {WaitReason::kChanReceive, "chan receive"},
+        {WaitReason::kChanSend, "chan send"},
+        {WaitReason::kChanReceiveNil, "chan receive (nil chan)"},
+        {WaitReason::kChanSendNil, "chan send (nil chan)"},
+        {WaitReason::kSelect, "select"},
+        {WaitReason::kSelectNoCases, "select (no cases)"},
+        {WaitReason::kSleep, "sleep"},
+        {WaitReason::kIoWait, "IO wait"},
+        {WaitReason::kSemacquire, "semacquire"},
+        {WaitReason::kCondWait, "sync.Cond.Wait"},
+        {WaitReason::kMutexLock, "sync.Mutex.Lock"},
+        {WaitReason::kRwMutexRLock, "sync.RWMutex.RLock"},
+        {WaitReason::kRwMutexLock, "sync.RWMutex.Lock"},
+        {WaitReason::kWaitGroupWait, "sync.WaitGroup.Wait"},
+    };
+    constexpr size_t kReasons = sizeof reasons / sizeof *reasons;
+    static Parked parked[kReasons];
+    std::string text;
+    with_procs(2, [&] {
+        for (size_t i = 0; i < kReasons; i++) go([&, i] { parked[i].park(reasons[i].why); });
+        for (Parked& p : parked) EVENTUALLY(p.g.load() != nullptr);
+        text = dump();
+    });
+    for (const auto& r : reasons) CHECK_TEXT(text, count(text, std::string("[") + r.text + "]:\n") == 1);
+}
+
+TEST(TB_06_a_goroutine_that_runs_elsewhere_has_no_stack) {
+    std::string text;
+    static std::atomic<int> phase{0};
+    with_procs(2, [&] {
+        go([] {
+            phase = 1;
+            while (phase < 2) asm volatile("");
+        });
+        EVENTUALLY(phase.load() == 1);
+        text = dump();
+        phase = 2;
+    });
+    CHECK_TEXT(text, matches(text, "^goroutine [0-9]+ \\[running\\]:\n\tgoroutine running on other thread; stack unavailable\ncreated by "));
+}
+
+[[gnu::noinline]] int recursive(int n, std::string* text) {
+    int r = 0;
+    if (n > 0) r = recursive(n - 1, text);
+    else *text = dump();
+    asm volatile("" : "+r"(r));
+    return r + 1;
+}
+
+TEST(TB_07_deep_stacks_show_both_ends) {
+    std::string text, shallow;
+    with_procs(1, [&] {
+        CHECK_EQ(recursive(199, &text), 200);
+        recursive(39, &shallow);
+    });
+    CHECK_TEXT(text, count(text, "\n\t") == 100);
+    CHECK_TEXT(text, matches(text, "^\\.\\.\\.10[1-9] frames elided\\.\\.\\.$"));
+    CHECK_TEXT(text, matches(text, "^goroutine 1 \\[running\\]:\n.*"));
+    CHECK_TEXT(shallow, count(shallow, "recursive(") == 40 && count(shallow, "elided") == 0);
+}
+
+TEST(TB_08_RT_29_nothing_but_the_user_s_goroutines) {
+    std::string one, many;
+    int n = 0;
+    with_procs(2, [&] {
+        one = dump();
+        static Parked parked[20];
+        for (Parked& p : parked) go([&p] { p.park(WaitReason::kSelect); });
+        for (Parked& p : parked) EVENTUALLY(p.g.load() != nullptr);
+        many = dump();
+        n = num_goroutine();
+    });
+    CHECK_TEXT(one, count(one, "goroutine ") == 1 && one.rfind("goroutine 1 [running]:\n", 0) == 0);
+    CHECK_EQ(n, 21);
+    CHECK_TEXT(many, count(many, "]:\n") == 21);
+}
+
+TEST(TB_09_the_one_that_failed_comes_first_then_the_others_by_id) {
+    Died d = run_child([] {
+        setenv("GORT_TRACEBACK", "all", 1);
+        with_procs(1, [] {
+            static Parked a, b;
+            go([] { a.park(WaitReason::kSelect); });
+            go([] { b.park(WaitReason::kChanSend); });
+            EVENTUALLY(b.g.load() != nullptr);
+            go([] { panic("x"); });
+            for (;;) yield();
+        });
+    });
+    std::vector<long> ids;
+    const std::regex header_line("goroutine ([0-9]+) \\[");
+    for (std::sregex_iterator i(d.err.begin(), d.err.end(), header_line), end; i != end; ++i) ids.push_back(std::stol((*i)[1]));
+    CHECK_DIED(d, ids.size() == 4 && ids[0] > ids[3] && ids[1] == 1 && ids[2] < ids[3]);
+    CHECK_DIED(d, d.matches("^goroutine 1 \\[runnable\\]:\n"));
+}
+
+TEST(a_goroutine_that_has_not_begun_shows_what_it_will_call) {
+    std::string text;
+    with_procs(1, [&] {
+        go([] { yield(); });
+        text = dump();
+    });
+    CHECK_TEXT(text, matches(text, "^goroutine [0-9]+ \\[runnable\\]:\n.*a_goroutine_that_has_not_begun.*lambda.*operator\\(\\)\\(\\)\n"));
+}
+
+TEST(locked_goroutines_say_so_and_have_a_stack) {
+    std::string text;
+    with_procs(2, [&] {
+        static Parked p;
+        go([] {
+            lock_os_thread();
+            named_parker(&p, WaitReason::kSelect);
+        });
+        EVENTUALLY(p.g.load() != nullptr);
+        EVENTUALLY(matches(text = dump(), "^goroutine [0-9]+ \\[select, locked to thread\\]:\n.*named_parker"));
+        p.wake();
+        EVENTUALLY(num_goroutine() == 1);
+    });
+}
+
+TEST(dumps_while_everything_runs) {
+    TEST_TIMEOUT(60);
+    with_procs(4, [] {
+        std::atomic<bool> stop{false};
+        for (int i = 0; i < 50; i++)
+            go([&] {
+                while (!stop) {
+                    std::string s;
+                    recursive(0, &s);
+                    for (int k = 0; k < 20; k++) yield();
+                }
+            });
+        int fd = open("/dev/null", O_WRONLY);
+        for (int i = 0; i < 30 / test::slow() + 1; i++) {
+            dump_goroutines(fd);
+            yield();
+        }
+        stop = true;
+        EVENTUALLY(num_goroutine() == 1);
+        close(fd);
+    });
+}
+
+TEST(a_foreign_thread_may_dump) {
+    std::string text;
+    with_procs(1, [&] {
+        std::atomic<bool> done{false};
+        std::thread t([&] {
+            text = dump();
+            done = true;
+        });
+        EVENTUALLY(done.load());
+        t.join();
+    });
+    CHECK_TEXT(text, count(text, "goroutine ") >= 1 && text.rfind("goroutine 1 [", 0) == 0);
+}
+
+// ---- deadlock ----
+
+TEST(DL_01_DL_02_DL_03_deadlock_lists_all_main_first) {
+    Died d = run_child([] {
+        with_procs(2, [] {
+            go([] { park_for_ever(WaitReason::kChanSend); });
+            go([] { park_for_ever(WaitReason::kMutexLock); });
+            park_for_ever(WaitReason::kWaitGroupWait);
+        });
+    });
+    CHECK_DIED(d, d.exit_code() == 2);
+    CHECK_DIED(d, d.err.rfind("fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [sync.WaitGroup.Wait]:\n", 0) == 0);
+    CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan send\\]:$") && d.matches("^goroutine [0-9]+ \\[sync.Mutex.Lock\\]:$"));
+    CHECK_DIED(d, d.count("\n\ngoroutine ") == 3);
+    CHECK_DIED(d, d.count("park_for_ever") == 3 && !d.said("rt::park("));
+}
+
+TEST(DL_02_deadlock_with_the_level_none_is_the_line_alone) {
+    Died d = run_child([] {
+        setenv("GORT_TRACEBACK", "none", 1);
+        with_procs(2, [] { park_for_ever(WaitReason::kSelect); });
+    });
+    CHECK_DIED(d, d.err == "fatal error: all goroutines are asleep - deadlock!\n" && d.exit_code() == 2);
+}
+
+TEST(DL_09_deadlock_with_goroutines_locked_to_threads) {
+    Died d = run_child([] {
+        with_procs(2, [] {
+            go([] {
+                lock_os_thread();
+                park_for_ever(WaitReason::kChanSend);
+            });
+            lock_os_thread();
+            park_for_ever(WaitReason::kChanReceive);
+        });
+    });
+    CHECK_DIED(d, d.exit_code() == 2 && d.said("all goroutines are asleep - deadlock!"));
+    CHECK_DIED(d, d.matches("^goroutine 1 \\[chan receive, locked to thread\\]:$"));
+}
+
+// ---- other ends ----
+
+[[gnu::noinline]] int overflowing(int n) {
+    volatile char frame[512];
+    frame[0] = char(n);
+    return n < 0 ? 0 : overflowing(n + 1) + frame[0];
+}
+
+TEST(RT_24_PN_41_stack_overflow_in_a_goroutine_and_in_main) {
+    auto overflow = [] {
+        try {
+            std::printf("%d\n", overflowing(0));
+        } catch (...) {
+            std::puts("caught");
+        }
+    };
+    for (bool in_main : {false, true}) {
+        Died d = in_main ? die_in_main(overflow) : die_in_child(overflow);
+        CHECK_DIED(d, d.exit_code() == 2);
+        CHECK_DIED(d, d.matches("^runtime: goroutine stack exceeds [0-9]+-byte limit\nruntime: sp=0x[0-9a-f]+ stack=\\[0x[0-9a-f]+, 0x[0-9a-f]+"));
+        CHECK_DIED(d, d.matches("^fatal error: stack overflow\n\ngoroutine [0-9]+ \\[running\\]:\n.*overflowing"));
+        CHECK_DIED(d, d.matches("^\\.\\.\\.[0-9]+ frames elided\\.\\.\\.$"));
+        CHECK_DIED(d, d.out.empty());
+        if (!in_main) CHECK_DIED(d, d.matches("^created by "));
+    }
+}
+
+TEST(RT_21_RT_22_threads_run_out) {
+    Died d = die_in_main([] { rt::fatal_thread_exhaustion(10); });
+    CHECK_DIED(d, d.exit_code() == 2);
+    CHECK_DIED(d, d.err.rfind("runtime: program exceeds 10-thread limit\nfatal error: thread exhaustion\n\ngoroutine 1 [running]:\n", 0) == 0);
+    d = die_in_main([] { rt::fatal_newosproc(3, ENOMEM); });
+    CHECK_DIED(d, d.err.rfind("runtime: failed to create new OS thread (have 3 already; errno=12)\nfatal error: newosproc\n\n", 0) == 0);
+    d = die_in_main([] { rt::fatal_newosproc(3, EAGAIN); });
+    CHECK_DIED(d, d.said("errno=11)\nruntime: may need to increase max user processes (ulimit -u)\nfatal error: newosproc\n"));
+    d = run_child([] {
+        options o = procs_of(2);
+        o.max_threads = 5;
+        gort::run(
+            [] {
+                for (int i = 0; i < 10; i++)
+                    go([] {
+                        lock_os_thread();
+                        park_for_ever(WaitReason::kSelect);
+                    });
+                for (;;) yield();
+            },
+            o);
+    });
+    CHECK_DIED(d, d.exit_code() == 2 && d.said("runtime: program exceeds 5-thread limit\nfatal error: thread exhaustion\n"));
+}
+
+TEST(RT_35_GORT_TRACEBACK) {
+    auto headers = [](const char* level) {
+        Died d = run_child([&] {
+            if (level) setenv("GORT_TRACEBACK", level, 1);
+            with_procs(1, [] {
+                static Parked p;
+                go([] { p.park(WaitReason::kSelect); });
+                EVENTUALLY(p.g.load() != nullptr);
+                panic("x");
+            });
+        });
+        CHECK_DIED(d, d.first_line() == "panic: x");
+        bool system = d.said("gort::rt::");
+        return int(d.count("\ngoroutine ")) + (system ? 10 : 0) + (d.signal() == SIGABRT ? 100 : d.exit_code() == 2 ? 0 : 1000);
+    };
+    CHECK_EQ(headers(nullptr), 1);
+    CHECK_EQ(headers("none"), 0);
+    CHECK_EQ(headers("0"), 0);
+    CHECK_EQ(headers("single"), 1);
+    CHECK_EQ(headers("all"), 2);
+    CHECK_EQ(headers("1"), 2);
+    CHECK_EQ(headers("system"), 12);
+    CHECK_EQ(headers("2"), 12);
+    CHECK_EQ(headers("crash"), 112);
+    Died d = run_child([] {
+        setenv("GORT_TRACEBACK", "loud", 1);
+        with_procs(1, [] {});
+    });
+    CHECK_DIED(d, d.exit_code() == 2 && d.said("GORT_TRACEBACK=loud: ") && d.count("\n") == 1);
+}
+
+TEST(TB_12_SIGQUIT_dumps_and_ends) {
+    auto quit = [](const char* setting, bool spins) {
+        test::Child c([&] {
+            if (setting) setenv("GORT_SIGQUIT", setting, 1);
+            with_procs(2, [&] {
+                static Parked p;
+                static std::atomic<bool> ready{false};
+                go([] { p.park(WaitReason::kChanReceive); });
+                EVENTUALLY(p.g.load() != nullptr);
+                ready = true;
+                std::fputs("ready\n", stderr);
+                while (spins) asm volatile("");
+                while (!spins) yield();
+            });
+        });
+        EVENTUALLY(c.err_so_far() == "ready\n");
+        kill(c.pid(), SIGQUIT);
+        return c.wait();
+    };
+    Died d = quit(nullptr, true);
+    CHECK_DIED(d, d.exit_code() == 2);
+    CHECK_DIED(d, d.matches("^SIGQUIT: quit\nPC=0x[0-9a-f]+ m=[0-9]+ sigcode=0\n\ngoroutine 1 \\[running\\]:\n.*TB_12"));
+    CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
+    d = quit(nullptr, false);
+    CHECK_DIED(d, d.exit_code() == 2);
+    CHECK_DIED(d, d.matches("^goroutine 1 \\[(running|runnable)\\]:$") && d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
+    d = quit("0", true);
+    CHECK_DIED(d, d.signal() == SIGQUIT && d.err == "ready\n");
+}
+
+TEST(SIGQUIT_of_a_program_with_its_own_handler_is_left_alone) {
+    Died d = run_child([] {
+        signal(SIGQUIT, [](int) { _exit(5); });
+        with_procs(1, [] { raise(SIGQUIT); });
+    });
+    CHECK_DIED(d, d.exit_code() == 5 && d.err.empty());
+    d = run_child([] {
+        with_procs(1, [] {});
+        raise(SIGQUIT);  // the runtime is not up any more
+    });
+    CHECK_DIED(d, d.signal() == SIGQUIT && d.err.empty());
+}
+
+TEST(a_second_fault_inside_a_report_still_ends) {
+    Died d = run_child([] {
+        with_procs(1, [] {
+            struct Twice : std::exception {
+                const char* what() const noexcept override { rt::fatal_error("inside what"); }
+            };
+            throw Twice{};
+        });
+    });
+    CHECK_DIED(d, d.exit_code() == 2 && d.said("fatal error: inside what"));
+}
+
+}  // namespace
