@@ -26,7 +26,7 @@ NEED := .ci/need
 ifneq ($(ARCH),$(HOST))
 CROSS := $(ARCH)-linux-gnu-
 RUN   := env GORT_TEST_SLOW=5 ASAN_OPTIONS=detect_leaks=0 qemu-$(ARCH) -L /usr/$(ARCH)-linux-gnu
-TOOLS := $(CROSS)g++ qemu-$(ARCH)
+TOOLS := $(CROSS)g++ qemu-$(ARCH) # clang takes the cross g++'s libraries
 else ifneq ($(filter $(BUILD),asan tsan),)
 RUN   := $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 ] && echo setarch -R)
 endif
@@ -85,7 +85,8 @@ build/gortbench: $(BENCH) FORCE
 # Two stamps: objects depend on the compiler and all flags, the archive on the list of its members.
 stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
 $(OUT)/.flags: FORCE
-	@$(if $(TOOLS),$(NEED) $(TOOLS);) $(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
+	@$(NEED) $(firstword $(CXX)) $(TOOLS)
+	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))
 $(OUT)/%.cc.o: %.cc $(OUT)/.flags
@@ -113,6 +114,7 @@ stress: $(TESTS) ## the tests again: repeated N=5 times, all on one CPU, with mo
 asan tsan ubsan debug: ## make test with BUILD=asan, tsan, ubsan or debug
 	$(sub) BUILD=$@ test
 bench: all ## run the benchmarks and their Go and Boost twins (bench/run)
+	@$(NEED) go boost wrk hyperfine || echo 'make bench: what needs them is left out'
 	@bench/run
 model: ## run SPIN on every tests/model/*.pml
 	@tests/model.sh $(OUT)/model
