@@ -5,8 +5,9 @@
 # Which registers hold live values at a switch is the compiler's choice, so tests/arch_test_matrix.cc runs once for each
 # level and flag that changes it, with every compiler of CXXS (default: g++ and clang++, if there) and for ARM64, where
 # the cross compiler and qemu-user are. Also: position-independent in a shared object, link-time optimisation out of an
-# archive, a veneer between the wrapper and the switcher, and that the two assemblers write the same CFI.
-# quick: only the first of CXXS, for this machine, at four levels.
+# archive, landing pads on a CPU that checks them, a veneer between the wrapper and the switcher, and that the two
+# assemblers write the same CFI.
+# quick: only the first of CXXS, for this machine, at two levels.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 unset CDPATH
@@ -23,7 +24,7 @@ if [ "${1-}" = one ]; then
     x86_64) flags='-mno-red-zone -fcf-protection=branch' ;;
     aarch64) flags=-mbranch-protection=standard ;;
     esac
-    run=
+    run='' want=ok # what the program prints
     [ "$(uname -m)" = "$arch" ] || run="qemu-$arch -cpu max -L /usr/$arch-linux-gnu"
     # sanitizers' shadow collides with very random mappings
     case "$*" in *-fsanitize=[at]*) run="setarch -R $run" ;; esac
@@ -44,13 +45,19 @@ if [ "${1-}" = one ]; then
                 ${OBJCOPY:-aarch64-linux-gnu-objcopy} --rename-section .text=.far "$dir/switch.o" &&
                 compile "$@" -o "$dir/t" $test "$dir/switch.o" -static -no-pie -Wl,--section-start=.far=0x10000000
             ;;
+        bare) # no libc: then qemu checks landing pads
+            compile -c -o "$dir/switch.o" $switch || return
+            case "$*" in *.far=*) ${OBJCOPY:-aarch64-linux-gnu-objcopy} --rename-section .text=.far "$dir/switch.o" || return ;; esac
+            compile -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -nostdlib -static -no-pie "$@" \
+                -o "$dir/t" tests/arch_test_bare.cc "$dir/switch.o" && want=
+            ;;
         esac
     }
     if ! build "$@" >"$dir/out" 2>&1; then
         echo "FAIL $label does not build: $(head -n 5 "$dir/out")"
     # run is a list of words
     # shellcheck disable=SC2086
-    elif timeout "${LIMIT:-60}" $run "$dir/t" >"$dir/out" 2>&1 && [ "$(cat "$dir/out")" = ok ]; then
+    elif timeout "${LIMIT:-60}" $run "$dir/t" >"$dir/out" 2>&1 && [ "$(cat "$dir/out")" = "$want" ]; then
         [ "$kind" != fails ] && echo "ok $label" || echo "FAIL $label: passes, and must not"
     else
         [ "$kind" = fails ] && echo "ok $label" || echo "FAIL $label: $(tail -n 5 "$dir/out")"
@@ -71,7 +78,7 @@ have() { command -v "$1" >/dev/null; }
 host=$(uname -m)
 CXXS=${CXXS:-g++ clang++}
 if [ "${1-}" = quick ]; then
-    for level in -O0 -O1 -O3 -Os; do job plain "$host" "${CXXS%% *}" $level; done
+    for level in -O0 -O3; do job plain "$host" "${CXXS%% *}" $level; done
 else
     for cxx in $CXXS; do
         have "$cxx" || { echo "skip: no $cxx" && continue; }
@@ -90,6 +97,7 @@ else
         job dso "$host" "$cxx" -O3 -fno-plt
         job dso "$host" "$cxx" -O2 -flto
         job archive "$host" "$cxx" -O2
+        job bare "$host" "$cxx" -O2
         job archive "$host" "$cxx" -O3 -flto
         if [ "$host" = x86_64 ]; then
             job plain "$host" "$cxx" -O2 -fcf-protection=full
@@ -111,6 +119,8 @@ else
             job plain aarch64 "$cxx" -O2 -static
             job dso aarch64 "$cxx" -O2
             job veneer aarch64 "$cxx" -O2
+            job bare aarch64 "$cxx" -O2 -Wl,-z,force-bti
+            job bare aarch64 "$cxx" -O2 -Wl,-z,force-bti -Wl,--section-start=.far=0x10000000
         done
         job archive aarch64 aarch64-linux-gnu-g++ -O3 -flto
     else

@@ -19,6 +19,7 @@
 FUNC(gort_switch)
         .cfi_def_cfa sp, 0
         .cfi_register x30, x3
+        LANDING_PAD                             // of the veneer: it jumps through x16
         stp     x29, x3, [sp, #-FRAME_SIZE]!
         .cfi_adjust_cfa_offset FRAME_SIZE
         .cfi_rel_offset x29, FRAME_FP
