@@ -207,6 +207,7 @@ void schedule_loop(M* mp) {
         if (G* left = mp->left_g) {  // before the commit publishes it
             mp->left_g = nullptr;
             if (left->flags & kGCanary) check_canary(left);
+            left->flags &= static_cast<uint16_t>(~kGOnM0);
             if (left->flags & kGLocked) {
                 mp->locked_sp = left->ctx.sp;
                 left->ctx.sp = nullptr;
@@ -249,7 +250,7 @@ void execute(M* mp, G* gp) {
     if (!gp->stack) give_stack(mp, gp);
     mp->curg = gp;
     if (gp->flags & kGLocked) gp->ctx.sp = mp->locked_sp;
-    if (gp->flags & kGMain) gp->flags = static_cast<uint16_t>(mp->is_m0 ? gp->flags | kGOnM0 : gp->flags & ~kGOnM0);
+    if (mp->is_m0) gp->flags |= kGOnM0;
     arch::switch_context(&mp->g0, &gp->ctx, nullptr);  // back on the same thread, so on the same M
 }
 

@@ -157,10 +157,12 @@ FUNC(gort_entry)
         .cfi_undefined x30
         nop
         LANDING_PAD
-        ldr     x9, [sp, #ENTRY_FN]
+        ldr     x16, [sp, #ENTRY_FN]
         ldr     x0, [sp, #ENTRY_ARG]            // fn(arg, transfer)
         mov     x1, x2
-        blr     x9
+        adr     x30, .Lfn_returned
+        br      x16                             // a call that the return predictor does not count
+.Lfn_returned:
         brk     #0                              // fn must switch away for good
 END(gort_entry)
 

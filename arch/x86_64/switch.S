@@ -165,7 +165,10 @@ FUNC(gort_entry)
         movq    ENTRY_FN(%rsp), %rcx
         movq    ENTRY_ARG(%rsp), %rdi           // fn(arg, transfer)
         movq    %rax, %rsi
-        call    *%rcx
+        leaq    .Lfn_returned(%rip), %rax
+        pushq   %rax                            // a call that the return predictor does not count: whoever is switched
+        jmp     *%rcx                           // to when fn is over finds its own calls on top of it
+.Lfn_returned:
         ud2                                     // fn must switch away for good
 END(gort_entry)
 
