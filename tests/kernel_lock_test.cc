@@ -11,6 +11,7 @@
 #include "kernel/futex.h"
 #include "kernel/lock_rank.h"
 #include "kernel/membarrier.h"
+#include "kernel/rand.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "tests/kernel_test.h"
@@ -85,6 +86,8 @@ TEST(futex_wait_reports_an_injected_interruption) {
     std::atomic<uint32_t> word{0};
     INJECT(Sys::kFutex, 1, EINTR);
     CHECK_EQ(futex_wait(&word, 0), -EINTR);
+    inject(Sys::kFutex, 1, EINTR);  // meant for a wait: a wake is not lost by it
+    CHECK_EQ(futex_wake(&word, 1), 0);
 }
 #if defined(GORT_DEBUG)
 TEST_DIES(futex_wait_dies_of_what_cannot_happen, "fatal error: futex wait: errno 38 (ENOSYS)", 2) {
@@ -143,6 +146,29 @@ TEST(mutex_excludes_on_pthreads) {
     for (auto& one : t) one.join();
     LockGuard guard(c.m);
     CHECK_EQ(c.n, 3L * c.rounds);
+}
+// Next to nothing inside, so that two often find it free at the same moment.
+TEST(mutex_excludes_in_a_rush) {
+    struct Shared {
+        Mutex m;
+        long n GORT_GUARDED_BY(m) = 0;
+        std::atomic<int> here{0};
+        int rounds = 0;
+    } s;
+    s.rounds = 500'000 / gort::test::slow();
+    const auto rush = [](void* p) {
+        auto* sh = static_cast<Shared*>(p);
+        for (++sh->here; sh->here < 2;) sys_sched_yield();
+        for (int i = 0; i < sh->rounds; ++i) {
+            LockGuard guard(sh->m);
+            ++sh->n;
+        }
+    };
+    Worker w[2];
+    for (auto& one : w) one.start(rush, &s);
+    for (auto& one : w) one.join();
+    LockGuard guard(s.m);
+    CHECK_EQ(s.n, 2L * s.rounds);
 }
 TEST(mutex_excludes_when_waits_are_interrupted) {
     INJECT(Sys::kFutex, 3, EINTR, 500);
@@ -252,27 +278,44 @@ TEST(note_hands_over_between_threads) {
     CHECK_EQ(s.value, 2L * s.rounds);
 }
 
-// A wake that comes at any moment of a short timed sleep is seen by it or by the next one, never lost, never doubled.
+// The wake comes after the sleeper saw that nobody had come, and before it withdraws: there it reads the clock.
+TEST(note_wake_between_timeout_and_withdrawal) {
+    static Note n;
+    static int readings;
+    g_clock = [](int clock, Timespec* out) {
+        if (++readings == 2) n.wake();
+        return sys_clock_gettime(clock, out);
+    };
+    CHECK(n.timed_sleep(1));
+    CHECK_EQ(readings, 2);
+    CHECK(n.woken());
+}
+
+// A wake at any moment of a short timed sleep is seen by it or by the next one, never lost, never doubled.
 TEST(note_wake_races_with_the_timeout) {
     struct Shared {
         Note n;
         std::atomic<int> turn{0};
+        uint64_t seed = gort::test::rnd();
         int rounds = 0;
     } s;
-    s.rounds = 1000 / gort::test::slow();
+    s.rounds = 3000 / gort::test::slow();
     Worker w;
     w.start(
         [](void* p) {
             auto* sh = static_cast<Shared*>(p);
+            Rand delay{sh->seed};
             for (int i = 1; i <= sh->rounds; ++i) {
-                while (sh->turn.load(std::memory_order_acquire) != i) sys_sched_yield();
+                for (int n = 0; sh->turn.load(std::memory_order_acquire) != i; ++n)
+                    n < 1000 ? gort::arch::pause() : static_cast<void>(sys_sched_yield());
+                for (uint32_t n = delay.below(64); n > 0; --n) gort::arch::pause();
                 sh->n.wake();
             }
         },
         &s);
     for (int i = 1; i <= s.rounds; ++i) {
         s.turn.store(i, std::memory_order_release);
-        while (!s.n.timed_sleep(i % 100 * 100)) {
+        while (!s.n.timed_sleep(i % 4 * 100)) {
         }
         s.n.clear();
     }
@@ -282,8 +325,19 @@ TEST(note_wake_races_with_the_timeout) {
 TEST(note_sleeps_on_after_interruptions) {
     INJECT(Sys::kFutex, 1, EINTR, 50);
     Note n;
+    const int64_t start = nanotime();
     CHECK(!n.timed_sleep(1'000'000));
+    CHECK_LE(1'000'000, nanotime() - start);
     CHECK_LT(0, inject_failures(Sys::kFutex));
+
+    inject(Sys::kFutex, 1, EINTR, 50);
+    std::thread waker([&n] {
+        EVENTUALLY(inject_failures(Sys::kFutex) >= 50);
+        n.wake();
+    });
+    n.sleep();
+    CHECK(n.woken());
+    waker.join();
 }
 
 TEST_DIES(note_woken_twice, "a note is woken once", -SIGABRT) {
@@ -352,9 +406,9 @@ TEST_DIES(rank_needs_address_order_among_channels, "takes out of order lock", -S
     lock_rank_acquire(LockRank::kChan, &locks[0]);
 }
 TEST_DIES(rank_allows_one_lock_of_most_ranks, "takes out of order lock", -SIGABRT) {
-    Mutex a(LockRank::kSched), b(LockRank::kSched);
-    take(a);
-    take(b);
+    Mutex m[2] = {Mutex(LockRank::kSched), Mutex(LockRank::kSched)};
+    take(m[0]);
+    take(m[1]);  // though the addresses rise
 }
 TEST_DIES(ranked_mutex_is_not_recursive, "takes again lock", -SIGABRT) {
     Mutex a(LockRank::kSched);
@@ -391,7 +445,8 @@ static void dekker() {
         [](void* p) {
             auto* sh = static_cast<Shared*>(p);
             for (int i = 1; i <= sh->rounds; ++i) {
-                while (sh->round.load(std::memory_order_acquire) != i) gort::arch::pause();
+                for (int n = 0; sh->round.load(std::memory_order_acquire) != i; ++n)
+                    n < 500 ? gort::arch::pause() : static_cast<void>(sys_sched_yield());
                 sh->common.v.store(1, std::memory_order_relaxed);
                 light_barrier();
                 sh->seen.store(sh->rare.v.load(std::memory_order_relaxed), std::memory_order_relaxed);

@@ -36,6 +36,14 @@ TEST(auxv_is_the_systems) {
     CHECK_EQ(auxv_value(AT_PHDR), getauxval(AT_PHDR));
     CHECK_EQ(auxv_value(12345), 0);
     INJECT(Sys::kRead, 1, EINTR);
+    inject(Sys::kPrctl, 1, EINVAL, kInjectForever);
+    CHECK_EQ(auxv_value(AT_PHDR), getauxval(AT_PHDR));
+    inject_clear();
+    // Without /proc the kernel is asked directly, if it is new enough.
+    Timespec pair{};
+    if (sys_prctl(0x41555856 /* PR_GET_AUXV */, reinterpret_cast<unsigned long>(&pair), sizeof pair) < 0)
+        return;
+    inject(Sys::kOpenat, 1, ENOENT, kInjectForever);
     CHECK_EQ(auxv_value(AT_PHDR), getauxval(AT_PHDR));
 }
 
@@ -93,7 +101,7 @@ TEST(reserve_refuses_nonsense) {
     CHECK(reserve(page, 0, 3 * page, &error) == nullptr);
     CHECK_EQ(error, -EINVAL);
     error = 0;
-    CHECK(reserve(-page, 0, 2 * page, &error) == nullptr);  // the sum wraps
+    CHECK(reserve(-page, 0, 4 * page, &error) == nullptr);  // the sum wraps to 2 pages
     CHECK_EQ(error, -EINVAL);
     CHECK(reserve(size_t{1} << 60, 0, 0, &error) == nullptr);
     CHECK_EQ(error, -ENOMEM);
