@@ -23,7 +23,7 @@ namespace bench {
 
 namespace {
 
-constexpr unsigned kSlices = 10;  // per repetition and loop when interleaved
+constexpr unsigned kSlices = 50;  // per repetition and loop when interleaved
 constexpr double kHeadroom =
     1.08;  // aim above ms(), because speed drifts; a repetition that ends below it is redone
 
@@ -123,42 +123,40 @@ void Run::per_op(const std::string& metric, const std::function<void(uint64_t)>&
 }
 
 std::vector<Series> Run::interleaved(const std::vector<Loop>& loops) {
-    const double want = ms() * 1e6, want_slice = want / kSlices;
+    const double want = ms() * 1e6;
     std::vector<Series> all;
+    std::vector<uint64_t> slice_n;
+    for (const Loop& loop : loops) {
+        all.push_back({loop.metric, "ns", {}, 0});
+        slice_n.push_back(calibrate(loop, want / kSlices));
+    }
     std::vector<double> wall(loops.size()), cpu(loops.size());
-    for (const Loop& loop : loops) all.push_back({loop.metric, "ns", {}, calibrate(loop, want_slice)});
-
-    while (all[0].values.size() < reps()) {
-        std::vector<double> took(loops.size()), used(loops.size()), metered(loops.size());
-        for (unsigned slice = 0; slice < kSlices; ++slice)
-            for (size_t i = 0; i < loops.size(); ++i) {
-                double c;
-                const uint64_t before = loops[i].meter ? loops[i].meter() : 0;
-                took[i] += time_ns(loops[i], all[i].n, &c);
-                if (loops[i].meter) metered[i] += static_cast<double>(loops[i].meter() - before);
-                used[i] += c;
-            }
-        bool too_short = false;
+    for (unsigned r = 0; r < reps(); ++r) {
+        std::vector<double> took(loops.size()), metered(loops.size());
+        std::vector<uint64_t> done(loops.size());
+        auto slice = [&](size_t i) {
+            double used;
+            const uint64_t before = loops[i].meter ? loops[i].meter() : 0;
+            took[i] += time_ns(loops[i], slice_n[i], &used);
+            if (loops[i].meter) metered[i] += static_cast<double>(loops[i].meter() - before);
+            done[i] += slice_n[i];
+            cpu[i] += used;
+            all[i].slices[r].push_back(used / static_cast<double>(slice_n[i]));
+        };
+        for (Series& s : all) s.slices.emplace_back();
+        // The order turns, else the kernel's own time slices may favour one place in it.
+        for (unsigned k = 0; k < kSlices; ++k)
+            for (size_t i = 0; i < loops.size(); ++i) slice((i + k) % loops.size());
         for (size_t i = 0; i < loops.size(); ++i) {
-            if (took[i] >= want) continue;
-            too_short = true;
-            all[i].n =
-                round_up(static_cast<double>(all[i].n) * std::min(want / took[i] * kHeadroom, 10.0) + 1,
-                         loops[i].granule);
-        }
-        if (too_short) continue;
-        for (size_t i = 0; i < loops.size(); ++i) {
-            const auto ops = static_cast<double>(all[i].n * kSlices);
+            while (took[i] < want) slice(i);  // faster now than when it was calibrated
+            const auto ops = static_cast<double>(done[i]);
             all[i].values.push_back(took[i] / ops);
             if (loops[i].meter) all[i].metered.push_back(metered[i] / ops);
+            all[i].n = done[i];
             wall[i] += took[i];
-            cpu[i] += used[i];
         }
     }
-    for (size_t i = 0; i < loops.size(); ++i) {
-        all[i].n *= kSlices;
-        all[i].cpu = cpu[i] / wall[i];
-    }
+    for (size_t i = 0; i < loops.size(); ++i) all[i].cpu = cpu[i] / wall[i];
     return all;
 }
 
@@ -250,7 +248,16 @@ void Run::check(bool good, const char* what) const {
 
 Series ratio(const std::string& metric, const Series& a, const Series& b) {
     Series s{metric, "x", {}, a.n};
-    for (size_t i = 0; i < a.values.size(); ++i) s.values.push_back(a.values[i] / b.values[i]);
+    for (size_t i = 0; i < a.values.size(); ++i) {
+        if (a.slices.empty() || b.slices.empty()) {
+            s.values.push_back(a.values[i] / b.values[i]);
+            continue;
+        }
+        std::vector<double> each;
+        for (size_t k = 0; k < std::min(a.slices[i].size(), b.slices[i].size()); ++k)
+            each.push_back(a.slices[i][k] / b.slices[i][k]);
+        s.values.push_back(percentile(each, 0.5));
+    }
     return s;
 }
 

@@ -61,6 +61,8 @@ struct Series {
     std::string note = {};       // trailing key=value pairs, e.g. source=tsc
     Better better = Better::kLower;
     std::vector<double> metered = {};  // the loop's meter per operation, once a repetition
+    std::vector<std::vector<double>> slices =
+        {};  // of an interleaved loop: CPU ns per operation, by repetition
 };
 
 // A loop of n operations. n is always a multiple of `granule`.
@@ -109,7 +111,8 @@ private:
     const Options& options_;
 };
 
-// Per repetition a over b.
+// a over b once a repetition. Of interleaved loops it is the median over the slices, CPU time over the CPU time of a
+// neighbour in time: other programs that take the CPU away, or slow some slices down, do not move it.
 Series ratio(const std::string& metric, const Series& a, const Series& b);
 // The q-quantile (0..1) of samples, which it sorts.
 double percentile(std::vector<double>& samples, double q);

@@ -284,6 +284,10 @@ TEST(percentiles_and_ratios) {
     CHECK_EQ(bench::percentile(none, 0.5), 0.0);
     const bench::Series a{"a", "ns", {2, 9}, 1}, b{"b", "ns", {4, 3}, 1};
     CHECK(bench::ratio("r", a, b).values == (std::vector<double>{0.5, 3}));
+    bench::Series c = a, d = b;  // a slice that something else has disturbed does not count
+    c.slices = {{1, 100, 1}, {2, 2, 2}};
+    d.slices = {{2, 2, 2}, {1, 1, 500}};
+    CHECK(bench::ratio("r", c, d).values == (std::vector<double>{0.5, 2}));
 }
 
 TEST(memory_figures_move) {
