@@ -176,6 +176,11 @@ void m_main(void* arg) {
 
 }  // namespace
 
+P* take_idle_p() {
+    kernel::LockGuard guard(sched.lock);
+    return pop_idle_p_locked();
+}
+
 int64_t earliest_timer() {
     int64_t first = INT64_MAX;
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
@@ -323,7 +328,8 @@ M* enter_slow(M* mp) {
     if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) {
         if (mp->epoch == sched.epoch.load(std::memory_order_relaxed)) sched.detached.fetch_sub(1, std::memory_order_relaxed);
         sched.lock.unlock();
-        return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back
+        gp->flags |= kGAbandoned;
+        return switch_to_g0(mp, gp, nullptr);  // never comes back
     }
     if (!mp->is_m0 || gp == sched.main_g) {
         if (P* pp = pop_idle_p_locked()) {

@@ -44,6 +44,10 @@ struct alignas(64) P {
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
     void* stack_cache[kStackCache];
+    void* chan_free = nullptr;       // chan/store.cc: channel headers
+    uint32_t chan_free_count = 0;
+    std::atomic<uint32_t> chan_shared{0};   // chan/lock.h: so many new channels are shared from the start
+    std::atomic<uint32_t> chan_penalty{0};
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};

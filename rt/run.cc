@@ -194,11 +194,7 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     mp->in_rt.store(1, std::memory_order_relaxed);
     fault_thread_init(&mp->fault);
 
-    sched.lock.lock();
-    P* pp = sched.pidle;
-    sched.pidle = pp->next_idle;
-    sched.npidle.fetch_sub(1, std::memory_order_relaxed);
-    sched.lock.unlock();
+    P* pp = take_idle_p();
     acquire_p(mp, pp);
     G* gp = alloc_g(pp);
     gp->id = 1;

@@ -72,6 +72,9 @@ struct Sched {
     int (*poll)(int64_t ns) = nullptr;   // readies what is ready, waits up to ns; how many
     void (*poll_break)() = nullptr;      // ends a wait of poll
 
+    // --- set by chan/store.cc once there are channels
+    std::atomic<void (*)(G*)> abandon{nullptr};  // gp will never run again: unlinks it from what it waits on
+
     // --- constant after start
     P* allp[kMaxProcs] = {};
     Config config;
@@ -107,6 +110,7 @@ void wake_one_locked();
 void wake_all_for_stop();
 void wake_m0();                                // main has returned
 void m_exit(M* mp);
+P* take_idle_p();                              // or null; sysmon learns of it
 int64_t earliest_timer();
 
 // --- spawn.cc
@@ -119,6 +123,7 @@ void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);
 void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
 GStatus observed_status(const G* gp);          // tells running from runnable: whether it is some M's curg
+void free_abandoned_g(G* gp);                   // its stack is at rest and nobody will resume it
 void free_abandoned_gs();                      // of a run that has ended
 uint64_t next_goid(P* pp);
 

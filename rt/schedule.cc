@@ -206,6 +206,12 @@ void schedule_loop(M* mp) {
     for (;;) {
         if (G* left = mp->left_g) {  // before the commit publishes it
             mp->left_g = nullptr;
+            if (left->flags & kGAbandoned) {
+                left->status.store(GStatus::kDead, std::memory_order_release);  // not for free_abandoned_gs
+                mp->curg = nullptr;
+                free_abandoned_g(left);
+                return;
+            }
             if (left->flags & kGCanary) check_canary(left);
             left->flags &= static_cast<uint16_t>(~kGOnM0);
             if (left->flags & kGLocked) {

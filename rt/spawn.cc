@@ -223,24 +223,31 @@ void flush_p_caches(P* pp) {
     pp->gfree_count = 0;
 }
 
-// What main's return left behind. Nobody runs but Gs on threads that never came back: those keep what they stand on.
+void free_abandoned_g(G* gp) {
+    if (gp->stack) {
+        if (auto abandon = sched.abandon.load(std::memory_order_relaxed); abandon && gp->waiting) abandon(gp);
+        arch::context_destroy(&gp->ctx);
+        stack_free(gp->stack_class, gp->stack);
+    }
+    free_g_foreign(gp);
+}
+
+// What main's return left behind. Gs whose threads have not come back keep what they stand on: see enter_slow.
 void free_abandoned_gs() {
-    g_slab.for_each([](G* gp) {
-        const GStatus status = gp->status.load(std::memory_order_relaxed);
-        if (status != GStatus::kRunnable && status != GStatus::kWaiting) return;
-        if (gp->stack) {
-            arch::context_destroy(&gp->ctx);
-            stack_free(static_cast<int>(gp->stack_class), gp->stack);
-        }
-        free_g_foreign(gp);
+    GList list;
+    sched.lock.lock();
+    g_slab.for_each([&](G* gp) {
+        const GStatus status = observed_status(gp);
+        if (status == GStatus::kRunnable || status == GStatus::kWaiting) list.push(gp);
     });
+    sched.lock.unlock();
+    while (G* gp = list.pop()) free_abandoned_g(gp);
 }
 
 GStatus observed_status(const G* gp) {
     const GStatus status = gp->status.load(std::memory_order_acquire);
     if (status != GStatus::kRunnable) return status;
-    kernel::LockGuard guard(sched.lock);
-    for (const M* mp = sched.allm; mp; mp = mp->next_all)
+    for (const M* mp = sched.allm; mp; mp = mp->next_all)  // without the lock: dumps ask in any state of things
         if (mp->curg == gp) return GStatus::kRunning;
     return status;
 }

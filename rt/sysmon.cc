@@ -28,6 +28,7 @@ namespace {
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
 constexpr int64_t kSlice = 10'000'000;
+constexpr int64_t kRestAfter = 12'000'000;  // so that a process with a ticker does not stop and start it each time
 constexpr int64_t kPollEvery = 10'000'000;
 constexpr int kPatience = 50;
 constexpr int64_t kDeafMost = 64'000'000;
@@ -166,19 +167,22 @@ void sysmon_main(void*) {
     kernel::set_thread_name("gort-sysmon");
     kernel::sys_prctl(kPrSetTimerslack, 1, 0, 0, 0);
     int64_t delay = kFast, deaf = 0, deaf_until = 0, last_poll = 0;
-    int fruitless = 0, quiet = 0;
+    int64_t quiet_since = 0;
+    int fruitless = 0;
     while (!stopping()) {
         int64_t now = rt::now();
-        if (all_idle()) {
-            if (++quiet > 2 && sched.config.schedtrace_ms == 0) {
+        if (all_idle() && sched.config.schedtrace_ms == 0) {
+            if (!quiet_since) quiet_since = now;
+            if (now - quiet_since > kRestAfter) {
                 rest();
-                quiet = 0;
+                quiet_since = 0;
                 fruitless = 0;
                 delay = kFast;
                 continue;
             }
+            delay = kSlow;
         } else {
-            quiet = 0;
+            quiet_since = 0;
         }
         int64_t sleep = delay;
         const bool slow = delay > 4 * kFast;
