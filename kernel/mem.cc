@@ -2,6 +2,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/mem.h"
 
+#include "arch/sanitize.h"
+#if defined(__x86_64__)
+#include "arch/x86_64/mem.h"
+#elif defined(__aarch64__)
+#include "arch/aarch64/mem.h"
+#endif
+
 namespace gort::kernel {
 
 namespace {
@@ -16,39 +23,50 @@ constexpr size_t kWord = 8;
 [[gnu::always_inline]] inline uint64_t load8(const char* p) { return reinterpret_cast<const Bytes8*>(p)->v; }
 [[gnu::always_inline]] inline void store8(char* p, uint64_t v) { reinterpret_cast<Bytes8*>(p)->v = v; }
 
+// A vector register, at any alignment: every x86-64 and every ARM64 has these.
+typedef uint64_t Bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
+constexpr size_t kVector = 16, kBlock = 4 * kVector;
+[[gnu::always_inline]] inline Bytes16 load16(const char* p) { return *reinterpret_cast<const Bytes16*>(p); }
+[[gnu::always_inline]] inline void store16(char* p, Bytes16 v) { *reinterpret_cast<Bytes16*>(p) = v; }
+[[gnu::always_inline]] inline void copy_block(char* d, const char* s) {
+    const Bytes16 a = load16(s), b = load16(s + 16), c = load16(s + 32), e = load16(s + 48);
+    store16(d, a);
+    store16(d + 16, b);
+    store16(d + 32, c);
+    store16(d + 48, e);
+}
+
+// A sanitizer sees loads and stores, not what an instruction does inside of assembly.
+constexpr size_t kBulk = GORT_ASAN || GORT_TSAN ? SIZE_MAX : arch::kBulk;
+
 }  // namespace
 
-// 32 bytes at a time, then the last 32 once more where they overlap what is done: no tail loop.
+// Whole blocks, then the last one once more where it overlaps what is done: no tail loop.
 void copy_bytes_large(void* to, const void* from, size_t size) {
     auto* d = static_cast<char*>(to);
     auto* s = static_cast<const char*>(from);
-    if (size < 4 * kWord) {  // 17 to 31
-        const uint64_t a = load8(s), b = load8(s + 8), c = load8(s + size - 16), e = load8(s + size - 8);
-        store8(d, a);
-        store8(d + 8, b);
-        store8(d + size - 16, c);
-        store8(d + size - 8, e);
+    if (size <= kBlock) {
+        const Bytes16 head = load16(s), tail = load16(s + size - kVector);
+        if (size > 2 * kVector) {
+            const Bytes16 second = load16(s + kVector), third = load16(s + size - 2 * kVector);
+            store16(d + kVector, second);
+            store16(d + size - 2 * kVector, third);
+        }
+        store16(d, head);
+        store16(d + size - kVector, tail);
         return;
     }
-    char* const last = d + size - 4 * kWord;
-    const char* const last_from = s + size - 4 * kWord;
+    if (size >= kBulk) return arch::bulk_copy(to, from, size);
+    char* const last = d + size - kBlock;
+    const char* const last_from = s + size - kBlock;
     while (d < last) {
-        const uint64_t a = load8(s), b = load8(s + 8), c = load8(s + 16), e = load8(s + 24);
-        store8(d, a);
-        store8(d + 8, b);
-        store8(d + 16, c);
-        store8(d + 24, e);
-        d += 4 * kWord;
-        s += 4 * kWord;
+        copy_block(d, s);
+        d += kBlock;
+        s += kBlock;
         hide(d);
         hide(s);
     }
-    const uint64_t a = load8(last_from), b = load8(last_from + 8), c = load8(last_from + 16),
-                   e = load8(last_from + 24);
-    store8(last, a);
-    store8(last + 8, b);
-    store8(last + 16, c);
-    store8(last + 24, e);
+    copy_block(last, last_from);
 }
 
 // Upwards when the target lies below, downwards else; by words that are loaded before they are stored.
@@ -84,19 +102,28 @@ void move_bytes(void* to, const void* from, size_t size) {
 }
 
 void zero_bytes(void* to, size_t size) {
+    if (size >= kBulk) return arch::bulk_zero(to, size);
     auto* d = static_cast<char*>(to);
-    if (size >= kWord) {
-        char* const last = d + size - kWord;
-        for (; d < last; d += kWord) {
-            store8(d, 0);
+    const Bytes16 zero = {0, 0};
+    if (size >= kVector) {
+        char* const last = d + size - kVector;
+        for (; d + kBlock <= last; d += kBlock) {
+            for (size_t i = 0; i < kBlock; i += kVector) store16(d + i, zero);
             hide(d);
         }
-        store8(last, 0);
-        return;
-    }
-    for (; size; --size, ++d) {
-        *d = 0;
-        hide(d);
+        for (; d < last; d += kVector) {
+            store16(d, zero);
+            hide(d);
+        }
+        store16(last, zero);
+    } else if (size >= kWord) {
+        store8(d, 0);
+        store8(d + size - kWord, 0);
+    } else {
+        for (; size; --size, ++d) {
+            *d = 0;
+            hide(d);
+        }
     }
 }
 

@@ -148,15 +148,15 @@ TEST(mutex_excludes_on_pthreads) {
     CHECK_EQ(c.n, 3L * c.rounds);
 }
 // Next to nothing inside, so that two often find it free at the same moment.
-TEST(mutex_excludes_in_a_rush) {
+static void rush(int rounds) {
     struct Shared {
         Mutex m;
         long n GORT_GUARDED_BY(m) = 0;
         std::atomic<int> here{0};
         int rounds = 0;
     } s;
-    s.rounds = 500'000 / gort::test::slow();
-    const auto rush = [](void* p) {
+    s.rounds = rounds / gort::test::slow();
+    const auto body = [](void* p) {
         auto* sh = static_cast<Shared*>(p);
         for (++sh->here; sh->here < 2;) sys_sched_yield();
         for (int i = 0; i < sh->rounds; ++i) {
@@ -165,11 +165,13 @@ TEST(mutex_excludes_in_a_rush) {
         }
     };
     Worker w[2];
-    for (auto& one : w) one.start(rush, &s);
+    for (auto& one : w) one.start(body, &s);
     for (auto& one : w) one.join();
     LockGuard guard(s.m);
     CHECK_EQ(s.n, 2L * s.rounds);
 }
+TEST(mutex_excludes_in_a_rush) { rush(300'000); }
+TEST_STRESS(mutex_excludes_in_a_long_rush) { rush(10'000'000); }
 TEST(mutex_excludes_when_waits_are_interrupted) {
     INJECT(Sys::kFutex, 3, EINTR, 500);
     contend(0);

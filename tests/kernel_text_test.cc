@@ -41,6 +41,21 @@ TEST(copy_and_zero_every_size_at_every_offset) {
     copy_bytes(nullptr, nullptr, 0);
     zero_bytes(nullptr, 0);
 }
+TEST(copy_and_zero_large) {
+    constexpr size_t kLarge = 5000;
+    static unsigned char from[kLarge], ours[kLarge], libc[kLarge];
+    fill(from, kLarge);
+    fill(ours, kLarge);
+    std::memcpy(libc, ours, kLarge);
+    for (size_t size = 900; size < kLarge - 40; size += 61) {
+        copy_bytes(ours + 7, from + 3, size);
+        std::memcpy(libc + 7, from + 3, size);
+        CHECK(std::memcmp(ours, libc, kLarge) == 0);
+        zero_bytes(ours + 9, size);
+        std::memset(libc + 9, 0, size);
+        CHECK(std::memcmp(ours, libc, kLarge) == 0);
+    }
+}
 TEST(move_overlapping) {
     unsigned char start[160], ours[160], libc[160];
     fill(start, sizeof start);
