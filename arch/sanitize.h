@@ -55,6 +55,8 @@ void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 
 namespace gort::arch {
 
+inline constexpr bool kToolWatches = GORT_ASAN || GORT_TSAN || GORT_VALGRIND;
+
 #if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
 struct SanStack {
     const void* bottom = nullptr;  // lowest byte; of a thread's own stack ASan says it at the first switch away

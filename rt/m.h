@@ -41,6 +41,7 @@ struct alignas(64) M {
     bool in_poll = false;          // sched.lock: its sleep is the poller's
     P* next_p = nullptr;           // handed over before the note is woken
     G* next_g = nullptr;           // picked on a goroutine's stack, to be run by g0
+    arch::Context dead;            // of a stack left for good, until its tools are told
     G* left_g = nullptr;           // who switched to g0, until g0 has looked at it
     G* locked_g = nullptr;         // lock_os_thread: this M runs nothing else
     void* locked_sp = nullptr;     // handle of locked_g while it is switched out

@@ -137,6 +137,11 @@ void goroutine_entry(void* stack, void*) {
         arch::Context last = gp->ctx;
         free_g(pp, gp);
         stack_to_cache(pp, cls, stack);
+        if constexpr (arch::kToolWatches) {  // its fiber cannot be destroyed while it runs
+            mp->dead = last;
+            mp->commit_arg = &mp->dead;
+            mp->commit_fn = [](void* dead, G*) { arch::context_destroy(static_cast<arch::Context*>(dead)); };
+        }
         if (next) {
             mp->curg = next;
             arch::switch_final(&last, &next->ctx, nullptr);
