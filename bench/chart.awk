@@ -34,8 +34,8 @@ BEGIN {
     while ((getline line < machine) > 0) { split(line, f, "\t"); fact[f[1]] = f[2] }
     panel("One switch of stacks, one way, ns", "raw abi floor raw_ret abi_ret swapcontext pthread_futex")
     panel("Nanoseconds an operation", "yield:g2 yield:g1000 spawn:batch10k spawn:one_and_join " \
-        "pingpong:roundtrip buffered:cap100 select:recv2 select:ready2_and_send mutex:lock_g1 mutex:lock_g8 threadring:hop " \
-        "mpmc:p8c8_cap128 sync:cond_roundtrip ctx:withcancel_cancel timers:afterfunc_stop_30s")
+        "pingpong:roundtrip buffered:cap100 select:recv2 select:ready2_and_send mutex:lock_g1 mutex:lock_g8 " \
+        "threadring:hop mpmc:p8c8_cap128 sync:cond_roundtrip ctx:withcancel_cancel timers:afterfunc_stop_30s")
     panel("Milliseconds for the whole", "skynet:total forkjoin:fib27 sieve:first2000 " \
         "park1m:spawn_all_parked park1m:spawn_all_parked_again park1m:wake_all_join timers:sleep1m")
     panel("Microseconds late, 99th percentile", "timers:sleep1ms_x100_late_p99 hog:late_p99 wake:runnext_p99")
