@@ -183,6 +183,27 @@ TEST(the_entry_gets_its_argument_and_the_first_transfer) {
     CHECK_EQ(u64(swap(&p.main, &f.self, kGarbage, Form::kRaw)), kGarbage ^ reinterpret_cast<uint64_t>(&p));
 }
 
+// No kernel enforces IBT in user space yet, so look at the bytes; arch_matrix_test.sh runs BTI on a CPU that does.
+bool is_landing_pad(const void* pc) {
+#if defined(__x86_64__)
+    const uint32_t kPad = 0xfa1e0ff3;  // endbr64
+#else
+    const uint32_t kPad = 0xd50324df;  // bti jc
+#endif
+    uint32_t insn;
+    std::memcpy(&insn, pc, sizeof insn);
+    return insn == kPad;
+}
+TEST(a_stack_is_resumed_at_a_landing_pad) {
+    for (Form form : kForms) {
+        Context me;
+        Fiber f([](Fiber* self, void*) { self->to_back(0); }, &me, form);
+        CHECK(is_landing_pad(frame_of(f.self.sp)->pc));
+        swap(&me, &f.self, uint64_t{0}, form);
+        CHECK(is_landing_pad(frame_of(f.self.sp)->pc));
+    }
+}
+
 #if defined(__x86_64__)
 constexpr int kTrap = -SIGILL;  // ud2
 #else
