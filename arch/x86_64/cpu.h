@@ -31,18 +31,22 @@ inline constexpr size_t kCacheLine = 64;
 // there as the result of the call that suspended it; the result here is what whoever resumes us hands over.
 // rbp is the one register that switch.S keeps, because where it is the frame pointer it cannot be a clobber.
 [[gnu::always_inline]] inline void* switch_to(void** save_sp, void* load_sp, void* transfer) {
+    // Register variables: with "+a", "+D", "+S" GCC sends load_sp through the stack, and the switch waits for it.
+    register void* value asm("rax") = transfer;
+    register void** save asm("rdi") = save_sp;
+    register void* load asm("rsi") = load_sp;
     asm volatile(
         "leaq 1f(%%rip), %%rcx\n\t"
         "jmp gort_switch\n"
         "1:\n\t"
         "endbr64"
-        : "+a"(transfer), "+D"(save_sp), "+S"(load_sp)
+        : "+r"(value), "+r"(save), "+r"(load)
         :
         : "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc", "xmm0",
           "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",
           "xmm13", "xmm14", "xmm15", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7", "st", "st(1)",
           "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" GORT_CLOBBER_AVX512 GORT_CLOBBER_APX);
-    return transfer;
+    return value;
 }
 #undef GORT_CLOBBER_AVX512
 #undef GORT_CLOBBER_APX
