@@ -17,24 +17,6 @@ constexpr unsigned long kSiginfo = 4, kNoDefer = 0x40000000, kResetHand = 0x8000
 constexpr unsigned long kRestorer = 0x04000000;
 #endif
 
-enum class Default { kKill, kNothing, kStop };
-Default default_of(int sig) {
-    switch (sig) {
-    case SIGCHLD:
-    case SIGCONT:
-    case SIGURG:
-    case SIGWINCH:
-        return Default::kNothing;
-    case SIGSTOP:
-    case SIGTSTP:
-    case SIGTTIN:
-    case SIGTTOU:
-        return Default::kStop;
-    default:
-        return Default::kKill;
-    }
-}
-
 // Raised by the kernel for what this thread just did, so that returning from the handler does it again.
 bool is_fault(int sig, const siginfo_t* info) {
     switch (sig) {
@@ -58,7 +40,7 @@ void take_default(int sig, bool fault) {
     SignalSet before = 0;
     signal_thread(sys_gettid(), sig);
     unblock_signals(signal_bit(sig), &before);  // delivered here, at the latest
-    // Still there: it was a stop, and somebody let us go on; the next one is ours again.
+    // Still there: the default was to do nothing, or to stop, and somebody let us go on. The next one is ours again.
     restore_signal(sig, ours);
     set_signal_mask(before, nullptr);
 }
@@ -95,7 +77,7 @@ void forward_signal(SignalAction* previous, int sig, siginfo_t* info, void* cont
     const bool fault = is_fault(sig, info);
     if (p.handler == kIgnore && !fault) return;
     if (p.handler == kIgnore || p.handler == kDefault) {
-        if (default_of(sig) != Default::kNothing) take_default(sig, fault);
+        take_default(sig, fault);
         return;
     }
     if (p.flags & kResetHand) *previous = SignalAction{};

@@ -95,12 +95,29 @@ static void deadlines() {
         CHECK_EQ(p.wait(e, 2, ns), 0);
     }
 }
-TEST(deadlines_in_nanoseconds) { deadlines(); }
+static void far_deadline() {
+    OpenPoller p;
+    std::atomic<int> tid{0};
+    std::thread t([&] {
+        tid = k::gettid();
+        PollEvent e[1];
+        CHECK_EQ(p.wait(e, 1, (int64_t{1} << 32) * 1'000'000),
+                 0);  // 0 if the milliseconds were cut to an int
+    });
+    EVENTUALLY(tid != 0 && thread_state(tid) == 'S');
+    CHECK_EQ(p.wake(), 0);
+    t.join();
+}
+TEST(deadlines_in_nanoseconds) {
+    deadlines();
+    far_deadline();
+}
 TEST(deadlines_in_milliseconds) {
     INJECT(Sys::kEpollPwait2, 1, ENOSYS);
     deadlines();
     CHECK_EQ(inject_count(Sys::kEpollPwait2), 1);  // asked once, then never again
     CHECK_LT(5, inject_count(Sys::kEpollPwait));
+    far_deadline();
 }
 TEST(deadlines_where_a_filter_forbids_the_new_call) {
     INJECT(Sys::kEpollPwait2, 1, EPERM, kInjectForever);

@@ -108,6 +108,51 @@ TEST(raw_thread_that_exits_itself_is_joined) {
     thread_join(&t);
 }
 
+TEST(join_gives_the_stack_back) {
+    NEEDS_RAW();
+    RawThread t;
+    Visit v;
+    CHECK_EQ(thread_start(&t, visit, &v), 0);
+    void* map = t.map;
+    const size_t size = t.map_size;
+    thread_join(&t);
+    CHECK_EQ(protect(map, size, Access::kReadWrite), -ENOMEM);  // nothing there
+}
+
+// All seven arguments of the assembly, each with a value of its own.
+TEST(clone_passes_its_arguments) {
+    NEEDS_RAW();
+    struct Shared {
+        int parent_tid = 0, child_tid = 7;
+        int seen = 0;
+        uint64_t aligned = 1;
+        ThreadArea* area = nullptr;
+    } s;
+    constexpr size_t kSize = 64 << 10;
+    auto* map = static_cast<char*>(reserve(kSize));
+    char* top = map + kSize - 4096;  // above it the thread area
+    void* tls = gort::arch::tls_block_init(top);
+    const auto body = [](void* p) {
+        auto* sh = static_cast<Shared*>(p);
+        alignas(16) char here[16];
+        sh->aligned = reinterpret_cast<uintptr_t>(here) % 16;
+        sh->area = thread_area();
+        sh->seen = sys_gettid();
+    };
+    constexpr unsigned long kFlags =
+        0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 | 0x80000 | 0x100000 | 0x200000;
+    const int tid = sys_clone(kFlags, top, &s.parent_tid, &s.child_tid, tls, body, &s);
+    CHECK_LT(0, tid);
+    auto* word = reinterpret_cast<std::atomic<uint32_t>*>(&s.child_tid);
+    // 7 until the kernel zeroes it at the end: it was not asked to store the tid there.
+    while (word->load() != 0) futex_wait_shared(word, 7);
+    CHECK_EQ(s.parent_tid, tid);
+    CHECK_EQ(s.seen, tid);
+    CHECK_EQ(s.aligned, 0);
+    CHECK(reinterpret_cast<char*>(s.area) >= top && reinterpret_cast<char*>(s.area) < map + kSize);
+    release(map, kSize);
+}
+
 TEST(join_waits) {
     NEEDS_RAW();
     struct Shared {
