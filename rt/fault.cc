@@ -57,7 +57,10 @@ bool find_overflow(uintptr_t address, uintptr_t sp, SlotRef* slot) {
         void* header = fn();
         if (!header) return false;
         *slot = stack_slot_of(reinterpret_cast<uintptr_t>(header));
-        return overflows(*slot, address, sp);
+        if (overflows(*slot, address, sp)) return true;
+        // In the middle of a switch the thread may still stand on another slot than it says.
+        *slot = stack_slot_of(address);
+        return slot->part == SlotPart::kGuard && sp >= slot->base && sp <= reinterpret_cast<uintptr_t>(slot->bounds.hi);
     }
     *slot = stack_slot_of(address);
     if (slot->part != SlotPart::kGuard) return false;

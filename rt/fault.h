@@ -45,8 +45,8 @@ struct FaultThread {
 int fault_thread_init(FaultThread* t);  // 0 or -errno, and then the thread may not run goroutines
 void fault_thread_exit(FaultThread* t);
 
-// [signal] Header of the slot that the calling thread runs on, null when it stands on another stack. Without
-// it, the slot that the stack pointer lies in or near.
+// [signal] Header of the slot that the calling thread runs on, or is about to switch to; null when it stands on another
+// stack. Without it, the slot that the stack pointer lies in or near.
 void fault_set_running_slot(void* (*fn)());
 
 // [signal, on the alternate stack] Prints the report and ends the process; the default is

@@ -92,7 +92,6 @@ inline constexpr uint16_t kGMain = 32;
 inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
-inline constexpr uint16_t kGAbandoned = 256;  // its run is over: it has left its stack for good
 inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary;
 
 #if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND

@@ -28,9 +28,12 @@ Taken take(P* pp, M** holder) {
 }
 
 std::atomic<bool> g_solo{false};
+std::atomic<bool> g_solo_over{true};
 
+// Two threads that come at once both make the round: to wait for the other one could be to wait for oneself, inside.
 void end_solo() {
-    if (!g_solo.exchange(false, std::memory_order_seq_cst)) return;
+    if (g_solo_over.load(std::memory_order_acquire)) return;  // S1
+    g_solo.store(false, std::memory_order_seq_cst);
     M* me = self();
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
@@ -46,6 +49,12 @@ void end_solo() {
             break;  // out, or nobody's: whoever gets it next gets it under a lock
         }
     }
+    g_solo_over.store(true, std::memory_order_release);  // S1
+}
+
+void begin_solo() {
+    g_solo_over.store(false, std::memory_order_relaxed);
+    g_solo.store(true, std::memory_order_seq_cst);
 }
 
 void give_back(M* holder) {
@@ -56,7 +65,7 @@ void give_back(M* holder) {
 void keep(P* pp, M* holder) {
     holder->p = nullptr;
     pp->m.store(nullptr, std::memory_order_release);
-    holder->lost_p = true;
+    holder->lost_p.store(true, std::memory_order_relaxed);
     sched.detached.fetch_add(1, std::memory_order_relaxed);
     holder->gate_lock.unlock();
 }

@@ -96,7 +96,7 @@ constexpr bool is_nullable = std::is_pointer_v<F> || std::is_member_pointer_v<F>
 template <class F, class... A>
 void spawn(const Site& site, size_t stack, F&& f, A&&... args) {
     using C = Call<std::decay_t<F>, std::decay_t<A>...>;
-    if constexpr (is_nullable<std::decay_t<F>>)
+    if constexpr (is_nullable<std::decay_t<F>> && !std::is_function_v<std::remove_reference_t<F>>)
         if (f == nullptr) [[unlikely]] go_of_nil();
     if constexpr (sizeof(C) > kInline || alignof(C) > 16) {
         C* boxed = new C{std::forward<F>(f), {std::forward<A>(args)...}};

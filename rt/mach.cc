@@ -60,12 +60,18 @@ void remove_idle_m_locked(M* mp) {
         }
 }
 
-// The timekeeper only when there is no other: it would leave the timers to sysmon.
+// The timekeeper, which would leave the timers to sysmon, and M0, which runs main only, when there is no other.
 M* pop_idle_m_locked() {
-    M* mp = sched.midle;
-    if (mp && mp == sched.timekeeper && mp->next_idle) mp = mp->next_idle;
-    if (mp) remove_idle_m_locked(mp);
-    return mp;
+    M* best = nullptr;
+    for (M* mp = sched.midle; mp; mp = mp->next_idle) {
+        if (mp != sched.timekeeper && !mp->is_m0) {
+            best = mp;
+            break;
+        }
+        if (!best || best->is_m0) best = mp;
+    }
+    if (best) remove_idle_m_locked(best);
+    return best;
 }
 
 void wake_m(M* mp, P* pp, G* first) {
@@ -147,15 +153,18 @@ void wait_for_p_locked(M* mp) {
 // M0 and an M with a locked goroutine never lie in midle: nobody may give them just any work. They wait here for their
 // own. `called` is a flag, not a Note, because the end of the run may call as well.
 void wait_until_called(M* mp) {
-    while (running() && !mp->called.load(std::memory_order_acquire)) kernel::futex_wait(&mp->called, 0);
+    while (running() && !mp->called.load(std::memory_order_acquire)) kernel::futex_wait(&mp->called, 0);  // C1
+    if (!running()) return;
     mp->called.store(0, std::memory_order_relaxed);
-    P* pp = mp->next_p;
-    mp->next_p = nullptr;
+    P* pp = mp->called_p;
+    mp->called_p = nullptr;
+    mp->next_g = mp->called_g;
+    mp->called_g = nullptr;
     if (pp) acquire_p(mp, pp);
 }
 
 void call_m(M* mp) {
-    mp->called.store(1, std::memory_order_release);
+    mp->called.store(1, std::memory_order_release);  // C1
     kernel::futex_wake(&mp->called, 1);
 }
 
@@ -190,9 +199,31 @@ int64_t earliest_timer() {
     return first;
 }
 
+// The memory of an M stays an M, and its gate_lock a lock: whoever has read P::m may still try that lock when the M has
+// gone. So a used one is set back field by field.
 M* new_m() {
-    M* mp = m_slab.alloc();
-    if (!mp) kernel::fatal("out of memory for another M");
+    sched.lock.lock();
+    M* mp = sched.spare_ms;
+    if (mp) {
+        sched.spare_ms = mp->next_all;
+        sched.lock.unlock();
+        mp->in_rt.store(0, std::memory_order_relaxed);
+        mp->foreign = mp->is_m0 = mp->dying = false;
+        mp->curg = nullptr;
+        mp->g0 = {};
+        mp->called.store(0, std::memory_order_relaxed);
+        mp->next_p = mp->called_p = nullptr;
+        mp->next_g = mp->called_g = mp->left_g = mp->locked_g = nullptr;
+        mp->locked_sp = nullptr;
+        mp->lock_depth = 0;
+        mp->prev_all = nullptr;
+        mp->lost_p.store(false, std::memory_order_relaxed);
+        mp->note.clear();
+        mp->pseudo.flags = 0;
+    } else {
+        sched.lock.unlock();
+        if (!m_slab.alloc_many(&mp, 1)) kernel::fatal("out of memory for another M");
+    }
     kernel::LockGuard guard(sched.lock);
     mp->id = sched.next_m_id++;
     mp->epoch = sched.epoch.load(std::memory_order_relaxed);
@@ -203,12 +234,12 @@ M* new_m() {
 }
 
 void free_m(M* mp) {
-    {
-        kernel::LockGuard guard(sched.lock);
-        (mp->prev_all ? mp->prev_all->next_all : sched.allm) = mp->next_all;
-        if (mp->next_all) mp->next_all->prev_all = mp->prev_all;
-    }
-    m_slab.free(mp);
+    kernel::LockGuard guard(sched.lock);
+    (mp->prev_all ? mp->prev_all->next_all : sched.allm) = mp->next_all;
+    if (mp->next_all) mp->next_all->prev_all = mp->prev_all;
+    mp->next_all = sched.spare_ms;
+    sched.spare_ms = mp;
+    if (!mp->foreign && mp->epoch == sched.epoch.load(std::memory_order_relaxed)) sched.nm.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // The thread's end: the P goes to whoever collects it, the M's memory back.
@@ -217,11 +248,9 @@ void m_exit(M* mp) {
         P* pp = release_p(mp);
         if (running()) start_m(pp);  // its locked goroutine ended; the run goes on
     }
-    const bool counted = mp->epoch == sched.epoch.load(std::memory_order_acquire);
     kernel::tls_set(nullptr);
     fault_thread_exit(&mp->fault);
     free_m(mp);
-    if (counted) sched.nm.fetch_sub(1, std::memory_order_acq_rel);
 }
 
 void start_m(P* pp, G* first) {
@@ -261,14 +290,16 @@ bool go_idle(M* mp) {
 }
 
 void wake_one_locked() {
-    if (!sched.pidle) return;
+    if (!sched.pidle || !running()) return;
     M* mp = pop_idle_m_locked();
     if (!mp) {
         // Every M is busy or blocked: a new one, whose thread must not be made under the lock.
         P* pp = pop_idle_p_locked();
+        ++sched.starting;
         sched.lock.unlock();
         start_m(pp);
         sched.lock.lock();
+        --sched.starting;
         return;
     }
     sched.wakes.fetch_add(1, std::memory_order_relaxed);
@@ -298,11 +329,10 @@ void hand_off_and_wait(M* mp, G* first) {
 // gp is locked to another M, which waits in wait_until_called, or is on its way there: the flag remembers.
 void run_locked(M* mp, G* gp) {
     M* lm = gp->locked_m;
-    lm->next_p = release_p(mp);
-    lm->next_g = gp;
+    lm->called_p = release_p(mp);
+    lm->called_g = gp;
     call_m(lm);
-    if (mp->locked_g || mp->is_m0) wait_until_called(mp);
-    else stop_m(mp);
+    stop_m(mp);
 }
 
 // The run is over: everybody who sleeps looks up.
@@ -316,20 +346,32 @@ void wake_all_for_stop() {
         if (!mp->foreign) call_m(mp);
 }
 
+// The commit of a goroutine whose run ends or has ended. Either its end finds it on no thread, and frees it, or the end
+// has been and left that to us.
+static void leave_run(void* arg, G* left) {
+    sched.lock.lock();
+    static_cast<M*>(arg)->curg = nullptr;
+    const bool late = left->status.load(std::memory_order_relaxed) == GStatus::kDead;
+    sched.lock.unlock();
+    if (late) free_abandoned_g(left);
+}
+
 M* enter_slow(M* mp) {
     if (mp->foreign) return mp;
     {
         kernel::LockGuard guard(mp->gate_lock);  // a thief puts the P back before it unlocks
-        if (!mp->lost_p) return mp;
-        mp->lost_p = false;
+        if (!mp->lost_p.load(std::memory_order_relaxed)) return mp;
+        mp->lost_p.store(false, std::memory_order_relaxed);
     }
     G* gp = mp->curg;
+    mp->commit_arg = mp;
+    mp->commit_g = gp;
     sched.lock.lock();
     if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) {
         if (mp->epoch == sched.epoch.load(std::memory_order_relaxed)) sched.detached.fetch_sub(1, std::memory_order_relaxed);
         sched.lock.unlock();
-        gp->flags |= kGAbandoned;
-        return switch_to_g0(mp, gp, nullptr);  // never comes back
+        mp->commit_fn = leave_run;
+        return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back
     }
     if (!mp->is_m0 || gp == sched.main_g) {
         if (P* pp = pop_idle_p_locked()) {
@@ -341,8 +383,6 @@ M* enter_slow(M* mp) {
     }
     sched.lock.unlock();
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
-    mp->commit_arg = nullptr;
-    mp->commit_g = gp;
     mp->commit_fn = [](void*, G* left) {
         sched.lock.lock();  // both under one lock: a deadlock check must not see neither
         sched.detached.fetch_sub(1, std::memory_order_relaxed);
@@ -366,7 +406,7 @@ void detach_foreign(void* arg) {
 }  // namespace
 
 M* attach_foreign() {
-    sched.foreign.fetch_add(1, std::memory_order_relaxed);
+    sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
     M* mp = new_m();
     mp->foreign = true;
     mp->tid = kernel::gettid();

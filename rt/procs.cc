@@ -34,19 +34,28 @@ P* heir_of(const P* pp) {
     return sched.allp[0];
 }
 
-void remove_idle_p_locked(P* pp) {
+bool remove_idle_p_locked(const P* pp) {
     for (P** at = &sched.pidle; *at; at = &(*at)->next_idle)
         if (*at == pp) {
             *at = pp->next_idle;
             sched.npidle.fetch_sub(1, std::memory_order_relaxed);
-            return;
+            return true;
         }
+    return false;
 }
 
-bool is_idle_locked(const P* pp) {
-    for (P* p = sched.pidle; p; p = p->next_idle)
-        if (p == pp) return true;
-    return false;
+// pp, which is not idle, has been asked for: from its M in user code, or by its M. Nobody's means: on its way to an M.
+void wait_for_release(P* pp, P* heir) {
+    while (pp->attention.load(std::memory_order_acquire) & kAskRelease) {
+        M* holder;
+        if (take(pp, &holder) == Taken::kYes) {
+            keep(pp, holder);
+            empty_into_global(pp, heir);
+            pp->attention.fetch_and(~kAskRelease, std::memory_order_relaxed);
+            return;
+        }
+        kernel::sys_sched_yield();
+    }
 }
 
 }  // namespace
@@ -66,11 +75,12 @@ void retire_p(M* mp) {
     pp->attention.fetch_and(~kAskRelease, std::memory_order_release);  // set_procs waits for this
 }
 
-int set_procs(M* mp, int n) {
-    const int before = sched.nprocs.load(std::memory_order_relaxed);
-    if (n < 1) return before;
+// The lock is only tried: who holds it waits for others to leave the gate, and we are inside.
+bool set_procs(M* mp, int n, int* before) {
+    *before = sched.nprocs.load(std::memory_order_relaxed);
+    if (n < 1) return true;
     if (n > static_cast<int>(kMaxProcs)) n = static_cast<int>(kMaxProcs);
-    procs_lock.lock();
+    if (!procs_lock.try_lock()) return false;
     const int old = sched.nprocs.load(std::memory_order_relaxed);
     P* mine = p_of(mp);
     if (n > 1) end_solo();
@@ -96,38 +106,19 @@ int set_procs(M* mp, int n) {
         P* pp = sched.allp[i];
         if (pp == mine || pp->retired) continue;
         --have;
-        sched.lock.lock();
+        sched.lock.lock();  // all at once: nobody may see as many idle Ps as there are, while one of them runs
         pp->retired = true;
+        const bool idle = remove_idle_p_locked(pp);
         sched.nprocs.store(have, std::memory_order_relaxed);
+        if (!idle) pp->attention.fetch_or(kAskRelease, std::memory_order_release);
         sched.lock.unlock();
-        for (bool asked = false;;) {
-            sched.lock.lock();
-            const bool idle = is_idle_locked(pp);
-            if (idle) remove_idle_p_locked(pp);
-            sched.lock.unlock();
-            if (idle) {
-                empty_into_global(pp, mine ? mine : heir_of(pp));
-                pp->attention.fetch_and(~kAskRelease, std::memory_order_relaxed);
-                break;
-            }
-            if (asked && !(pp->attention.load(std::memory_order_acquire) & kAskRelease)) break;  // its M did it
-            M* holder;
-            const Taken taken = take(pp, &holder);
-            if (taken == Taken::kYes) {
-                keep(pp, holder);
-                empty_into_global(pp, mine ? mine : heir_of(pp));
-                pp->attention.fetch_and(~kAskRelease, std::memory_order_relaxed);
-                break;
-            }
-            if (!asked) {
-                pp->attention.fetch_or(kAskRelease, std::memory_order_release);
-                asked = true;
-            }
-            kernel::sys_sched_yield();  // it is inside the runtime, or on its way from one M to another
-        }
+        P* heir = mine ? mine : heir_of(pp);
+        if (idle) empty_into_global(pp, heir);
+        else wait_for_release(pp, heir);
     }
     procs_lock.unlock();
-    return old;
+    *before = old;
+    return true;
 }
 
 }  // namespace gort::rt

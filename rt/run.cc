@@ -74,6 +74,24 @@ const char* configure(const options& o) {
     return nullptr;
 }
 
+// [signal]
+void* running_slot() {
+    const M* mp = self();
+    return mp && mp->curg ? mp->curg->stack : nullptr;
+}
+
+// As the first run finds it.
+void reset_p(P* pp) {
+    pp->rand.s = sched.config.seed + pp->index * 0x9e3779b97f4a7c15u;
+    pp->id_next = pp->id_end = 0;
+    pp->created.store(0, std::memory_order_relaxed);
+    pp->finished.store(0, std::memory_order_relaxed);
+    pp->switches.store(0, std::memory_order_relaxed);
+    pp->steals.store(0, std::memory_order_relaxed);
+    pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
+    pp->attention.store(0, std::memory_order_relaxed);
+}
+
 // Why it cannot start, or null: then the runtime is up and this thread may become an M.
 const char* begin(const options& o, bool has_main) {
     init_once();
@@ -85,6 +103,7 @@ const char* begin(const options& o, bool has_main) {
         return why;
     }
     fault_init();
+    fault_set_running_slot(running_slot);
     sched.has_main = has_main;
     sched.main_done.store(false, std::memory_order_relaxed);
     sched.main_g = nullptr;
@@ -97,27 +116,25 @@ const char* begin(const options& o, bool has_main) {
     sched.detached.store(0, std::memory_order_relaxed);
     sched.nm.store(has_main ? 1 : 0, std::memory_order_relaxed);
     sched.epoch.fetch_add(1, std::memory_order_relaxed);
-    for (int i = 0; i < sched.config.max_procs; ++i) {
-        P* pp = i < sched.nallp.load(std::memory_order_relaxed) ? sched.allp[i] : nullptr;
+    for (int i = 0, all = sched.nallp.load(std::memory_order_relaxed); i < all || i < sched.config.max_procs; ++i) {
+        P* pp = i < all ? sched.allp[i] : nullptr;
         if (!pp) {
             pp = new_p(static_cast<uint32_t>(i));
             sched.allp[i] = pp;
             sched.nallp.store(i + 1, std::memory_order_release);
         }
-        pp->retired = false;
-        pp->rand.s = sched.config.seed + static_cast<uint64_t>(i) * 0x9e3779b97f4a7c15u;
-        pp->id_next = pp->id_end = 0;
-        pp->created.store(0, std::memory_order_relaxed);
-        pp->finished.store(0, std::memory_order_relaxed);
-        pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
-        pp->attention.store(0, std::memory_order_relaxed);
+        reset_p(pp);
+        pp->retired = i >= sched.config.max_procs;  // left over from a run with more
+        if (pp->retired) continue;
         pp->next_idle = sched.pidle;
         sched.pidle = pp;
     }
     sched.npidle.store(sched.config.max_procs, std::memory_order_relaxed);
     sched.nprocs.store(sched.config.max_procs, std::memory_order_relaxed);
-    g_solo.store(sched.config.max_procs == 1, std::memory_order_seq_cst);
-    if (sched.foreign.load(std::memory_order_seq_cst)) g_solo.store(false, std::memory_order_seq_cst);
+    if (has_main && self()) sched.foreign.fetch_sub(1, std::memory_order_relaxed);  // it is M0 now
+    // A thread that attaches counts itself and then ends solo; if it was too early for that, it is in the count.
+    if (sched.config.max_procs == 1) begin_solo();
+    if (sched.foreign.load(std::memory_order_seq_cst)) end_solo();
     sched.state.store(RunState::kRunning, std::memory_order_release);
     sysmon_start();
     return nullptr;
@@ -149,8 +166,11 @@ void collect_ms() {
     for (;;) {
         bool waiting = false;
         sched.lock.lock();
+        waiting = sched.starting != 0;
         for (M* mp = sched.allm; mp; mp = mp->next_all)
-            if (!mp->foreign && !mp->is_m0 && !mp->lost_p && mp->epoch == sched.epoch.load(std::memory_order_relaxed)) waiting = true;
+            if (!mp->foreign && !mp->is_m0 && !mp->lost_p.load(std::memory_order_relaxed) &&
+                mp->epoch == sched.epoch.load(std::memory_order_relaxed))
+                waiting = true;
         sched.lock.unlock();
         if (!waiting) return;
         pause_us(20);
@@ -167,7 +187,12 @@ void end() {
     wake_all_for_stop();
     collect_ps();
     collect_ms();
-    sched.epoch.fetch_add(1, std::memory_order_acq_rel);  // who is left belongs to no run
+    sched.lock.lock();  // whoever is left belongs to no run; see leave_run in mach.cc
+    for (M* mp = sched.allm; mp; mp = mp->next_all)
+        if (!mp->foreign && mp->curg && mp->epoch == sched.epoch.load(std::memory_order_relaxed))
+            mp->curg->status.store(GStatus::kDead, std::memory_order_relaxed);
+    sched.epoch.fetch_add(1, std::memory_order_acq_rel);
+    sched.lock.unlock();
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
         pp->runnext.store(nullptr, std::memory_order_relaxed);
@@ -180,7 +205,6 @@ void end() {
     sched.pidle = nullptr;
     sched.npidle.store(0, std::memory_order_relaxed);
     free_abandoned_gs();
-    sched.state.store(RunState::kStopped, std::memory_order_release);
 }
 
 void run_on_m0(detail::Invoke invoke, void* arg) {
@@ -212,8 +236,10 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     end();
     fault_thread_exit(&mp->fault);
     kernel::tls_set(outer);
+    if (outer) sched.foreign.fetch_add(1, std::memory_order_relaxed);
     sched.m0 = nullptr;
     free_m(mp);
+    sched.state.store(RunState::kStopped, std::memory_order_release);
 }
 
 }  // namespace
@@ -232,7 +258,7 @@ int run_main(Invoke main, void* arg, const options& o) {
     return 0;
 }
 
-void go_of_nil() { kernel::fatal("go of nil func value"); }
+void go_of_nil() { fatal_error("go of nil func value"); }
 
 bool blocking_begin() {
     M* mp = self();
@@ -261,13 +287,18 @@ void stop() {
         host_throw_panic("stop: the runtime was not started by gort::start");
     if (M* mp = self(); mp && !mp->foreign) host_throw_panic("stop: called by a goroutine");
     end();
+    sched.state.store(RunState::kStopped, std::memory_order_release);
 }
 
 int gomaxprocs(int n) {
-    M* mp = enter();
-    const int before = set_procs(mp, n);
-    leave(mp);
-    return before;
+    for (;;) {
+        M* mp = enter();
+        int before;
+        const bool done = set_procs(mp, n, &before);
+        leave(mp);
+        if (done) return before;
+        yield();
+    }
 }
 
 int num_goroutine() {

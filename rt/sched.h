@@ -46,6 +46,8 @@ struct Sched {
     M* poller = nullptr;          // the idle M that sleeps in the poller
     bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
     uint64_t next_m_id = 0;
+    M* spare_ms = nullptr;        // linked through next_all
+    int starting = 0;             // Ps taken from pidle whose new M is not in allm yet
 
     // --- written under lock, read anywhere
     std::atomic<uint32_t> runq_size{0};
@@ -129,7 +131,7 @@ uint64_t next_goid(P* pp);
 
 // --- procs.cc
 P* new_p(uint32_t index);
-int set_procs(M* mp, int n);                   // the previous number
+bool set_procs(M* mp, int n, int* before);     // false: somebody else is at it; leave the gate and try again
 
 // --- sysmon.cc
 void sysmon_start();

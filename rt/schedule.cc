@@ -158,8 +158,10 @@ uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
     return n;
 }
 
+// When the run ends nothing is queued any more: what would be is abandoned.
 void put_global(G* gp) {
     kernel::LockGuard guard(sched.lock);
+    if (!running()) return;
     sched.runq.push(gp);
     sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
     wake_one_locked();
@@ -167,6 +169,7 @@ void put_global(G* gp) {
 
 void put_global_list(GList* list) {
     kernel::LockGuard guard(sched.lock);
+    if (!running()) return;
     while (G* gp = list->pop()) sched.runq.push(gp);
     sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
     wake_one_locked();
@@ -197,7 +200,7 @@ G* find_runnable(M* mp) {
             if (gp) return gp;
             if (sched.runq_size.load(std::memory_order_relaxed)) continue;
         }
-        if (!go_idle(mp)) return nullptr;
+        if (!go_idle(mp) || mp->next_g) return nullptr;
     }
 }
 
@@ -206,12 +209,6 @@ void schedule_loop(M* mp) {
     for (;;) {
         if (G* left = mp->left_g) {  // before the commit publishes it
             mp->left_g = nullptr;
-            if (left->flags & kGAbandoned) {
-                left->status.store(GStatus::kDead, std::memory_order_release);  // not for free_abandoned_gs
-                mp->curg = nullptr;
-                free_abandoned_g(left);
-                return;
-            }
             if (left->flags & kGCanary) check_canary(left);
             left->flags &= static_cast<uint16_t>(~kGOnM0);
             if (left->flags & kGLocked) {

@@ -57,11 +57,11 @@ void to_depot(G* chain) {
     depot.chains = chain;
 }
 
-void stack_to_cache(P* pp, int cls, void* stack) {
-    if (cls != sched.stack_class) return stack_free(cls, stack);
+// Of the default class. Nobody else gets it before the caller has left it: the pool is given others.
+void stack_to_cache(P* pp, void* stack) {
     if (pp->stacks == kStackCache) {
         pp->stacks -= kStackBatch;
-        stack_free_batch(cls, pp->stack_cache + pp->stacks, kStackBatch);
+        stack_free_batch(sched.stack_class, pp->stack_cache + pp->stacks, kStackBatch);
     }
     pp->stack_cache[pp->stacks++] = stack;
 }
@@ -102,7 +102,17 @@ void end_special(M* mp, G* gp) {
     }
 }
 
-void call_user(G* gp) { gp->invoke(gp->storage); }
+// The commit of a goroutine's end.
+void bury(void* arg, G*) {
+    auto* mp = static_cast<M*>(arg);
+    if constexpr (arch::kToolWatches) arch::context_destroy(&mp->dead);
+    if (mp->dead_stack) stack_free(stack_class(mp->dead_stack), mp->dead_stack);
+}
+
+void call_user(G* gp) {
+    gp->invoke(gp->storage);
+    if (gp->flags & kGMain) wait_for_dying(gort::yield);
+}
 
 // The bottom of every goroutine's stack. One stack runs one goroutine after the other as long as fresh ones are next.
 void goroutine_entry(void* stack, void*) {
@@ -120,7 +130,7 @@ void goroutine_entry(void* stack, void*) {
         const int cls = gp->stack_class;
         G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
         if (next && !next->ctx.sp) {
-            if (next->stack) {  // locked to another M
+            if (next->stack || (cls != sched.stack_class && next->stack_class != cls)) {  // locked to another M; or see below
                 mp->next_g = next;
                 next = nullptr;
             } else if (next->stack_class == cls) {
@@ -136,11 +146,16 @@ void goroutine_entry(void* stack, void*) {
         // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
         arch::Context last = gp->ctx;
         free_g(pp, gp);
-        stack_to_cache(pp, cls, stack);
-        if constexpr (arch::kToolWatches) {  // its fiber cannot be destroyed while it runs
+        if (cls == sched.stack_class) stack_to_cache(pp, stack);
+        if (arch::kToolWatches || cls != sched.stack_class) {  // the pool gives it to others, a tool takes its fiber away
             mp->dead = last;
-            mp->commit_arg = &mp->dead;
-            mp->commit_fn = [](void* dead, G*) { arch::context_destroy(static_cast<arch::Context*>(dead)); };
+            mp->dead_stack = cls == sched.stack_class ? nullptr : stack;
+            mp->commit_arg = mp;
+            mp->commit_fn = bury;
+        }
+        if (cls != sched.stack_class && next) {  // bury needs more stack than next may have left
+            mp->next_g = next;
+            next = nullptr;
         }
         if (next) {
             mp->curg = next;
@@ -237,16 +252,14 @@ void free_abandoned_g(G* gp) {
     free_g_foreign(gp);
 }
 
-// What main's return left behind. Gs whose threads have not come back keep what they stand on: see enter_slow.
+// What main's return left behind. Gs on threads that have not come back are kDead: those keep what they stand on.
 void free_abandoned_gs() {
-    GList list;
-    sched.lock.lock();
-    g_slab.for_each([&](G* gp) {
-        const GStatus status = observed_status(gp);
-        if (status == GStatus::kRunnable || status == GStatus::kWaiting) list.push(gp);
+    GList left;
+    g_slab.for_each([&left](G* gp) {
+        const GStatus status = gp->status.load(std::memory_order_relaxed);
+        if (status == GStatus::kRunnable || status == GStatus::kWaiting) left.push(gp);
     });
-    sched.lock.unlock();
-    while (G* gp = list.pop()) free_abandoned_g(gp);
+    while (G* gp = left.pop()) free_abandoned_g(gp);
 }
 
 GStatus observed_status(const G* gp) {

@@ -52,7 +52,7 @@ int spinners() {
     int n = 0;
     kernel::LockGuard guard(sched.lock);
     for (M* mp = sched.allm; mp; mp = mp->next_all)
-        if (mp->lost_p && mp->epoch == sched.epoch.load(std::memory_order_relaxed) && kernel::thread_state(mp->tid) == 'R') ++n;
+        if (mp->lost_p.load(std::memory_order_relaxed) && mp->epoch == sched.epoch.load(std::memory_order_relaxed) && kernel::thread_state(mp->tid) == 'R') ++n;
     return n;
 }
 

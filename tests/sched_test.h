@@ -1,0 +1,157 @@
+// tests/sched_test.h - what the scheduler's tests share: running with n Ps, semaphores and sleeps that stand on park and
+// ready alone, and what /proc knows of our threads.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rt/clock.h"
+#include "rt/go.h"
+#include "rt/panic.h"
+#include "rt/park.h"
+#include "rt/stack.h"
+#include "tests/child.h"
+
+namespace gort::sched_test {
+
+using test::Died;
+using test::run_child;
+
+inline const bool polls = test::yield_with(gort::yield);
+
+inline long count_threads() { return long(test::names_in("/proc/self/task").size()); }
+
+// Threads on their way out have a second: see tests/test.h.
+inline const bool threads_in_ledger = test::ledger_add("threads", count_threads);
+inline const bool stacks_in_ledger =
+    test::ledger_add("stacks in use", [] { return long(rt::stack_totals().in_use); });
+
+inline options procs_of(int n) {
+    options o;
+    o.max_procs = n;
+    return o;
+}
+template <class F>
+int with_procs(int n, F main) {
+    return gort::run(main, procs_of(n));
+}
+
+// A counting semaphore for goroutines and foreign threads. First come, first served.
+class Sema {
+public:
+    explicit Sema(int n = 0) : n_(n) {}
+    void acquire(rt::WaitReason why = rt::WaitReason::kPark) {
+        rt::M* mp = rt::enter();
+        lock_.lock();
+        if (n_ > 0) {
+            --n_;
+            lock_.unlock();
+            return rt::leave(mp);
+        }
+        waiters_.push(mp->curg);
+        rt::leave(rt::park(mp, [](void* lock, rt::G*) { static_cast<kernel::Mutex*>(lock)->unlock(); }, &lock_, why));
+    }
+    void release() {
+        rt::M* mp = rt::enter();
+        lock_.lock();
+        rt::G* gp = waiters_.pop();
+        if (!gp) ++n_;
+        lock_.unlock();
+        if (gp) rt::ready(mp, gp);
+        rt::leave(mp);
+    }
+    int waiting() {
+        kernel::LockGuard guard(lock_);
+        return int(waiters_.count);
+    }
+
+private:
+    kernel::Mutex lock_;
+    rt::GList waiters_;
+    int n_;
+};
+
+// Counts goroutines down: add before they start, done at their ends, wait once.
+class Join {
+public:
+    void add(int n = 1) { n_.fetch_add(n); }
+    void done() {
+        if (n_.fetch_sub(1) == 1) zero_.release();
+    }
+    void wait() {
+        done();
+        zero_.acquire();
+    }
+
+private:
+    std::atomic<int> n_{1};
+    Sema zero_;
+};
+
+// gort::sleep on the timers alone.
+inline void nap(std::chrono::nanoseconds d) {
+    struct Nap {
+        rt::Timer timer;
+        rt::G* gp = nullptr;
+    } nap;
+    nap.timer.when = rt::now() + d.count();
+    nap.timer.arg = &nap;
+    nap.timer.fn = [](rt::Timer* t, int64_t, uint64_t) {
+        rt::M* mp = rt::self();
+        rt::ready(mp, static_cast<Nap*>(t->arg)->gp);
+    };
+    rt::M* mp = rt::enter();
+    nap.gp = mp->curg;
+    rt::leave(rt::park(
+        mp,
+        [](void* p, rt::G*) {
+            if (rt::timer_start(&rt::p_of(rt::self())->timers, &static_cast<Nap*>(p)->timer)) rt::maybe_poke();
+        },
+        &nap, rt::WaitReason::kSleep));
+}
+
+// A pipe; a read of it blocks the thread until somebody writes.
+class Pipe {
+public:
+    Pipe() { CHECK(pipe(fds_) == 0); }
+    ~Pipe() {
+        close(fds_[0]);
+        close(fds_[1]);
+    }
+    Pipe(const Pipe&) = delete;
+    void wait() {
+        char c;
+        while (read(fds_[0], &c, 1) != 1) {}
+    }
+    void tell() { CHECK(write(fds_[1], "", 1) == 1); }
+
+private:
+    int fds_[2];
+};
+
+// Involuntary and voluntary context switches of all threads but the caller's.
+inline long switches_of_others() {
+    long sum = 0;
+    const std::string me = std::to_string(gettid());
+    for (const std::string& tid : test::names_in("/proc/self/task")) {
+        if (tid == me) continue;
+        const std::string s = test::read_file("/proc/self/task/" + tid + "/status");
+        for (const char* key : {"\nvoluntary_ctxt_switches:", "\nnonvoluntary_ctxt_switches:"})
+            if (size_t at = s.find(key); at != std::string::npos) sum += std::strtol(s.c_str() + at + std::strlen(key), nullptr, 10);
+    }
+    return sum;
+}
+
+inline bool one_cpu() { return num_cpu() < 2; }
+
+}  // namespace gort::sched_test
