@@ -166,8 +166,8 @@ struct Elf {
         };
         symbol(1, "clock", STB_GLOBAL, STT_FUNC, 1, 0);   // V1
         symbol(2, "clock", STB_GLOBAL, STT_FUNC, 1, 16);  // V2
-        symbol(3, "weak", STB_WEAK, STT_NOTYPE, 1, 32);
-        symbol(4, "data", STB_GLOBAL, STT_OBJECT, 1, 48);
+        symbol(4, "weak", STB_WEAK, STT_NOTYPE, 1, 32);   // the last one
+        symbol(3, "data", STB_GLOBAL, STT_OBJECT, 1, 48);
         const auto version = [&](int i, const char* name, int index, int flags, bool last) {
             definitions[i].def.vd_flags = static_cast<Elf64_Half>(flags);
             definitions[i].def.vd_ndx = static_cast<Elf64_Half>(index);
@@ -198,9 +198,12 @@ TEST(symbols_by_name_and_version_with_either_hash) {
         CHECK(elf->find("data", "V1") == nullptr);  // no function
         elf->versions[2] |= 0x8000;                 // hidden: not the default one, and still that version
         CHECK(elf->find("clock", "V2") == elf->code + 16);
+        elf->versions[1] = 1;  // the image's own name is no version of a symbol
+        CHECK(elf->find("clock", "base") == nullptr);
+        elf->versions[1] = 2;
         elf->symbols[1].st_shndx = SHN_UNDEF;
         CHECK(elf->find("clock", "V1") == nullptr);
-        elf->symbols[3].st_info = STB_LOCAL << 4 | STT_FUNC;
+        elf->symbols[4].st_info = STB_LOCAL << 4 | STT_FUNC;
         CHECK(elf->find("weak", "V1") == nullptr);
         elf->dynamic[3].d_tag = DT_NULL;  // no versions at all: any will do
         elf->dynamic[2] = elf->dynamic[4];

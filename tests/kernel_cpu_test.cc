@@ -61,7 +61,7 @@ TEST(no_files_is_no_quota) {
     t.write("/proc/self/mountinfo", kV2Mount);
     CHECK_EQ(cgroup_quota(t.path.c_str()), kNoQuota);
     CHECK_EQ(cgroup_quota("/nonexistent"), kNoQuota);
-    CHECK_EQ(cgroup_quota(std::string(5000, 'x').c_str()), kNoQuota);
+    CHECK_EQ(cgroup_quota(std::string(200'000, 'x').c_str()), kNoQuota);
 }
 TEST(v2_own_group) {
     TempDir t;
@@ -102,6 +102,7 @@ TEST(a_root_is_a_prefix_by_whole_names) {
     t.write("/proc/self/cgroup", "0::/docker/abcdef\n");
     t.write("/proc/self/mountinfo", "30 21 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n");
     t.write("/sys/fs/cgroup/def/cpu.max", "100000 100000\n");
+    t.write("/sys/fs/cgroupdef/cpu.max", "100000 100000\n");
     t.write("/sys/fs/cgroup/cpu.max", "200000 100000\n");
     CHECK_EQ(cgroup_quota(t.path.c_str()), 2000);  // unrelated: only the mount's root can be known
 }
@@ -140,11 +141,11 @@ TEST(v1_quota) {
 }
 TEST(v1_words_are_whole) {
     TempDir t;
-    t.write("/proc/self/cgroup", "4:cpuacct:/a\n5:cpu:/b\n");
+    t.write("/proc/self/cgroup", "4:cpuacct:/a\n5:cpu:/b\n6:name=cpu:/c\n");
     t.write("/proc/self/mountinfo",
             "32 25 0:29 / /cg/cpuacct rw - cgroup cgroup rw,cpuacct\n"
             "33 25 0:30 / /cg/cpu rw - cgroup cgroup rw,cpu\n");
-    for (const char* dir : {"/cg/cpuacct/a", "/cg/cpuacct/b", "/cg/cpu/a"}) {
+    for (const char* dir : {"/cg/cpuacct/a", "/cg/cpuacct/b", "/cg/cpu/a", "/cg/cpu/c"}) {
         t.write(std::string(dir) + "/cpu.cfs_quota_us", "1000\n");
         t.write(std::string(dir) + "/cpu.cfs_period_us", "100000\n");
     }
@@ -176,7 +177,7 @@ TEST(mount_points_with_odd_names) {
 }
 TEST(lines_that_are_long_short_or_broken) {
     TempDir t;
-    t.write("/proc/self/cgroup", "\n:\n::\n7\n0::/g");  // no newline at the end
+    t.write("/proc/self/cgroup", "\n:\n::\n7\n0::/g\n9::/h");  // no newline at the end
     t.write("/proc/self/mountinfo",
             "\n1\n2 3 4 5 6 7\n- - - - -\n"
             "20 1 0:20 / /merged rw - overlay overlay rw,lowerdir=" +
@@ -212,6 +213,9 @@ TEST(reading_is_interrupted_or_fails) {
         const int64_t quota = cgroup_quota(t.path.c_str());
         CHECK(quota == 2000 || quota == kNoQuota);
     }
+    inject_clear();
+    cgroup_quota(t.path.c_str());
+    CHECK_EQ(inject_count(Sys::kMmap), inject_count(Sys::kMunmap));
     inject(Sys::kMmap, 1, ENOMEM);
     CHECK_EQ(cgroup_quota(t.path.c_str()), kNoQuota);
 }

@@ -275,8 +275,10 @@ TEST(rand_repeats_with_its_seed) {
 }
 TEST(seeds_differ) {
     CHECK_NE(random_seed(), random_seed());
+    inject_clear();
     INJECT(Sys::kGetrandom, 1, EINTR, 2);
     CHECK_NE(random_seed(), random_seed());
+    CHECK_EQ(inject_count(Sys::kGetrandom), 4);
     inject(Sys::kGetrandom, 1, ENOSYS, kInjectForever);
     CHECK_NE(random_seed(), random_seed());
 }
