@@ -26,7 +26,9 @@ static SignalSet mask_now() {
 }
 // The handler under which most tests run: ours, which hands everything on.
 static void hand_on(int sig, siginfo_t* info, void* context) {
+    const SignalSet before = mask_now();
     forward_signal(&g_previous, sig, info, context);
+    CHECK_EQ(mask_now(), before);
 }
 static void install(int sig, unsigned long flags = 0) {
     CHECK_EQ(set_signal(sig, hand_on, flags, 0, &g_previous), 0);
