@@ -111,7 +111,7 @@ inline constexpr size_t kKeepMapped = size_t{1} << 20;
 inline constexpr size_t kEntryBytes = 48;  // entry, slot, and places in chunks that are not filled
 TimerWheel* wheel_trim_slow(TimerWheel* w);
 inline TimerWheel* wheel_trim(TimerWheel* w) {
-    if (w->mapped <= kKeepMapped || w->mapped / 8 <= w->entries * kEntryBytes) [[likely]]
+    if (w->mapped <= kKeepMapped || w->mapped / 32 <= w->entries * kEntryBytes) [[likely]]
         return w;
     return wheel_trim_slow(w);
 }

@@ -73,7 +73,7 @@ int64_t next_multiple(const Timer* t, int64_t now) {
 }  // namespace
 
 bool timer_start(Timers* home, Timer* t) {
-    kernel::LockGuard guard(home->lock);
+    GateLockGuard guard(home->lock);
     t->home.store(home, std::memory_order_release);  // T1
     new_seq(t);
     return insert(home, t);
@@ -152,8 +152,8 @@ int64_t timers_run(Timers* ts, int64_t now) {
 bool timers_move(Timers* from, Timers* to) {
     Timers* first = from < to ? from : to;
     Timers* second = from < to ? to : from;
-    kernel::LockGuard guard_first(first->lock);
-    kernel::LockGuard guard_second(second->lock);
+    GateLockGuard guard_first(first->lock);
+    GateLockGuard guard_second(second->lock);
     if (!from->wheel) return false;
     bool earliest = false;
     for (bool more = true; more;) {

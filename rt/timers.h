@@ -28,8 +28,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernel/lock.h"
 #include "rt/clock.h"
+#include "rt/gate_lock.h"
 
 namespace gort::rt {
 
@@ -57,7 +57,7 @@ static_assert(sizeof(Timer) <= 64, "a Timer lives in stack frames");
 struct Timers {
     std::atomic<int64_t> next_when{kForever};  // run it then
     std::atomic<uint32_t> count{0};            // pending timers
-    kernel::Mutex lock{kernel::LockRank::kTimers};
+    GateLock lock{kernel::LockRank::kTimers};
 
     TimerWheel* wheel = nullptr;  // under lock; null until the first start
 };

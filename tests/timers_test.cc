@@ -2,72 +2,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The ids in the names (tm03: TM-03) are of the list of Go's behaviours; what needs goroutines or channels is tested there.
-// timers_fuzz_test.cc compares with a model and runs threads against each other.
-#include "rt/timers.h"
+// timers_fuzz_test.cc compares with a model and runs threads against each other; timers_mem_test.cc counts bytes.
+#include "tests/timers_test.h"
 
 #include <algorithm>
 #include <memory>
 #include <random>
-#include <vector>
-
-#include "kernel/sys.h"
-#include "rt/choice.h"
-#include "rt/timer_wheel.h"
-#include "tests/test.h"
-
-namespace rt = gort::rt;
-namespace kernel = gort::kernel;
-using gort::test::rnd;
-using rt::Timer;
-using rt::Timers;
-
-namespace {
-
-constexpr int64_t kUs = 1000, kMs = 1000 * kUs, kSec = 1000 * kMs;
-constexpr int64_t kBase = 5000 * kSec + 12345;  // some uptime
-
-struct Heap : Timers {
-    ~Heap() { rt::timers_clear(this); }
-    size_t mapped() const { return wheel ? wheel->mapped : 0; }
-    uint32_t entries() const { return wheel ? wheel->entries : 0; }
-};
-
-struct Log {
-    std::vector<Timer*> fired;
-    std::vector<int64_t> at;
-};
-void note(Timer* t, int64_t now, uint64_t) {
-    auto* log = static_cast<Log*>(t->arg);
-    log->fired.push_back(t);
-    log->at.push_back(now);
-}
-
-Timer* set(Timer* t, int64_t when, Log* log = nullptr, int64_t period = 0) {
-    t->when = when;
-    t->period = period;
-    t->fn = log ? note : [](Timer*, int64_t, uint64_t) {};
-    t->arg = log;
-    return t;
-}
-
-// Lets a timer fire at `now`, so that the wheel stands there.
-void wind(Timers* ts, int64_t now) {
-    Timer t;
-    rt::timer_start(ts, set(&t, now));
-    rt::timers_run(ts, now);
-}
-
-// Runs it at every moment it asks for, up to `end`.
-void run_until(Timers* ts, int64_t end) {
-    for (;;) {
-        const int64_t next = ts->next_when.load();
-        if (next > end) break;
-        rt::timers_run(ts, next);
-    }
-    rt::timers_run(ts, end);
-}
-
-}  // namespace
 
 TEST(tm01_not_before_when) {
     Heap ts;
@@ -365,50 +305,6 @@ TEST(tm29_timers_move) {
     CHECK_EQ(log.fired.size(), timers.size() + 1);
 }
 
-TEST(tm35_a_million_pending_and_the_memory_comes_back) {
-    TEST_TIMEOUT(60);
-    Heap ts;
-    Log log;
-    std::vector<Timer> timers(1000000);
-    for (int round = 0; round < 2; ++round) {
-        const int64_t start = kBase + round * 10 * kSec;
-        for (Timer& t : timers) rt::timer_start(&ts, set(&t, start + int64_t(rnd() % uint64_t(kSec)), &log));
-        CHECK_EQ(ts.count, timers.size());
-        CHECK_LE(ts.mapped(), 64u << 20);
-        if (round == 0) {
-            rt::timers_run(&ts, start + kSec / 2);
-            CHECK_LE(log.fired.size(), timers.size() * 6 / 10);
-            CHECK_LE(timers.size() * 4 / 10, log.fired.size());
-            rt::timers_run(&ts, start + kSec);
-            CHECK_EQ(log.fired.size(), timers.size());
-            for (size_t i = 1; i < log.fired.size(); ++i)
-                CHECK_LE(log.fired[i - 1]->when, log.fired[i]->when);
-        } else {
-            for (size_t i = 0; i < timers.size(); ++i)
-                CHECK(rt::timer_stop(&timers[i * 7919 % timers.size()]));
-        }
-        CHECK_EQ(ts.count, 0);
-        CHECK_LE(ts.mapped(), 2 * rt::kKeepMapped);
-    }
-}
-
-// Contexts with timeouts do this all day: nothing may pile up, in whatever order they are stopped.
-TEST(starting_and_stopping_for_ever_needs_little_memory) {
-    Heap ts;
-    std::vector<Timer> timers(1000);
-    for (Timer& t : timers) rt::timer_start(&ts, set(&t, kBase + 30 * kSec));
-    int64_t now = kBase;
-    for (int i = 0; i < 300000; ++i) {
-        Timer* t = &timers[rnd() % timers.size()];
-        rt::timer_stop(t);  // one in three has a time so short that it may have fired
-        now += kUs;
-        rt::timer_start(&ts, set(t, now + (i % 3 ? 30 * kSec : int64_t(rnd() % uint64_t(kMs)))));
-        if (i % 64 == 0) rt::timers_run(&ts, now);
-    }
-    CHECK_LE(ts.entries(), 3 * timers.size() + 2000);
-    CHECK_LE(ts.mapped(), 1u << 20);
-}
-
 // A large bucket is opened in pieces, so that nobody waits long for the lock; meanwhile all operations work.
 TEST(half_open_buckets) {
     for (int64_t ahead : {kMs / 2, 3 * kSec}) {
@@ -439,92 +335,19 @@ TEST(half_open_buckets) {
     }
 }
 
-// --- faults
-
-TEST_DIES(no_memory_for_the_first_timer, "fatal error: no memory for timers: errno 12 (ENOMEM)", 2) {
-    Heap ts;
-    Timer t;
-    if (!kernel::inject(kernel::Sys::kMmap, 1, 12)) {
-        dprintf(2,
-                "fatal error: no memory for timers: errno 12 (ENOMEM)\n");  // release builds inject nothing
-        _exit(2);
+// The earliest of a large bucket were started last: what has been moved so far does not say when to look again.
+TEST(half_open_in_falling_order) {
+    for (int64_t step : {int64_t{1}, 100 * kUs}) {
+        Heap ts;
+        Log log;
+        std::vector<Timer> timers(12000);
+        int64_t when = kBase + kSec;
+        for (Timer& t : timers) rt::timer_start(&ts, set(&t, when -= step, &log));
+        run_until(&ts, kBase + kSec);
+        CHECK_EQ(log.fired.size(), timers.size());
+        for (size_t i = 0; i < timers.size(); ++i) {
+            CHECK_EQ(log.fired[i], &timers[timers.size() - 1 - i]);
+            CHECK_EQ(log.at[i], log.fired[i]->when);
+        }
     }
-    rt::timer_start(&ts, set(&t, kBase));
-}
-
-TEST_DIES(no_memory_for_more_timers, "fatal error: no memory for timers: errno 12 (ENOMEM)", 2) {
-    Heap ts;
-    std::vector<Timer> timers(100000);
-    Timer first;
-    rt::timer_start(&ts, set(&first, kBase));
-    if (!kernel::inject(kernel::Sys::kMmap, 1, 12)) {
-        dprintf(2, "fatal error: no memory for timers: errno 12 (ENOMEM)\n");
-        _exit(2);
-    }
-    for (Timer& t : timers) rt::timer_start(&ts, set(&t, kBase + int64_t(rnd() % uint64_t(kSec))));
-}
-
-TEST_DIES(no_memory_for_the_heap, "fatal error: no memory for timers: errno 12 (ENOMEM)", 2) {
-    Heap ts;
-    std::vector<Timer> timers(1000);
-    Timer first;
-    wind(&ts, kBase);
-    rt::timer_start(&ts, set(&first, kBase));
-    if (!kernel::inject(kernel::Sys::kMmap, 1, 12)) {
-        dprintf(2, "fatal error: no memory for timers: errno 12 (ENOMEM)\n");
-        _exit(2);
-    }
-    int64_t when = kBase;
-    for (Timer& t : timers) rt::timer_start(&ts, set(&t, --when));
-}
-
-// Giving memory back needs some first. Without it the old is kept, and nothing is lost.
-TEST(no_memory_to_give_memory_back) {
-    Heap ts;
-    Log log;
-    std::vector<Timer> timers(100000);
-    for (Timer& t : timers) rt::timer_start(&ts, set(&t, kBase + int64_t(rnd() % uint64_t(kSec)), &log));
-    const size_t mapped = ts.mapped();
-    CHECK_LE(rt::kKeepMapped, mapped);
-    const bool injected = kernel::inject(kernel::Sys::kMmap, 1, 12, kernel::kInjectForever);
-    run_until(&ts, kBase + kSec - kMs);
-    if (injected) {
-        CHECK_EQ(ts.mapped(), mapped);
-        CHECK_LE(1, kernel::inject_failures(kernel::Sys::kMmap));
-        kernel::inject_clear();
-    }
-    run_until(&ts, kBase + kSec);
-    CHECK_EQ(log.fired.size(), timers.size());
-    CHECK_LE(ts.mapped(), rt::kKeepMapped);
-}
-
-// --- the seams
-
-TEST(clock_and_choice_hooks) {
-    static int64_t fake = 17;
-    const int64_t before = rt::now();
-    CHECK_LE(before, rt::now());
-    rt::g_now_hook = [] { return fake; };
-    CHECK_EQ(rt::now(), 17);
-    rt::g_now_hook = nullptr;
-    CHECK_LE(before, rt::now());
-
-    kernel::Rand rand{gort::test::rnd()};
-    int counts[5] = {};
-    for (int i = 0; i < 50000; ++i) ++counts[rt::choose(rand, 5)];
-    for (int c : counts) CHECK(c > 9000 && c < 11000);
-    CHECK_EQ(rt::choose(rand, 0), 0);
-    CHECK_EQ(rt::choose(rand, 1), 0);
-    int first[4][4] = {};
-    for (int i = 0; i < 40000; ++i) {
-        int order[4] = {0, 1, 2, 3};
-        rt::shuffle(rand, order, 4);
-        for (int k = 0; k < 4; ++k) ++first[k][order[k]];
-    }
-    for (auto& place : first)
-        for (int c : place) CHECK(c > 9000 && c < 11000);
-    rt::g_choose_hook = [](kernel::Rand&, uint32_t n) { return n - 1; };
-    CHECK_EQ(rt::choose(rand, 9), 8);
-    CHECK_EQ(rt::choose(rand, 0), 0);
-    rt::g_choose_hook = nullptr;
 }
