@@ -100,6 +100,7 @@ bool set_procs(M* mp, int n, int* before) {
         sched.pidle = pp;
         sched.npidle.fetch_add(1, std::memory_order_relaxed);
         sched.nprocs.store(have, std::memory_order_relaxed);
+        if (sched.runq.count) wake_one_locked();
         sched.lock.unlock();
     }
     for (int i = sched.nallp.load(std::memory_order_relaxed) - 1; have > n && i >= 0; --i) {

@@ -20,7 +20,8 @@ constexpr int kSpinPauses = 16;   // between two rounds
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
 
-// Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue.
+// Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue. Who made that work woke
+// one M for all of it, so whoever takes some and leaves some wakes the next.
 G* take_global(P* pp) {
     if (!sched.runq_size.load(std::memory_order_relaxed)) return nullptr;
     kernel::LockGuard guard(sched.lock);
@@ -34,6 +35,7 @@ G* take_global(P* pp) {
         pp->runq.push(gp);
     }
     sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
+    if (sched.runq.count) wake_one_locked();
     return first;
 }
 
