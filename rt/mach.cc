@@ -267,8 +267,24 @@ void start_m(P* pp, G* first) {
     M* mp = new_m();
     mp->next_p = pp;
     mp->next_g = first;
+    // A new thread takes over its maker's signal mask, CPUs and more, which users change on threads that are theirs.
+    // For those sysmon, which nobody touches, makes it.
+    if (M* me = self(); !me || me->foreign || me->locked_g) {
+        sched.lock.lock();
+        const bool later = running() && !on_sysmon();
+        if (later) {
+            mp->next_idle = sched.births;
+            sched.births = mp;
+        }
+        sched.lock.unlock();
+        if (later) return sysmon_nudge();
+    }
+    start_thread_of(mp);
+}
+
+void start_thread_of(M* mp) {
     const int err = host_start_thread(m_main, mp, kThreadStack);
-    if (err) fatal_newosproc(have - 1, -err);
+    if (err) fatal_newosproc(sched.nm.load(std::memory_order_relaxed) - 1, -err);
 }
 
 void stop_m(M* mp) {

@@ -47,6 +47,7 @@ struct Sched {
     bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
     uint64_t next_m_id = 0;
     M* spare_ms = nullptr;        // linked through next_all
+    M* births = nullptr;          // whose threads sysmon is to make; linked through next_idle
     int starting = 0;             // Ps taken from pidle whose new M is not in allm yet
 
     // --- written under lock, read anywhere
@@ -102,6 +103,7 @@ uint32_t steal_from(M* mp, P* victim, bool with_runnext);
 M* new_m();
 void free_m(M* mp);
 void start_m(P* pp, G* first = nullptr);       // an idle or new M runs pp, `first` at once
+void start_thread_of(M* mp);                   // sysmon: of sched.births
 void stop_m(M* mp);                            // no P: sleeps until somebody hands one over, or the run ends
 bool go_idle(M* mp);                           // gives the P up and sleeps; false: the M must look at itself again
 void hand_off_and_wait(M* mp, G* first);       // locked M or M0: another M goes on, until ours is wanted
@@ -137,6 +139,8 @@ bool set_procs(M* mp, int n, int* before);     // false: somebody else is at it;
 void sysmon_start();
 void sysmon_stop();
 void sysmon_wake_locked();                     // an idle P was taken while it rested
+void sysmon_nudge();
+bool on_sysmon();                              // is this its thread
 void sysmon_poke();                            // it sleeps long and there is something to see
 
 inline void maybe_poke() {

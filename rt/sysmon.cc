@@ -39,13 +39,9 @@ constexpr int kPrSetTimerslack = 29;
 std::atomic<uint32_t> word{0};     // futex: counts reasons to look up
 std::atomic<uint32_t> alive{0};    // futex: 1 while the thread runs
 std::atomic<bool> quit{false};
+std::atomic<int> tid{0};
 
 bool stopping() { return quit.load(std::memory_order_acquire); }
-
-void nudge() {
-    word.fetch_add(1, std::memory_order_release);
-    kernel::futex_wake(&word, 1);
-}
 
 // How many goroutines run without a P on threads that compute.
 int spinners() {
@@ -163,13 +159,28 @@ bool serve_timers(int64_t now) {
     return true;
 }
 
+void start_births() {
+    for (;;) {
+        sched.lock.lock();
+        M* mp = sched.births;
+        if (mp) sched.births = mp->next_idle;
+        sched.lock.unlock();
+        if (!mp) return;
+        mp->next_idle = nullptr;
+        start_thread_of(mp);
+    }
+}
+
 void sysmon_main(void*) {
+    tid.store(kernel::gettid(), std::memory_order_relaxed);
     kernel::set_thread_name("gort-sysmon");
     kernel::sys_prctl(kPrSetTimerslack, 1, 0, 0, 0);
     int64_t delay = kFast, deaf = 0, deaf_until = 0, last_poll = 0;
     int64_t quiet_since = 0;
     int fruitless = 0;
     while (!stopping()) {
+        const uint32_t seen = word.load(std::memory_order_acquire);  // before the look at what it may be about
+        start_births();
         int64_t now = rt::now();
         if (all_idle() && sched.config.schedtrace_ms == 0) {
             if (!quiet_since) quiet_since = now;
@@ -191,7 +202,6 @@ void sysmon_main(void*) {
             const int64_t until = earliest_timer();
             if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
         }
-        const uint32_t seen = word.load(std::memory_order_acquire);
         const bool poked = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         sched.poke_wanted.store(0, std::memory_order_relaxed);
         if (stopping()) break;
@@ -217,11 +227,20 @@ void sysmon_main(void*) {
             delay = delay * 2 < kSlow ? delay * 2 : kSlow;
         }
     }
+    start_births();  // those of before the end began
+    tid.store(0, std::memory_order_relaxed);
     alive.store(0, std::memory_order_release);
     kernel::futex_wake(&alive, 1);
 }
 
 }  // namespace
+
+void sysmon_nudge() {
+    word.fetch_add(1, std::memory_order_release);
+    kernel::futex_wake(&word, 1);
+}
+
+bool on_sysmon() { return tid.load(std::memory_order_relaxed) == kernel::gettid(); }
 
 void sysmon_start() {
     quit.store(false, std::memory_order_relaxed);
@@ -232,18 +251,18 @@ void sysmon_start() {
 
 void sysmon_stop() {
     quit.store(true, std::memory_order_release);
-    nudge();
+    sysmon_nudge();
     while (alive.load(std::memory_order_acquire)) kernel::futex_wait(&alive, 1);
 }
 
 void sysmon_wake_locked() {
     sched.sysmon_rests = false;
-    nudge();
+    sysmon_nudge();
 }
 
 void sysmon_poke() {
     if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
-    if (sched.poke_wanted.exchange(0, std::memory_order_relaxed)) nudge();
+    if (sched.poke_wanted.exchange(0, std::memory_order_relaxed)) sysmon_nudge();
 }
 
 }  // namespace gort::rt
