@@ -280,6 +280,25 @@ TEST(call_below_runs_below_a_parked_stack_and_leaves_it_alone) {
     }
 }
 
+// More values than there are callee-saved registers, live over a call that must keep those.
+[[gnu::noinline]] uint64_t live_over(void (*call)(Fiber*), Fiber* f, uint64_t s) {
+    uint64_t a = s, b = s * 3, c = s * 5, d = s * 7, e = s * 11, g = s * 13, h = s * 17, i = s * 19, j = s * 23, k = s * 29,
+             l = s * 31, m = s * 37;
+    for (int n = 0; n < 10; n++) {
+        call(f);
+        a += b, b ^= c, c += d, d ^= e, e += g, g ^= h, h += i, i ^= j, j += k, k ^= l, l += m, m ^= a;
+    }
+    return a ^ b ^ c ^ d ^ e ^ g ^ h ^ i ^ j ^ k ^ l ^ m;
+}
+TEST(calls_on_other_stacks_keep_the_callers_registers) {
+    Fiber f([](Fiber*, void*) {}, nullptr);
+    // What the callee finds in those registers it may use as it likes, as long as it gives it back.
+    static const auto busy = [](void* p) { live_over([](Fiber*) {}, nullptr, reinterpret_cast<uint64_t>(p)); };
+    uint64_t want = live_over([](Fiber*) {}, &f, kGarbage);
+    CHECK_EQ(live_over([](Fiber* g) { gort_call_below(g->self.sp, busy, g); }, &f, kGarbage), want);
+    CHECK_EQ(live_over([](Fiber* g) { gort_call_on_stack(g->top(), busy, g); }, &f, kGarbage), want);
+}
+
 // ---- floating-point control: belongs to the thread ----
 
 #if defined(__x86_64__)
