@@ -1,0 +1,252 @@
+// chan/hchan.cc - send, receive, close, their non-blocking forms, and what the end of a run does to waiters.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Each operation is one call from the user's code: inside the gate, a look at the other side's queue, at the ring, and out
+// again. What blocks goes on in a function of its own, so that the others save no registers. Returning from that one is
+// the dear part: after a switch the CPU predicts the return address of the goroutine that was left.
+#include "chan/hchan.h"
+
+#include "rt/host.h"
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+// The other side has what it waited for. Touches the channel for the last time.
+[[gnu::always_inline]] inline void finish(M* mp, Hchan* c, G* woken) {
+    chan_unlock(mp, c->lock);
+    ready(mp, woken);
+    leave(mp);
+}
+
+[[gnu::noinline, gnu::cold, noreturn]] void send_on_closed(M* mp, Hchan* c) {
+    chan_unlock(mp, c->lock);
+    leave(mp);
+    panic_closed();
+}
+
+// ---- what blocks ----
+
+[[gnu::noinline]] void send_blocks(M* mp, Hchan* c, Payload from) {
+    if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
+        send_on_closed(mp, c);
+    G* gp = mp->curg;
+    Sudog sg{nullptr, nullptr, gp, from, c, nullptr, SudogState::kWaiting, false, true};
+    gp->waiting = &sg;
+    c->sendq.push(&sg);
+    mp = park_on(mp, c, WaitReason::kChanSend);
+    sg.g->waiting = nullptr;
+    leave(mp);
+    if (sg.state == SudogState::kClosed) [[unlikely]]
+        panic_closed();
+}
+
+[[gnu::noinline]] WordResult recv_word_blocks(M* mp, Hchan* c) {
+    if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
+        chan_unlock(mp, c->lock);
+        leave(mp);
+        return {0, false};
+    }
+    G* gp = mp->curg;
+    Sudog sg{nullptr, nullptr, gp, {.word = 0}, c, nullptr, SudogState::kWaiting, false, false};
+    gp->waiting = &sg;
+    c->recvq.push(&sg);
+    mp = park_on(mp, c, WaitReason::kChanReceive);
+    sg.g->waiting = nullptr;
+    leave(mp);
+    return {sg.payload.word, sg.state == SudogState::kDone};
+}
+
+[[gnu::noinline]] bool recv_blocks(M* mp, Hchan* c, void* to) {
+    if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
+        chan_unlock(mp, c->lock);
+        leave(mp);
+        return false;
+    }
+    G* gp = mp->curg;
+    Sudog sg{nullptr, nullptr, gp, {.at = to}, c, nullptr, SudogState::kWaiting, false, false};
+    gp->waiting = &sg;
+    c->recvq.push(&sg);
+    mp = park_on(mp, c, WaitReason::kChanReceive);
+    sg.g->waiting = nullptr;
+    leave(mp);
+    return sg.state == SudogState::kDone;
+}
+
+// ---- what does not, if it can be helped ----
+
+// True if it is done. Else the lock is held and *mpp is where to go on.
+template <bool kWord>
+[[gnu::always_inline]] inline bool send_now(M** mpp, Hchan* c, Payload from) {
+    M* mp = chan_lock(enter(), c->lock);
+    if (Sudog* sg = take_waiter(c->recvq)) {
+        elem_across<kWord>(c, &sg->payload, from);
+        sg->state = SudogState::kDone;
+        finish(mp, c, sg->g);
+        return true;
+    }
+    const size_t fill = c->fill.load(std::memory_order_relaxed);
+    if (fill < c->cap) {
+        ring_put<kWord>(c, fill, from);
+        chan_unlock(mp, c->lock);
+        leave(mp);
+        return true;
+    }
+    *mpp = mp;
+    return false;
+}
+
+template <bool kWord>
+[[gnu::always_inline]] inline bool recv_now(M** mpp, Hchan* c, Payload* to) {
+    M* mp = chan_lock(enter(), c->lock);
+    if (Sudog* sg = take_waiter(c->sendq)) {
+        take_from_sender<kWord>(c, sg, to);
+        finish(mp, c, sg->g);
+        return true;
+    }
+    const size_t fill = c->fill.load(std::memory_order_relaxed);
+    if (fill & ~kClosed) {
+        ring_take<kWord>(c, fill, to);
+        chan_unlock(mp, c->lock);
+        leave(mp);
+        return true;
+    }
+    *mpp = mp;
+    return false;
+}
+
+template <bool kWord>
+[[gnu::always_inline]] inline bool try_send(Hchan* c, Payload from) {
+    // Full and open at one instant: closed is for ever, so that it is open afterwards says that it was.
+    if (!c || (looks_full(c) && !is_closed(c))) return false;
+    M* mp;
+    if (send_now<kWord>(&mp, c, from)) return true;
+    if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
+        send_on_closed(mp, c);
+    chan_unlock(mp, c->lock);
+    leave(mp);
+    return false;
+}
+
+template <bool kWord>
+[[gnu::always_inline]] inline TryResult try_recv(Hchan* c, Payload* to) {
+    if (!c) return TryResult::kEmpty;
+    if (looks_empty(c)) {
+        if (!is_closed(c)) return TryResult::kEmpty;
+        // Nothing is sent after the close, so what is empty now stays empty; before it something may have come.
+        if (looks_empty(c)) return TryResult::kClosed;
+    }
+    M* mp;
+    if (recv_now<kWord>(&mp, c, to)) return TryResult::kOk;
+    const bool closed = c->fill.load(std::memory_order_relaxed) & kClosed;
+    chan_unlock(mp, c->lock);
+    leave(mp);
+    return closed ? TryResult::kClosed : TryResult::kEmpty;
+}
+
+}  // namespace
+
+void unlock_commit(void* c, G*) { static_cast<Hchan*>(c)->lock.gate.unlock(); }  // the left side locked it
+
+void panic_closed() { host_throw_runtime_error("send on closed channel"); }
+
+void block_for_ever(WaitReason why) {
+    M* mp = enter();
+    for (;;) mp = park(mp, nullptr, nullptr, why);
+}
+
+void chan_send_word(Hchan* c, uint64_t word) {
+    if (!c) [[unlikely]]
+        block_for_ever(WaitReason::kChanSendNil);
+    M* mp;
+    if (!send_now<true>(&mp, c, {.word = word})) send_blocks(mp, c, {.word = word});
+}
+
+void chan_send(Hchan* c, void* from) {
+    if (!c) [[unlikely]]
+        block_for_ever(WaitReason::kChanSendNil);
+    M* mp;
+    if (!send_now<false>(&mp, c, {.at = from})) send_blocks(mp, c, {.at = from});
+}
+
+WordResult chan_recv_word(Hchan* c) {
+    if (!c) [[unlikely]]
+        block_for_ever(WaitReason::kChanReceiveNil);
+    M* mp;
+    Payload to{.word = 0};
+    if (recv_now<true>(&mp, c, &to)) return {to.word, true};
+    return recv_word_blocks(mp, c);
+}
+
+bool chan_recv(Hchan* c, void* to) {
+    if (!c) [[unlikely]]
+        block_for_ever(WaitReason::kChanReceiveNil);
+    M* mp;
+    Payload place{.at = to};
+    return recv_now<false>(&mp, c, &place) || recv_blocks(mp, c, to);
+}
+
+bool chan_try_send_word(Hchan* c, uint64_t word) { return try_send<true>(c, {.word = word}); }
+bool chan_try_send(Hchan* c, void* from) { return try_send<false>(c, {.at = from}); }
+
+WordTry chan_try_recv_word(Hchan* c) {
+    Payload to{.word = 0};
+    const TryResult result = try_recv<true>(c, &to);
+    return {to.word, result};
+}
+
+TryResult chan_try_recv(Hchan* c, void* to) {
+    Payload place{.at = to};
+    return try_recv<false>(c, &place);
+}
+
+void chan_close(Hchan* c) {
+    if (!c) host_throw_runtime_error("close of nil channel");
+    M* mp = chan_lock(enter(), c->lock);
+    const size_t fill = c->fill.load(std::memory_order_relaxed);
+    if (fill & kClosed) {
+        chan_unlock(mp, c->lock);
+        leave(mp);
+        host_throw_runtime_error("close of closed channel");
+    }
+    c->fill.store(fill | kClosed, std::memory_order_release);  // H1
+    // All are taken out before the first of them can run. One queue is empty, unless selects wait in both.
+    Sudog* woken;
+    Sudog** link = &woken;
+    for (WaitQueue* q : {&c->recvq, &c->sendq})
+        while (Sudog* sg = take_waiter(*q)) {
+            sg->state = SudogState::kClosed;
+            *link = sg;
+            link = &sg->next;
+        }
+    *link = nullptr;
+    chan_unlock(mp, c->lock);
+    while (woken) {
+        G* gp = woken->g;
+        woken = woken->next;  // it is on the stack of the one who is woken
+        ready(mp, gp);
+    }
+    leave(mp);
+}
+
+size_t chan_len(const Hchan* c) { return c ? c->fill.load(std::memory_order_acquire) & ~kClosed : 0; }  // H1
+size_t chan_cap(const Hchan* c) { return c ? c->cap : 0; }
+
+void chan_size_out_of_range() { host_throw_runtime_error("makechan: size out of range"); }
+
+// [the run has ended; nobody holds a P] gp will never run again and its stack goes away: nobody may find it waiting.
+void abandon_sudogs(G* gp) {
+    for (Sudog* sg = gp->waiting; sg; sg = sg->also) {
+        if (sg->state != SudogState::kWaiting) continue;
+        auto* c = static_cast<Hchan*>(sg->object);
+        chan_revoke_at_end(c->lock);
+        c->lock.gate.lock();
+        (sg->sends ? c->sendq : c->recvq).remove(sg);
+        c->lock.gate.unlock();
+    }
+    gp->waiting = nullptr;
+}
+
+}  // namespace gort::detail

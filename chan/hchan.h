@@ -1,0 +1,179 @@
+// chan/hchan.h - the untyped channel: a ring of elements and two queues of waiters.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Invariants, whenever the lock is free and the channel is open, but for waiters that another case has claimed:
+//   (1) recvq and sendq are not both non-empty, unless one select waits in both.
+//   (2) recvq non-empty implies len == 0; sendq non-empty implies len == cap.
+//   (3) a closed channel has empty queues, and nothing enters them any more.
+// A sender that finds a receiver waiting puts the element into the receiver's frame; a receiver that finds a sender
+// waiting on a full buffer takes the head and moves the sender's element to the tail. Waiters are served first come
+// first served.
+//
+// Lock: under it nothing is readied, nothing blocks, and of the user's code only the element's noexcept move runs (and
+//       the destructor of what was moved from).
+// Whoever may have handed an element over or unlocked does not touch the channel again: the other side may hold the last
+// reference by then. Only the lock is looked at once more, so headers are never unmapped (chan/store.cc).
+// Context:  [G or foreign thread, inside the gate] unless it says otherwise. fill and the heads of the queues may be read by
+//           anybody, and are then a guess.
+// Ordering: H1 fill is written with release, so that a look without the lock (try operations that fail, len) sees what
+//           came before: what a closing side did is seen by whoever finds the channel closed.
+//           R1 every release of a reference -> the last one: the element destructors see all uses.
+#pragma once
+
+#include "chan/lock.h"
+#include "chan/ops.h"
+#include "rt/park.h"
+#include "rt/solo.h"
+#include "rt/sudog.h"
+
+namespace gort::detail {
+
+struct Hchan {
+    // --- first line: all that an unbuffered channel uses
+    ChanLock lock;
+    rt::WaitQueue recvq;
+    rt::WaitQueue sendq;
+    std::atomic<size_t> fill{0};  // number of elements in the ring; with kClosed it is never less than cap
+    size_t cap = 0;               // constant
+
+    // --- second line. Under the lock:
+    char* head = nullptr;  // of the ring: received next
+    char* tail = nullptr;  // sent next
+    uint64_t place = 0;    // the ring of one word, or of an element without size
+
+    // the number of references, see chan/store.cc
+    int32_t owned = 1;
+    std::atomic<int32_t> shared{0};
+
+    // constant
+    char* ring = nullptr;
+    char* end = nullptr;
+    const ElemOps* ops = nullptr;
+    void* buffer = nullptr;  // what ops->free_buffer is given
+};
+inline constexpr size_t kClosed = size_t{1} << 63;
+
+#if !defined(GORT_DEBUG)
+static_assert(sizeof(Hchan) == 128 && offsetof(Hchan, head) == 64);
+#endif
+
+// What a send is given and where a receive puts it: the word or an address, as the channel's kind says.
+using rt::Payload;
+
+template <bool kWord>
+[[gnu::always_inline]] inline void elem_into_slot(Hchan* c, char* slot, Payload from) {
+    if constexpr (kWord) *reinterpret_cast<uint64_t*>(slot) = from.word;
+    else c->ops->move(slot, from.at);
+}
+// Out of the ring for good; *to is a word, or the place that to->at says.
+template <bool kWord>
+[[gnu::always_inline]] inline void elem_out_of_slot(Hchan* c, Payload* to, char* slot) {
+    if constexpr (kWord) to->word = *reinterpret_cast<uint64_t*>(slot);
+    else c->ops->relocate(to->at, slot);
+}
+// From a sender to a receiver.
+template <bool kWord>
+[[gnu::always_inline]] inline void elem_across(Hchan* c, Payload* to, Payload from) {
+    if constexpr (kWord) to->word = from.word;
+    else c->ops->move(to->at, from.at);
+}
+
+[[gnu::always_inline]] inline char* ring_next(const Hchan* c, char* slot) {
+    slot += c->ops->size;
+    return slot == c->end ? c->ring : slot;
+}
+
+// Under the lock, and there is room.
+template <bool kWord>
+[[gnu::always_inline]] inline void ring_put(Hchan* c, size_t fill, Payload from) {
+    char* slot = c->tail;
+    elem_into_slot<kWord>(c, slot, from);
+    c->tail = ring_next(c, slot);
+    c->fill.store(fill + 1, std::memory_order_release);  // H1
+}
+// Under the lock, and there is one.
+template <bool kWord>
+[[gnu::always_inline]] inline void ring_take(Hchan* c, size_t fill, Payload* to) {
+    char* slot = c->head;
+    elem_out_of_slot<kWord>(c, to, slot);
+    c->head = ring_next(c, slot);
+    c->fill.store(fill - 1, std::memory_order_release);  // H1
+}
+
+// True if this select is ours to complete: no other waker has it.
+inline bool claim(rt::G* gp) {
+    if (!rt::solo()) return gp->select_done.exchange(1, std::memory_order_acq_rel) == 0;
+    const bool free = gp->select_done.load(std::memory_order_relaxed) == 0;
+    gp->select_done.store(1, std::memory_order_relaxed);
+    return free;
+}
+
+// The first waiter that is still to be had, unlinked; null if there is none. Under the lock.
+[[gnu::always_inline]] inline rt::Sudog* take_waiter(rt::WaitQueue& q) {
+    for (;;) {
+        rt::Sudog* sg = q.first.load(std::memory_order_relaxed);
+        if (!sg) return nullptr;
+        q.pop(sg);
+        if (!sg->select) [[likely]]
+            return sg;
+        if (claim(sg->g)) {
+            sg->g->wake = sg;
+            return sg;
+        }
+        sg->state = rt::SudogState::kLost;
+    }
+}
+
+// The receiving half of a full channel with a waiting sender: the head to us, the sender's element to the tail.
+template <bool kWord>
+[[gnu::always_inline]] inline void take_from_sender(Hchan* c, rt::Sudog* sender, Payload* to) {
+    if (c->cap == 0) {
+        elem_across<kWord>(c, to, sender->payload);
+    } else {  // full: the slot that becomes free is the next to be written
+        char* slot = c->head;
+        elem_out_of_slot<kWord>(c, to, slot);
+        elem_into_slot<kWord>(c, slot, sender->payload);
+        c->head = c->tail = ring_next(c, slot);
+    }
+    sender->state = rt::SudogState::kDone;
+}
+
+// The commit of a park: [any stack, after the waiter's is at rest].
+void unlock_commit(void* c, rt::G* gp);
+
+// Waits with the lock held, which whoever runs next releases. The waiter's Sudogs are linked. Returns the M it wakes on.
+[[gnu::always_inline]] inline rt::M* park_on(rt::M* mp, Hchan* c, rt::WaitReason why) {
+    if (mp->foreign) [[unlikely]]
+        return rt::park(mp, unlock_commit, c, why);
+    rt::G* gp = mp->curg;
+    gp->wait_reason = why;
+    gp->wait_since = rt::sched.coarse_now.load(std::memory_order_relaxed);
+    gp->status.store(rt::GStatus::kWaiting, std::memory_order_relaxed);
+    if (!chan_is_mine(mp, c->lock)) {  // else nobody but who runs next on this P can get at us
+        mp->commit_fn = unlock_commit;
+        mp->commit_arg = c;
+        mp->commit_g = gp;
+    }
+    return rt::switch_away(mp, rt::p_of(mp), gp);
+}
+
+// No room and no receiver, or nothing to receive and no sender: what a look without the lock can say.
+inline bool looks_full(const Hchan* c) {
+    return c->cap == 0 ? c->recvq.first.load(std::memory_order_acquire) == nullptr  // W1
+                       : c->fill.load(std::memory_order_acquire) >= c->cap;         // H1
+}
+inline bool looks_empty(const Hchan* c) {
+    return c->cap == 0 ? c->sendq.first.load(std::memory_order_acquire) == nullptr  // W1
+                       : (c->fill.load(std::memory_order_acquire) & ~kClosed) == 0; // H1
+}
+inline bool is_closed(const Hchan* c) { return c->fill.load(std::memory_order_acquire) & kClosed; }  // H1
+
+// [the run has ended] What of gp is linked into channels comes out: Sched::abandon.
+void abandon_sudogs(rt::G* gp);
+
+long live_chans();  // GORT_DEBUG only; else 0
+
+[[noreturn]] void block_for_ever(rt::WaitReason why);
+[[noreturn]] void panic_closed();  // outside the gate
+
+}  // namespace gort::detail

@@ -1,0 +1,234 @@
+// chan/store.cc - a channel's memory and its references.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Headers come from a list of the P's and go back to it, in chains of kBatch through a depot when one P makes and another
+// one drops. They are never unmapped, because a lock is looked at once more after it was released. Rings come from the
+// typed layer, which knows the program's allocator.
+//
+// The number of references is owned + shared. `owned` is written plainly by whoever is inside the gate with the P that the
+// channel is biased to, and stays as it is once the bias is gone; `shared` is everybody's, by locked instructions, and may
+// be negative. Only who can know the sum may find that he had the last one: so a release from elsewhere takes the bias
+// away first. Neither waits for a P, and both may be called inside the gate: when an element's move copies a handle.
+#include "chan/hchan.h"
+#include "kernel/fatal.h"
+#include "rt/slab.h"
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+constexpr uint32_t kBatch = 64;
+
+struct FreeChan {
+    FreeChan* next;
+    FreeChan* next_chain;
+};
+static_assert(sizeof(FreeChan) <= sizeof(Hchan));
+
+struct alignas(64) Header {
+    unsigned char bytes[(sizeof(Hchan) + 63) / 64 * 64];
+};
+Slab<Header> slab;
+
+struct {
+    kernel::Mutex lock{kernel::LockRank::kLeaf};
+    FreeChan* chains = nullptr;
+} depot;
+
+#if defined(GORT_DEBUG)
+std::atomic<long> live{0};
+void count_live(long n) { live.fetch_add(n, std::memory_order_relaxed); }
+#else
+void count_live(long) {}
+#endif
+
+FreeChan* carve(uint32_t n) {
+    Header* fresh[kBatch];
+    n = slab.alloc_many(fresh, n);
+    if (!n) kernel::fatal("out of memory for another channel");
+    sched.abandon.store(abandon_sudogs, std::memory_order_relaxed);
+    FreeChan* chain = nullptr;
+    while (n) chain = new (fresh[--n]) FreeChan{chain, nullptr};
+    return chain;
+}
+
+FreeChan* take_chain() {
+    kernel::LockGuard guard(depot.lock);
+    FreeChan* chain = depot.chains;
+    if (chain) depot.chains = chain->next_chain;
+    return chain;
+}
+
+void put_chain(FreeChan* chain) {
+    kernel::LockGuard guard(depot.lock);
+    chain->next_chain = depot.chains;
+    depot.chains = chain;
+}
+
+[[gnu::noinline]] void refill(P* pp) {
+    FreeChan* chain = take_chain();
+    if (!chain) chain = carve(kBatch);
+    pp->chan_free = chain;
+    pp->chan_free_count = 0;
+    for (; chain; chain = chain->next) ++pp->chan_free_count;
+}
+
+// Half of a long list to the depot.
+[[gnu::noinline]] void spill(P* pp) {
+    auto* chain = static_cast<FreeChan*>(pp->chan_free);
+    FreeChan* last = chain;
+    for (uint32_t i = 1; i < kBatch; ++i) last = last->next;
+    pp->chan_free = last->next;
+    pp->chan_free_count -= kBatch;
+    last->next = nullptr;
+    put_chain(chain);
+}
+
+// This thread's place inside the gate for a moment, where it has or can have one at once. Without: p() is null.
+class Inside {
+public:
+    [[gnu::always_inline]] Inside() {
+        M* mp = self();
+        if (!mp) [[unlikely]]
+            return;
+        nested_ = mp->in_rt.load(std::memory_order_relaxed) != 0;
+        if (!nested_) {
+            mp->in_rt.store(1, std::memory_order_relaxed);
+            kernel::light_barrier();
+            if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] {  // G2
+                leave(mp);
+                return;
+            }
+            entered_ = mp;
+        }
+        pp_ = p_of(mp);
+    }
+    [[gnu::always_inline]] ~Inside() {
+        if (entered_) leave(entered_);
+    }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    [[gnu::always_inline]] P* p() const { return pp_; }
+    [[gnu::always_inline]] bool nested() const { return nested_; }
+
+private:
+    M* entered_ = nullptr;
+    P* pp_ = nullptr;
+    bool nested_ = false;
+};
+
+Hchan* init(void* header, const ElemOps* ops, size_t cap, void* buffer, P* bias) {
+    auto* c = new (header) Hchan;
+    c->lock.bias.store(bias, std::memory_order_relaxed);
+    c->cap = cap;
+    c->ops = ops;
+    if (cap) {
+        c->buffer = buffer;
+        c->ring = buffer ? static_cast<char*>(buffer) : reinterpret_cast<char*>(&c->place);
+        c->end = c->ring + cap * ops->size;
+        c->head = c->tail = c->ring;
+    }
+    count_live(1);
+    return c;
+}
+
+void free_header(P* pp, Hchan* c) {
+    auto* entry = new (static_cast<void*>(c)) FreeChan{static_cast<FreeChan*>(pp->chan_free), nullptr};
+    pp->chan_free = entry;
+    if (++pp->chan_free_count >= 2 * kBatch) [[unlikely]] spill(pp);
+}
+
+// No reference is left. Outside the gate: runs the user's destructors.
+[[gnu::noinline]] void drop(Hchan* c) {
+    if (c->buffer) {
+        if (!c->ops->word) {
+            char* at = c->head;
+            for (size_t n = c->fill.load(std::memory_order_relaxed) & ~kClosed; n; --n, at = ring_next(c, at))
+                c->ops->destroy(at);
+        }
+        c->ops->free_buffer(c->buffer);
+    }
+    count_live(-1);
+    Inside inside;
+    if (P* pp = inside.p()) free_header(pp, c);
+    else put_chain(new (static_cast<void*>(c)) FreeChan{nullptr, nullptr});
+}
+
+}  // namespace
+
+Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer) {
+    Inside inside;
+    P* pp = inside.p();
+    if (!pp) [[unlikely]] {
+        FreeChan* chain = take_chain();
+        if (!chain) chain = carve(1);
+        if (chain->next) put_chain(chain->next);
+        return init(chain, ops, cap, buffer, unbiased());
+    }
+    if (!pp->chan_free) [[unlikely]] refill(pp);
+    auto* header = static_cast<FreeChan*>(pp->chan_free);
+    pp->chan_free = header->next;
+    --pp->chan_free_count;
+    P* bias = pp;
+    if (const uint32_t shared = pp->chan_shared.load(std::memory_order_relaxed)) {
+        pp->chan_shared.store(shared - 1, std::memory_order_relaxed);
+        bias = unbiased();
+    }
+    return init(header, ops, cap, buffer, bias);
+}
+
+void chan_retain(Hchan* c) {
+    if (c->lock.bias.load(std::memory_order_relaxed) != unbiased()) {
+        Inside inside;
+        if (c->lock.bias.load(std::memory_order_relaxed) == inside.p()) {
+            c->owned += 1;
+            return;
+        }
+    }
+    c->shared.fetch_add(1, std::memory_order_relaxed);
+}
+
+namespace {
+
+enum class Released { kNot, kDone, kLast };
+
+[[gnu::always_inline]] inline Released release_owned(Hchan* c) {
+    Inside inside;
+    P* pp = inside.p();
+    if (c->lock.bias.load(std::memory_order_relaxed) != pp) {
+        if (!inside.nested()) return Released::kNot;
+        c->shared.fetch_sub(1, std::memory_order_release);  // R1. An element on its way has another reference
+        return Released::kDone;
+    }
+    c->owned -= 1;
+    if (c->owned + c->shared.load(std::memory_order_acquire) != 0) return Released::kDone;  // R1
+    if (const uint32_t n = pp->chan_penalty.load(std::memory_order_relaxed))
+        pp->chan_penalty.store(n - 1, std::memory_order_relaxed);
+    if (c->buffer) return Released::kLast;
+    count_live(-1);
+    free_header(pp, c);
+    return Released::kDone;
+}
+
+}  // namespace
+
+void chan_release(Hchan* c) {
+    if (c->lock.bias.load(std::memory_order_acquire) != unbiased()) {  // B1
+        switch (release_owned(c)) {
+            case Released::kNot: chan_revoke(c->lock); break;
+            case Released::kDone: return;
+            case Released::kLast: return drop(c);
+        }
+    }
+    if (c->shared.fetch_sub(1, std::memory_order_acq_rel) - 1 + c->owned == 0) drop(c);  // R1
+}
+
+#if defined(GORT_DEBUG)
+long live_chans() { return live.load(std::memory_order_relaxed); }
+#else
+long live_chans() { return 0; }
+#endif
+
+}  // namespace gort::detail

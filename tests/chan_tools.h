@@ -1,0 +1,78 @@
+// tests/chan_tools.h - what the tests of channels, select and time share: a runtime around a body, a look at who waits.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "chan/chan.h"
+#include "chan/hchan.h"
+#include "rt/go.h"
+#include "rt/panic.h"
+#include "tests/test.h"
+
+namespace chan_tools {
+
+inline const bool yields = gort::test::yield_with(gort::yield);
+inline const bool chans = (gort::test::ledger_add("channels", gort::detail::live_chans), true);
+
+template <class F>
+int run(int procs, F&& body) {
+    gort::options o;
+    o.max_procs = procs;
+    o.seed = gort::test::seed() | 1;
+    return gort::run(std::forward<F>(body), o);
+}
+
+enum class Side { kReceivers, kSenders };
+
+// How many wait there now, claimed ones included.
+template <class C>
+size_t waiting(const C& ch, Side side) {
+    using namespace gort;
+    auto* c = detail::Access::get(ch);
+    rt::M* mp = detail::chan_lock(rt::enter(), c->lock);
+    size_t n = 0;
+    for (auto* sg = (side == Side::kSenders ? c->sendq : c->recvq).first.load(); sg; sg = sg->next) ++n;
+    detail::chan_unlock(mp, c->lock);
+    rt::leave(mp);
+    return n;
+}
+template <class C>
+void wait_for(const C& ch, Side side, size_t n) {
+    EVENTUALLY(waiting(ch, side) == n);
+}
+
+// What f panics with; "" if it does not.
+template <class F>
+std::string panic_of(F&& f) {
+    try {
+        std::forward<F>(f)();
+    } catch (const gort::runtime_error& e) {
+        return e.what();
+    }
+    return "";
+}
+
+// Joins goroutines: each says done(), wait(n) returns after n of them.
+class Join {
+public:
+    void done() const { c_ << gort::unit{}; }
+    void wait(int n) const {
+        while (n-- > 0) c_.recv();
+    }
+
+private:
+    gort::chan<gort::unit> c_ = gort::make_chan<gort::unit>();
+};
+
+// Starts f as a goroutine that says so when it is through.
+template <class F>
+void go_join(const Join& join, F f) {
+    gort::go([join, f = std::move(f)]() mutable {
+        f();
+        join.done();
+    });
+}
+
+}  // namespace chan_tools
