@@ -61,7 +61,8 @@ FLAGS  := -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
 CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics \
           -fasynchronous-unwind-tables $(if $(CLANG),,-fno-tree-loop-distribute-patterns) \
           $(if $(filter release,$(BUILD)),-Wframe-larger-than=4096)
-core = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host_,$1),,$(CORE)))
+extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host_,$1),,$(CORE))) \
+        $(if $(filter tests/%,$1),-DGORT_TEST_MAIN_APART)
 
 LIB      := $(OUT)/lib$(NAME).a
 BENCH    := $(OUT)/gortbench
@@ -86,11 +87,11 @@ build/gortbench: $(BENCH) FORCE
 stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
 $(OUT)/.flags: FORCE
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
-	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
+	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(call extra,tests/) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))
 $(OUT)/%.cc.o: %.cc $(OUT)/.flags
-	$(call say,CXX) $(CXX) $(FLAGS) $(call core,$<) -MMD -MP -c -o $@ $<
+	$(call say,CXX) $(CXX) $(FLAGS) $(call extra,$<) -MMD -MP -c -o $@ $<
 $(OUT)/%.c.o: %.c $(OUT)/.flags
 	$(call say,CC ) $(CC) -std=c11 $(WARN) $(COMMON) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/%.S.o: %.S $(OUT)/.flags
@@ -98,7 +99,7 @@ $(OUT)/%.S.o: %.S $(OUT)/.flags
 $(LIB): $(LIB_OBJ) $(OUT)/.members
 	$(call say,AR ) rm -f $@; $(AR) qcs $@ $(LIB_OBJ)
 link = $(call say,LD ) $(CXX) $(FLAGS) -Wl,--fatal-warnings -o $@ $^ $(LDFLAGS)
-$(OUT)/tests/%: $(OUT)/tests/%.cc.o $$(call parts,$$@) $(LIB)
+$(OUT)/tests/%: $(OUT)/tests/%.cc.o $$(call parts,$$@) $(OUT)/tests/test_main.cc.o $(LIB)
 	$(link)
 $(BENCH): $(BENCH_OBJ) $(LIB)
 	$(link)

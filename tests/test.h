@@ -1,7 +1,7 @@
 // tests/test.h - the test framework: each test is a child process with a time limit and captured output.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Brings main() along, so exactly one .cc file of a binary includes it. What a test file writes:
+// Brings main() along, so one .cc file of a binary includes it. What a test file writes:
 //   TEST(name) { ... }               one test
 //   TEST_P(name, 1, 2, 8) { ... }    one for each P count; the body gets `int procs`; no list: 1 and 8
 //   TEST_DIES(name, "text") { ... }  must abort or exit with a status other than 0, the text on its stderr;
@@ -27,10 +27,15 @@
 // is compared in the child after the body. What still settles then (a thread on its way out) has a second; what
 // stays is a leak. The runner is in test_run.h.
 #pragma once
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
@@ -42,6 +47,22 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "tests/test_proc.h"
+
+#if defined(__has_feature)
+#define GORT_TEST_FEATURE(x) __has_feature(x)
+#else
+#define GORT_TEST_FEATURE(x) 0
+#endif
+// The factor on time limits that the build itself asks for.
+#if defined(__SANITIZE_THREAD__) || GORT_TEST_FEATURE(thread_sanitizer)
+#define GORT_TEST_SANITIZER 5
+#elif defined(__SANITIZE_ADDRESS__) || GORT_TEST_FEATURE(address_sanitizer)
+#define GORT_TEST_SANITIZER 3
+#else
+#define GORT_TEST_SANITIZER 0
+#endif
 
 namespace gort::test {
 
@@ -63,8 +84,30 @@ inline int64_t now_ms() {
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return int64_t(ts.tv_sec) * 1000 + ts.tv_nsec / 1000000;
 }
-int slow();
-bool stress();
+
+constexpr int kExitUsage = 2;
+// One line about a wrong flag or setting. Also for the few things a runner cannot go on without.
+[[noreturn]] inline void usage(const std::string& what) {
+    std::fprintf(stderr, "%s\n", what.c_str());
+    std::exit(kExitUsage);
+}
+inline uint64_t number(const char* s, const std::string& name, uint64_t low, uint64_t high) {
+    char* end = nullptr;
+    errno = 0;
+    uint64_t v = *s >= '0' && *s <= '9' ? std::strtoull(s, &end, 0) : 0;
+    if (!end || *end || errno || v < low || v > high)
+        usage(name + " '" + s + "': not a number from " + std::to_string(low) + " to " +
+              std::to_string(high));
+    return v;
+}
+inline uint64_t env_number(const char* name, uint64_t low, uint64_t high, uint64_t otherwise) {
+    const char* s = std::getenv(name);
+    return s && *s ? number(s, name, low, high) : otherwise;
+}
+inline bool stress() { return env_number("GORT_TEST_STRESS", 0, 1, 0) != 0; }
+inline int slow() {
+    return int(env_number("GORT_TEST_SLOW", 1, 1000, 1)) * (GORT_TEST_SANITIZER ? GORT_TEST_SANITIZER : 1);
+}
 
 inline uint64_t mix(uint64_t x) {
     x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
@@ -283,4 +326,7 @@ inline bool ledger_mappings(long slack) {
 #define TEST_TIMEOUT(seconds) \
     (::gort::test::g_shared->limit_ms = int64_t((seconds)*1000.0 * ::gort::test::slow()))
 
+// The Makefile compiles the runner once, in test_main.cc; a file compiled by hand brings it along.
+#ifndef GORT_TEST_MAIN_APART
 #include "tests/test_run.h"
+#endif

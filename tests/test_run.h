@@ -6,94 +6,20 @@
 // test matches. The last line is `N passed, N failed`, with `, N skipped` when there are any; with status
 // 2 and 3 there is none.
 #pragma once
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "tests/test.h"
-
-#if defined(__has_feature)
-#define GORT_TEST_FEATURE(x) __has_feature(x)
-#else
-#define GORT_TEST_FEATURE(x) 0
-#endif
-// The factor on time limits that the build itself asks for.
-#if defined(__SANITIZE_THREAD__) || GORT_TEST_FEATURE(thread_sanitizer)
-#define GORT_TEST_SANITIZER 5
-#elif defined(__SANITIZE_ADDRESS__) || GORT_TEST_FEATURE(address_sanitizer)
-#define GORT_TEST_SANITIZER 3
-#else
-#define GORT_TEST_SANITIZER 0
-#endif
 
 namespace gort::test {
 
 constexpr int64_t kLimitMs = 20'000;
 constexpr int64_t kStressFactor = 6;
 constexpr off_t kMaxOutput = 64 << 20;  // a child that prints more than this is killed
-constexpr int kExitUsage = 2, kExitNoMatch = 3;
+constexpr int kExitNoMatch = 3;
 
-// One line about a wrong flag or setting. Also for the few things a runner cannot go on without.
-[[noreturn]] inline void usage(const std::string& what) {
-    std::fprintf(stderr, "%s\n", what.c_str());
-    std::exit(kExitUsage);
-}
-inline uint64_t number(const char* s, const std::string& name, uint64_t low, uint64_t high) {
-    char* end = nullptr;
-    errno = 0;
-    uint64_t v = *s >= '0' && *s <= '9' ? std::strtoull(s, &end, 0) : 0;
-    if (!end || *end || errno || v < low || v > high)
-        usage(name + " '" + s + "': not a number from " + std::to_string(low) + " to " +
-              std::to_string(high));
-    return v;
-}
-inline uint64_t env_number(const char* name, uint64_t low, uint64_t high, uint64_t otherwise) {
-    const char* s = std::getenv(name);
-    return s && *s ? number(s, name, low, high) : otherwise;
-}
-inline bool stress() { return env_number("GORT_TEST_STRESS", 0, 1, 0) != 0; }
-inline int slow() { return int(env_number("GORT_TEST_SLOW", 1, 1000, 1)) * std::max(GORT_TEST_SANITIZER, 1); }
-
-// ---- /proc ----
-
-inline std::string read_file(const std::string& path) {
-    std::string s;
-    char buf[4096];
-    int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    for (ssize_t n; fd >= 0 && (n = read(fd, buf, sizeof buf)) > 0;) s.append(buf, size_t(n));
-    if (fd >= 0) close(fd);
-    while (!s.empty() && s.back() == '\n') s.pop_back();
-    return s;
-}
-inline std::vector<std::string> names_in(const std::string& path) {
-    std::vector<std::string> names;
-    DIR* dir = opendir(path.c_str());
-    if (!dir) return names;
-    while (dirent* e = readdir(dir))  // without the descriptor we are reading with
-        if (e->d_name[0] != '.' && e->d_name != std::to_string(dirfd(dir))) names.push_back(e->d_name);
-    closedir(dir);
-    return names;
-}
-inline std::vector<std::string> open_fds() {
-    std::vector<std::string> fds;
-    for (const std::string& n : names_in("/proc/self/fd")) {
-        char target[128];
-        ssize_t k = readlink(("/proc/self/fd/" + n).c_str(), target, sizeof target);
-        fds.push_back(n + " -> " + std::string(target, size_t(std::max<ssize_t>(k, 0))));
-    }
-    return fds;
-}
-inline long count_mappings() {
-    std::string maps = read_file("/proc/self/maps");
-    return std::count(maps.begin(), maps.end(), '\n') + 1;
-}
 // The threads of a hung child: what each of them waits in says more than that it hangs.
 inline std::string thread_states(pid_t pid) {
     std::string dir = "/proc/" + std::to_string(pid) + "/task/", all;
@@ -225,13 +151,6 @@ inline Outcome judge(const Test& t, int status, const std::string& err) {
         GORT_TEST_SANITIZER && want < 0 && how > 0;  // a sanitizer exits where a signal would have killed
     if (want ? how == want || reported : how == -SIGABRT || how > 0) return {Outcome::kPassed, {}, {}};
     return {Outcome::kFailed, "said " + text + ", but died by " + ending(status), {}};
-}
-
-inline std::string read_output(int fd) {
-    std::string s(size_t(lseek(fd, 0, SEEK_END)), '\0');
-    ssize_t n = pread(fd, s.data(), s.size(), 0);
-    s.resize(size_t(std::max<ssize_t>(n, 0)));
-    return s;
 }
 
 inline Outcome run_one(const Test& t, int procs, uint64_t seed) {
@@ -399,4 +318,6 @@ inline int run(int argc, char** argv, const std::vector<Test>& tests) {
 
 }  // namespace gort::test
 
+#ifndef GORT_TEST_MAIN_APART
 int main(int argc, char** argv) { return gort::test::run(argc, argv, gort::test::registry()); }
+#endif

@@ -5,6 +5,7 @@
 // with flags, by a grandchild of the test that looks at them: a fork and not an exec, because qemu-user cannot
 // exec itself.
 #include "tests/test.h"
+#include "tests/test_run.h"
 
 #include <initializer_list>
 #include <memory>
