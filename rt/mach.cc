@@ -81,22 +81,6 @@ void wake_m(M* mp, P* pp, G* first) {
     else mp->note.wake();
 }
 
-bool timers_pending() {
-    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
-        if (sched.allp[i]->timers.count.load(std::memory_order_relaxed)) return true;
-    return false;
-}
-
-// Called when an M has gone idle: nothing runs, nothing will, and nobody outside can change that.
-void check_deadlock_locked() {
-    if (!sched.has_main || !running() || sched.main_done.load(std::memory_order_relaxed)) return;
-    if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
-    if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed)) return;
-    if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed) || timers_pending()) return;
-    sched.lock.unlock();
-    fatal_deadlock();
-}
-
 // sched.lock held, mp has no P. Returns with the lock released: with a P, or because the run ends.
 void wait_for_p_locked(M* mp) {
     for (;;) {

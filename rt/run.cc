@@ -48,6 +48,7 @@ void init_once() {
     if (initialized) return;
     kernel::env_init(host_environ());
     kernel::membarrier_init();
+    deadlock_init();
     host_init();
     initialized = true;
 }

@@ -47,6 +47,7 @@ struct Sched {
     bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
     uint64_t next_m_id = 0;
     M* spare_ms = nullptr;        // linked through next_all
+    bool suspected = false;       // a deadlock, but for threads that we do not know
     M* births = nullptr;          // whose threads sysmon is to make; linked through next_idle
     int starting = 0;             // Ps taken from pidle whose new M is not in allm yet
 
@@ -134,6 +135,10 @@ uint64_t next_goid(P* pp);
 // --- procs.cc
 P* new_p(uint32_t index);
 bool set_procs(M* mp, int n, int* before);     // false: somebody else is at it; leave the gate and try again
+
+// --- deadlock.cc
+void deadlock_init();
+void check_deadlock_locked();                  // an M has gone idle, a foreign thread has gone
 
 // --- sysmon.cc
 void sysmon_start();

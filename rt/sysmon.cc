@@ -29,6 +29,7 @@ constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
 constexpr int64_t kSlice = 10'000'000;
 constexpr int64_t kRestAfter = 12'000'000;  // so that a process with a ticker does not stop and start it each time
+constexpr int64_t kSuspectFirst = 1'000'000, kSuspectMost = 60'000'000'000;
 constexpr int64_t kPollEvery = 10'000'000;
 constexpr int kPatience = 50;
 constexpr int64_t kDeafMost = 64'000'000;
@@ -140,16 +141,24 @@ bool all_idle() {
            sched.detached.load(std::memory_order_relaxed) == 0;
 }
 
+// Until somebody takes an idle P. While a deadlock is suspected, with a look at it now and then.
 void rest() {
-    const uint32_t seen = word.load(std::memory_order_acquire);
-    sched.lock.lock();
-    sched.sysmon_rests = all_idle() && !stopping();
-    const bool rests = sched.sysmon_rests;
-    sched.lock.unlock();
-    if (rests) kernel::futex_wait(&word, seen);
-    sched.lock.lock();
-    sched.sysmon_rests = false;
-    sched.lock.unlock();
+    int64_t look = kSuspectFirst;
+    for (bool rests = true; rests;) {
+        const uint32_t seen = word.load(std::memory_order_acquire);
+        sched.lock.lock();
+        if (sched.suspected) check_deadlock_locked();
+        sched.sysmon_rests = rests = all_idle() && !stopping();
+        const bool suspected = sched.suspected;
+        sched.lock.unlock();
+        if (!rests) return;
+        kernel::futex_wait(&word, seen, suspected ? look : -1);
+        sched.lock.lock();
+        sched.sysmon_rests = false;
+        rests = sched.suspected && all_idle();
+        sched.lock.unlock();
+        look = look * 2 < kSuspectMost ? look * 2 : kSuspectMost;
+    }
 }
 
 // An idle P, and a timer that is due although nobody sleeps for it.

@@ -152,6 +152,14 @@ inline long switches_of_others() {
     return sum;
 }
 
-inline bool one_cpu() { return num_cpu() < 2; }
+template <class F>
+std::string panic_of(F f) {
+    try {
+        f();
+    } catch (const panic_error& e) {
+        return e.what();
+    }
+    return "";
+}
 
 }  // namespace gort::sched_test

@@ -1,0 +1,83 @@
+// rt/deadlock.cc - when nothing can ever wake: everybody is asleep and nobody outside can change that.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Outside are threads of the program's own. One that has called into gort is counted (sched.foreign), but one that has not
+// may be about to: main starts a thread and waits for what it will send. So before a deadlock is declared the process's
+// threads are counted, and while there are some that we do not know, it is only suspected. sysmon looks again now and
+// then, for what we do not know may also be an M on its way out.
+#include "arch/sanitize.h"
+#include "kernel/sys.h"
+#include "kernel/vm.h"
+#include "rt/report.h"
+#include "rt/sched.h"
+
+namespace gort::rt {
+
+namespace {
+
+int emulators_threads = 0;  // constant after init
+
+// 0 if the system does not say.
+int count_threads() {
+    const int fd = kernel::sys_open("/proc/self/status", 0);
+    if (fd < 0) return 0;
+    char text[2048];
+    const long got = kernel::sys_read(fd, text, sizeof text);
+    kernel::sys_close(fd);
+    constexpr char kKey[] = "\nThreads:\t";
+    constexpr long kSize = sizeof kKey - 1;
+    for (long i = 0; i + kSize < got; ++i) {
+        long k = 0;
+        while (k < kSize && text[i + k] == kKey[k]) ++k;
+        if (k < kSize) continue;
+        int n = 0;
+        for (i += kSize; i < got && text[i] >= '0' && text[i] <= '9'; ++i) n = n * 10 + (text[i] - '0');
+        return n;
+    }
+    return 0;
+}
+
+// qemu-user takes any advice, and has threads of its own that show as ours.
+bool emulated() {
+    constexpr size_t kSize = 64 << 10;
+    constexpr int kNoAdvice = 12345;
+    void* page = kernel::reserve(kSize);
+    if (!page) return false;
+    const bool yes = kernel::sys_madvise(page, kSize, kNoAdvice) == 0;
+    kernel::release(page, kSize);
+    return yes;
+}
+
+bool strangers_locked() {
+    int known = 1 + emulators_threads + (GORT_TSAN ? 1 : 0);  // sysmon; TSan's own
+    for (const M* mp = sched.allm; mp; mp = mp->next_all)
+        if (!mp->foreign) ++known;
+    return count_threads() > known;
+}
+
+}  // namespace
+
+void deadlock_init() {
+    const int n = count_threads();
+    if (n > 1 && emulated()) emulators_threads = n - 1;
+}
+
+void check_deadlock_locked() {
+    sched.suspected = false;
+    if (!sched.has_main || sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return;
+    if (sched.main_done.load(std::memory_order_relaxed)) return;
+    if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
+    if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed)) return;
+    if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed)) return;
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+        if (sched.allp[i]->timers.count.load(std::memory_order_relaxed)) return;
+    if (strangers_locked()) {
+        sched.suspected = true;
+        if (!on_sysmon()) sysmon_nudge();  // it may rest without a limit
+        return;
+    }
+    sched.lock.unlock();
+    fatal_deadlock();
+}
+
+}  // namespace gort::rt
