@@ -1,13 +1,17 @@
 // arch/arch.h - all that the layers above may know of the CPU: the one architecture header they include.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Context: switch_to, call_on_stack and call_below may be called on any thread and any stack. Nothing here blocks,
-// allocates, or touches thread-local state. A stack handle may be resumed by any thread, once; who resumes it must have
-// seen a release that the suspending thread made after its switch: until then its rsp and its signals are on that stack.
-// Includes: the library's .cc files only, because switch_to is inlined and asks two things of the function it lands in.
-// (1) On x86-64 it is compiled with -mno-red-zone: the switcher pushes 16 bytes, which the compiler does not know of.
-// (2) It has no alloca and no variable-length array: with over-aligned locals, or under ASan, clang then addresses its
-// frame through rbx (x19), which the switch does not keep, and on x86-64 it does so without a warning.
+// Context: switch_to, call_on_stack and call_below may be called on any thread and any stack. Nothing here
+// blocks, allocates, or touches thread-local state. A stack handle may be resumed by any thread, once; who
+// resumes it must have seen a release that the suspending thread made after its switch: until then its rsp
+// and its signals are on that stack.
+// Includes: the library's .cc files only, because switch_to is inlined and asks two things of the function it
+// lands in.
+// (1) On x86-64 it is compiled with -mno-red-zone: the switcher pushes 16 bytes, which the compiler does not
+// know of.
+// (2) It has no alloca and no variable-length array: with over-aligned locals, or under ASan, clang then
+// addresses its frame through rbx (x19), which the switch does not keep, and on x86-64 it does so without a
+// warning.
 #pragma once
 
 #include <cstddef>
@@ -25,13 +29,15 @@
 
 extern "C" {
 #pragma GCC visibility push(hidden)  // as in the .S: no GOT or PLT entry, also with -fPIC
-// The plain-ABI form of switch_to: an ordinary function that keeps every callee-saved register itself. For callers that
-// cannot name clobbers: C, other languages, a debugger. Either form resumes what the other one suspended.
+// The plain-ABI form of switch_to: an ordinary function that keeps every callee-saved register itself. For
+// callers that cannot name clobbers: C, other languages, a debugger. Either form resumes what the other one
+// suspended.
 void* gort_switch_abi(void** save_sp, void* load_sp, void* transfer);
-// Runs fn(arg) on the unused stack that ends at the 16-aligned `top`, then comes back. An exception passes through.
+// Runs fn(arg) on the unused stack that ends at the 16-aligned `top`, then comes back. An exception passes
+// through.
 void gort_call_on_stack(void* top, void (*fn)(void*), void* arg);
-// Runs fn(arg) on a suspended stack, below its Frame: an unwinder started in fn walks that stack. Then comes back.
-// fn must not throw, and must not resume that stack.
+// Runs fn(arg) on a suspended stack, below its Frame: an unwinder started in fn walks that stack. Then comes
+// back. fn must not throw, and must not resume that stack.
 void gort_call_below(void* handle, void (*fn)(void*), void* arg);
 void gort_entry();  // not callable: the function that a stack which never ran is in
 #pragma GCC visibility pop
@@ -41,8 +47,8 @@ namespace gort::arch {
 
 using EntryFn = void (*)(void* arg, void* transfer);
 
-// Prepares an unused stack that ends at the 16-aligned `top` so that the first switch to the returned handle calls
-// fn(arg, transfer of that switch). fn must never return.
+// Prepares an unused stack that ends at the 16-aligned `top` so that the first switch to the returned handle
+// calls fn(arg, transfer of that switch). fn must never return.
 inline void* init_stack(void* top, EntryFn fn, void* arg) {
     auto* entry = static_cast<EntryFrame*>(top) - 1;
     *entry = {fn, arg};

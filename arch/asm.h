@@ -5,9 +5,9 @@
 #error "arch/asm.h is for .S files"
 #endif
 
-// FUNC/END set type, size, alignment and visibility and open and close the CFI of one function. Symbols are hidden:
-// nothing here is part of the public interface, and no call goes through a PLT. A function that may be called through a
-// pointer begins with LANDING_PAD; one that is only jumped to directly does not need it.
+// FUNC/END set type, size, alignment and visibility and open and close the CFI of one function. Symbols are
+// hidden: nothing here is part of the public interface, and no call goes through a PLT. A function that may
+// be called through a pointer begins with LANDING_PAD; one that is only jumped to directly does not need it.
 #define FUNC(name)                 \
         .text;                     \
         .p2align 5;                \
@@ -30,7 +30,8 @@ name:   .cfi_startproc
 #error "gort supports x86-64 and ARM64"
 #endif
 
-// The property note tells the linker that every indirect target in this file has a landing pad. We never claim SHSTK
+// The property note tells the linker that every indirect target in this file has a landing pad. We never
+// claim SHSTK
 // (x86 shadow stacks): a stack switch that jumps instead of returning leaves the shadow stack behind.
 // .note.GNU-stack keeps the program's stacks from being executable.
 #if defined(__x86_64__) && defined(__CET__) && (__CET__ & 1)

@@ -1,9 +1,10 @@
-// arch/context.h - the one C++ wrapper around the stack switch: a handle plus what the sanitizers keep for the stack.
+// arch/context.h - the one C++ wrapper around the stack switch: a handle plus what the sanitizers keep.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Life of a stack:   context_init(&c, bottom, size, fn, arg)   switch_context(&me, &c, x)   …   context_destroy(&c)
-// A thread's own stack is a default-constructed Context; the first switch away from it fills it in, and only stacks that
-// run on that thread may resume it. A function that runs on a new stack calls context_started(&its own context) first.
+// A thread's own stack is a default-constructed Context; the first switch away from it fills it in, and only
+// stacks that run on that thread may resume it. A function that runs on a new stack calls
+// context_started(&its own context) first.
 // Context: any thread; a Context belongs to whoever may resume it. Two threads may not resume one context.
 // Includes: only files of the library (arch/arch.h says why).
 #pragma once
@@ -48,8 +49,8 @@ inline void context_started(Context* me) { san_switch_end(&me->san); }
     __builtin_trap();
 }
 
-// Runs fn(arg) on the unused stack [bottom, bottom + size), then comes back. The sum must be 16-aligned. An exception
-// may pass through, if every file on its way is compiled with exceptions.
+// Runs fn(arg) on the unused stack [bottom, bottom + size), then comes back. The sum must be 16-aligned. An
+// exception may pass through, if every file on its way is compiled with exceptions.
 inline void call_on_stack(void* bottom, size_t size, void (*fn)(void*), void* arg) {
     SanCall call(bottom, size, fn, arg);
     gort_call_on_stack(static_cast<char*>(bottom) + size, &SanCall::run, &call);

@@ -1,12 +1,12 @@
-// arch/sanitize.h - what AddressSanitizer, ThreadSanitizer and Valgrind must be told about stacks; nothing in release.
+// arch/sanitize.h - what ASan, TSan and Valgrind must be told about stacks; nothing in release.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Only arch/context.h uses these, around the one switch. Without a tool every function is empty and SanStack has no
-// bytes that are ever touched.
-// Invariants: a thread's own stack is resumed only by a stack that runs on that thread, so what ASan tells the resumed
-// side about it may be written down there without a lock.
-// Ordering: TSan's fiber switch makes everything before it visible to the resumed stack, which is what the scheduler's
-// own protocols give; TSan checks what users do, the models in tests/model check what we do.
+// Only arch/context.h uses these, around the one switch. Without a tool every function is empty and SanStack
+// has no bytes that are ever touched.
+// Invariants: a thread's own stack is resumed only by a stack that runs on that thread, so what ASan tells
+// the resumed side about it may be written down there without a lock.
+// Ordering: TSan's fiber switch makes everything before it visible to the resumed stack, which is what the
+// scheduler's own protocols give; TSan checks what users do, the models in tests/model check what we do.
 #pragma once
 
 #include <cstddef>
@@ -59,10 +59,10 @@ inline constexpr bool kToolWatches = GORT_ASAN || GORT_TSAN || GORT_VALGRIND;
 
 #if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
 struct SanStack {
-    const void* bottom = nullptr;  // lowest byte; of a thread's own stack ASan says it at the first switch away
+    const void* bottom = nullptr;  // lowest byte; ASan says it of a thread's own stack when that is left
     size_t size = 0;
     void* fake = nullptr;         // ASan: fake stack of a suspended stack
-    SanStack* learner = nullptr;  // ASan: the thread's own stack that switched to this one and has no bottom yet
+    SanStack* learner = nullptr;  // ASan: the thread's own stack without a bottom that switched to this one
     void* fiber = nullptr;        // TSan
     unsigned vg_id = 0;           // Valgrind
 };
@@ -70,8 +70,8 @@ struct SanStack {
 struct SanStack {};
 #endif
 
-// A new stack [bottom, bottom + size) is about to be used; called before init_stack writes to it. The memory may still
-// carry the poison of frames that were never left (a goroutine that ended by switch_final).
+// A new stack [bottom, bottom + size) is about to be used; called before init_stack writes to it. The memory
+// may still carry the poison of frames that were never left (a goroutine that ended by switch_final).
 inline void san_stack_created([[maybe_unused]] SanStack* s, [[maybe_unused]] void* bottom,
                               [[maybe_unused]] size_t size) {
 #if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
@@ -88,8 +88,8 @@ inline void san_stack_created([[maybe_unused]] SanStack* s, [[maybe_unused]] voi
 #endif
 }
 
-// The stack is suspended or finished and will never run again; its memory may be reused for something else. For a
-// thread's own stack nothing is given back: it goes on running.
+// The stack is suspended or finished and will never run again; its memory may be reused for something else.
+// For a thread's own stack nothing is given back: it goes on running.
 inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
 #if GORT_ASAN
     if (s->bottom) __asan_unpoison_memory_region(s->bottom, s->size);
@@ -103,8 +103,10 @@ inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
 #endif
 }
 
-// Just before the switch, on the stack that is left. `dies`: it will never be resumed (ASan frees its fake stack).
-[[gnu::always_inline]] inline void san_switch_begin([[maybe_unused]] SanStack* from, [[maybe_unused]] SanStack* to,
+// Just before the switch, on the stack that is left. `dies`: it will never be resumed (ASan frees its fake
+// stack).
+[[gnu::always_inline]] inline void san_switch_begin([[maybe_unused]] SanStack* from,
+                                                    [[maybe_unused]] SanStack* to,
                                                     [[maybe_unused]] bool dies) {
 #if GORT_ASAN
     to->learner = from->bottom ? nullptr : from;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/arch_elf_test.sh OUT [PROGRAM] - what the assembly says about itself in ELF, and what a linked program keeps of it.
+# tests/arch_elf_test.sh OUT [PROGRAM] - what the assembly says in ELF, and what a program keeps of it.
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # OUT is a folder of built objects, as build/x86_64-release-g++. PROGRAM is a program linked with them
@@ -24,7 +24,7 @@ case $(readelf -hW "$program" | sed -n 's/.*Machine: *//p') in
 *) echo "$program: not one of ours" >&2 && exit 2 ;;
 esac
 ld=ld
-[ "$(uname -m)" = $arch ] || ld=$arch-linux-gnu-ld
+[ "$(uname -m)" = "$arch" ] || ld=$arch-linux-gnu-ld
 
 # The program: stacks are not executable. A single object without .note.GNU-stack would make them so.
 flags=$(readelf -lW "$program" | awk '$1 == "GNU_STACK" { print $(NF - 1) }')
@@ -52,8 +52,8 @@ for s in "$out/arch/$arch"/*.S.o; do
     check "$name: sizes" $? "none for $odd"
 done
 
-# The note and the hiding survive the linker: an object of the switchers alone, because a whole program has the note only
-# if its libc has it.
+# The note and the hiding survive the linker: an object of the switchers alone, because a whole program has
+# the note only if its libc has it.
 $ld -shared --fatal-warnings -z noexecstack -o "$dir/switch.so" "$out/arch/$arch/switch.S.o"
 check 'link' $? 'ld failed'
 notes=$(readelf -nW "$dir/switch.so" | sed -n 's/.*Properties: *//p')

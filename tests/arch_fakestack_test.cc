@@ -1,8 +1,8 @@
-// tests/arch_fakestack_test.cc - the unwinding tests once more with ASan's fake stacks, its most demanding mode.
+// tests/arch_fakestack_test.cc - the unwinding tests once more with ASan's fake stacks.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// With detect_stack_use_after_return a function's locals live in a heap that belongs to the stack that runs, so that heap
-// has to follow every switch, or frames are freed under the code that uses them.
+// With detect_stack_use_after_return a function's locals live in a heap that belongs to the stack that runs,
+// so that heap has to follow every switch, or frames are freed under the code that uses them.
 #include "arch/sanitize.h"
 
 #if GORT_ASAN

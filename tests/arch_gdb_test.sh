@@ -2,11 +2,12 @@
 # tests/arch_gdb_test.sh - single-steps gdb through every kind of switch: `bt` is exact at each instruction.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# At every instruction the backtrace must be the whole of one of the two stacks of tests/arch_test_gdb.cc, under at most
-# the running switcher and the gort_switch_abi that suspended it, and end at main or at gort_entry without a complaint. It must change from one stack to the other only
-# inside of a switcher, once for each switch, and every instruction of both switchers must have been seen. Before each
-# look the memory below the stack pointer is overwritten, as a signal would, so that no rule can live on what was there.
-# On x86-64 the registers that the switchers keep are compared as well, as gdb finds them in the frames above.
+# At every instruction the backtrace must be the whole of one of the two stacks of tests/arch_test_gdb.cc,
+# under at most the running switcher and the gort_switch_abi that suspended it, and end at main or at
+# gort_entry without a complaint. It must change from one stack to the other only inside of a switcher, once
+# for each switch, and every instruction of both switchers must have been seen. Before each look the memory
+# below the stack pointer is overwritten, as a signal would, so that no rule can live on what was there. On
+# x86-64 the registers that the switchers keep are compared as well, as gdb finds them in the frames above.
 # CXX is the compiler (default g++). Without gdb: says so and passes.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -24,9 +25,10 @@ dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 
 # The regs lines follow the frame they belong to; a register that is unknown there prints none.
+# shellcheck disable=SC2016 # gdb's variables, not ours
 six='  frame apply all -s printf "regs %lx %lx %lx %lx %lx %lx\n", $rbp, $rbx, $r12, $r13, $r14, $r15
   frame apply all -s printf "fp %lx\n", $rbp'
-[ $arch = x86_64 ] || six=
+[ "$arch" = x86_64 ] || six=
 cat >"$dir/script" <<EOF
 set pagination off
 set confirm off
@@ -56,7 +58,8 @@ printf "END %d\n", (unsigned long)\$pc == \$end
 kill
 EOF
 
-# The judge of one run. insns = how many instructions the two switchers have; switches = how many there must be.
+# The judge of one run. insns = how many instructions the two switchers have; switches = how many there must
+# be.
 cat >"$dir/judge" <<'EOF'
 function fail(why) { printf "step %d: %s\n%s", step, why, text; failed = 1; exit 1 }
 function side_of_hold(   i) { # whose stack is the one on show
@@ -73,7 +76,8 @@ function judge(   i, top, rest, now) {
     sub(/^ hold_(abi|raw)/, "", rest)
     now = rest == " a_inner a_outer main" ? "a" : \
           rest ~ /^( b_inner)?( b_outer)?( b_entry)? gort_entry$/ ? "b" : ""
-    # The first instructions of b's functions belong to stacks that are not complete yet; the tail of each must be.
+    # The first instructions of b's functions belong to stacks that are not complete yet; the tail of each
+    # must be.
     if (rest ~ / b_inner/ && rest != " b_inner b_outer b_entry gort_entry") now = ""
     if (rest ~ / b_outer/ && rest !~ / b_outer b_entry gort_entry$/) now = ""
     if (now == "") fail("neither stack:" rest)
@@ -116,7 +120,10 @@ END {
     if (ended != 1) { print "the program did not get to its end"; exit 1 }
     if (swaps != switches) { print swaps " changes of the stack instead of " switches; exit 1 }
     # each of the switchers' instructions has been looked at with a hold above it, on both stacks
-    if (switches == 12 && (held < insns || held_fp < 2 * insns - 10)) { print held " and " held_fp " looks at registers"; exit 1 }
+    if (switches == 12 && (held < insns || held_fp < 2 * insns - 10)) {
+        print held " and " held_fp " looks at registers"
+        exit 1
+    }
     if (n != insns) { print n " of the switchers' " insns " instructions seen"; exit 1 }
 }
 EOF
@@ -129,7 +136,7 @@ for level in -O0 '-O2 -fomit-frame-pointer' '-O2 -fno-omit-frame-pointer'; do
     insns=$(gdb -batch -ex 'disassemble gort_switch' -ex 'disassemble gort_switch_abi' "$dir/prog" |
         grep '<+' | grep -cv nop)
     timeout 120 gdb -batch -nx -x "$dir/script" "$dir/prog" >"$dir/out" 2>&1
-    if awk -v insns="$insns" -v switches=$switches -f "$dir/judge" "$dir/out" >"$dir/verdict"; then
+    if awk -v insns="$insns" -v switches="$switches" -f "$dir/judge" "$dir/out" >"$dir/verdict"; then
         passed=$((passed + 1))
     else
         echo "$level: $(cat "$dir/verdict")"

@@ -2,11 +2,11 @@
 # tests/arch_matrix_test.sh [quick] - the raw switch compiled in every way we could think of, and run.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Which registers hold live values at a switch is the compiler's choice, so tests/arch_test_matrix.cc runs once for each
-# level and flag that changes it, with every compiler of CXXS (default: g++ and clang++, if there) and for ARM64, where
-# the cross compiler and qemu-user are. Also: position-independent in a shared object, link-time optimisation out of an
-# archive, landing pads on a CPU that checks them, a veneer between the wrapper and the switcher, and that the two
-# assemblers write the same CFI.
+# Which registers hold live values at a switch is the compiler's choice, so tests/arch_test_matrix.cc runs
+# once for each level and flag that changes it, with every compiler of CXXS (default: g++ and clang++, if
+# there) and for ARM64, where the cross compiler and qemu-user are. Also: position-independent in a shared
+# object, link-time optimisation out of an archive, landing pads on a CPU that checks them, a veneer between
+# the wrapper and the switcher, and that the two assemblers write the same CFI.
 # quick: only the first of CXXS, for this machine, at two levels.
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -28,26 +28,28 @@ if [ "${1-}" = one ]; then
     [ "$(uname -m)" = "$arch" ] || run="qemu-$arch -cpu max -L /usr/$arch-linux-gnu"
     # sanitizers' shadow collides with very random mappings
     case "$*" in *-fsanitize=[at]*) run="setarch -R $run" ;; esac
-    compile() { $cxx -std=c++20 -g -I. $flags "$@"; } # cxx and flags are lists of words
+    # shellcheck disable=SC2086 # cxx and flags are lists of words
+    compile() { $cxx -std=c++20 -g -I. $flags "$@"; }
+    move_away() { aarch64-linux-gnu-objcopy --rename-section .text=.far "$dir/switch.o"; }
     build() {
         case $kind in
-        plain | fails) compile "$@" -o "$dir/t" $test $switch ;;
+        plain | fails) compile "$@" -o "$dir/t" $test "$switch" ;;
         dso)
-            compile "$@" -fPIC -shared -DGORT_MATRIX_DSO -o "$dir/libt.so" $test $switch &&
+            compile "$@" -fPIC -shared -DGORT_MATRIX_DSO -o "$dir/libt.so" $test "$switch" &&
                 compile "$@" -DGORT_MATRIX_HOST -o "$dir/t" $test -L"$dir" -lt -Wl,-rpath,"$dir"
             ;;
         archive)
-            compile -c -o "$dir/switch.o" $switch && ar rcs "$dir/libs.a" "$dir/switch.o" &&
+            compile -c -o "$dir/switch.o" "$switch" && ar rcs "$dir/libs.a" "$dir/switch.o" &&
                 compile "$@" -o "$dir/t" $test -L"$dir" -ls
             ;;
         veneer) # the switchers 256 MiB away from everything else
-            compile -c -o "$dir/switch.o" $switch &&
-                ${OBJCOPY:-aarch64-linux-gnu-objcopy} --rename-section .text=.far "$dir/switch.o" &&
+            compile -c -o "$dir/switch.o" "$switch" &&
+                move_away &&
                 compile "$@" -o "$dir/t" $test "$dir/switch.o" -static -no-pie -Wl,--section-start=.far=0x10000000
             ;;
         bare) # no libc: then qemu checks landing pads
-            compile -c -o "$dir/switch.o" $switch || return
-            case "$*" in *.far=*) ${OBJCOPY:-aarch64-linux-gnu-objcopy} --rename-section .text=.far "$dir/switch.o" || return ;; esac
+            compile -c -o "$dir/switch.o" "$switch" || return
+            case "$*" in *.far=*) move_away ;; esac
             compile -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -nostdlib -static -no-pie "$@" \
                 -o "$dir/t" tests/arch_test_bare.cc "$dir/switch.o" && want=
             ;;
@@ -55,9 +57,11 @@ if [ "${1-}" = one ]; then
     }
     if ! build "$@" >"$dir/out" 2>&1; then
         echo "FAIL $label does not build: $(head -n 5 "$dir/out")"
+        exit 0
+    fi
     # run is a list of words
     # shellcheck disable=SC2086
-    elif timeout "${LIMIT:-60}" $run "$dir/t" >"$dir/out" 2>&1 && [ "$(cat "$dir/out")" = "$want" ]; then
+    if timeout "${LIMIT:-60}" $run "$dir/t" >"$dir/out" 2>&1 && [ "$(cat "$dir/out")" = "$want" ]; then
         [ "$kind" != fails ] && echo "ok $label" || echo "FAIL $label: passes, and must not"
     else
         [ "$kind" = fails ] && echo "ok $label" || echo "FAIL $label: $(tail -n 5 "$dir/out")"
@@ -103,14 +107,15 @@ else
             job plain "$host" "$cxx" -O2 -fcf-protection=full
             job plain "$host" "$cxx" -O2 -mavx2
             job plain "$host" "$cxx" -O2 -mcmodel=large
-            grep -qw avx512bw /proc/cpuinfo && job plain "$host" "$cxx" -O3 -march=skylake-avx512 -mprefer-vector-width=512
+            grep -qw avx512bw /proc/cpuinfo &&
+                job plain "$host" "$cxx" -O3 -march=skylake-avx512 -mprefer-vector-width=512
             job fails "$host" "$cxx" -O2 -mred-zone # the wrapper's rule 1: this is why
             [ "$cxx" = g++ ] && job plain "$host" "$cxx" -O2 -mfpmath=387 -mpc64
         fi
     done
     if [ "$host" != aarch64 ] && have aarch64-linux-gnu-g++ && have qemu-aarch64; then
         for cxx in aarch64-linux-gnu-g++ 'clang++ --target=aarch64-linux-gnu'; do
-            have ${cxx%% *} || continue
+            have "${cxx%% *}" || continue
             for level in -O0 -O1 -O2 -O3 -Os; do job plain aarch64 "$cxx" $level; done
             job plain aarch64 "$cxx" -O2 -fomit-frame-pointer
             job plain aarch64 "$cxx" -O2 -mbranch-protection=none
@@ -128,10 +133,15 @@ else
     fi
 fi
 # each line of jobs is quoted for a shell
+# shellcheck disable=SC2016
 xargs -P 2 -d '\n' -n 1 bash -c 'eval "set -- $1"; exec "$0" "$@"' "$0" <"$jobs" >"$results"
 
-# What the unwinder reads, from both assemblers. Only the rows of each function: what stands in the CIE is their choice.
-rows() { readelf --debug-dump=frames-interp "$1" | awk '/FDE/ { f = 1 } /CIE/ { f = 0 } f && /^[0-9a-f]+ +[a-z]/ { $1 = $1; print }'; }
+# What the unwinder reads, from both assemblers. Only the rows of each function: what stands in the CIE is
+# their choice.
+rows() {
+    readelf --debug-dump=frames-interp "$1" |
+        awk '/FDE/ { f = 1 } /CIE/ { f = 0 } f && /^[0-9a-f]+ +[a-z]/ { $1 = $1; print }'
+}
 if have g++ && have clang++ && [ "${1-}" != quick ]; then
     one=$(mktemp) two=$(mktemp)
     for s in arch/*/*.S; do

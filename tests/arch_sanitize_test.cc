@@ -1,4 +1,4 @@
-// tests/arch_sanitize_test.cc - the sanitizers still see what users do wrong on a second stack, and nothing else.
+// tests/arch_sanitize_test.cc - sanitizers see what users do wrong on a second stack, and no more.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // That the other arch tests report nothing under any sanitizer is the larger half of the proof.
@@ -134,7 +134,8 @@ TEST(a_throw_on_a_second_stack_unpoisons_that_stack) {
     }
 }
 
-// A thread whose first switch goes to a stack that another thread started has to learn its own bounds all the same.
+// A thread whose first switch goes to a stack that another thread started has to learn its own bounds all the
+// same.
 TEST(a_throw_after_coming_back_unpoisons_the_thread_s_own_stack) {
     for (Form form : kForms) {
         Fiber f(
@@ -161,7 +162,8 @@ TEST(a_throw_through_call_on_stack_leaves_both_stacks_clean) {
     for (int i = 0; i < 3; i++) {
         bool caught = false;
         try {
-            gort::arch::call_on_stack(f.memory, Fiber::kSize, [](void*) { red_zones(10, throw_it, nullptr); }, nullptr);
+            gort::arch::call_on_stack(
+                f.memory, Fiber::kSize, [](void*) { red_zones(10, throw_it, nullptr); }, nullptr);
         } catch (const std::runtime_error&) {
             caught = true;
         }
@@ -176,7 +178,8 @@ TEST(a_throw_through_call_on_stack_leaves_both_stacks_clean) {
 int g_racy;
 std::atomic<int> g_arrived;
 void racy_add(Fiber* self, void*) {
-    // Both have to be there: TSan gives the number of a stack that is gone to the next one. Relaxed, so this orders nothing.
+    // Both have to be there: TSan gives the number of a stack that is gone to the next one. Relaxed, so this
+    // orders nothing.
     g_arrived.fetch_add(1, std::memory_order_relaxed);
     while (g_arrived.load(std::memory_order_relaxed) < 2) sched_yield();
     for (int i = 0; i < 1000; i++) {

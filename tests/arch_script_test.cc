@@ -1,8 +1,8 @@
-// tests/arch_script_test.cc - runs the arch tests that are scripts: gdb, ELF properties, Valgrind, ways to compile.
+// tests/arch_script_test.cc - runs the arch tests that are scripts: gdb, ELF, Valgrind, ways to compile.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A script passes when it exits with 0; a last line `skip: why` means that a tool it needs is missing. The long form of
-// arch_matrix_test.sh takes minutes and is a suite of its own.
+// A script passes when it exits with 0; a last line `skip: why` means that a tool it needs is missing. The
+// long form of arch_matrix_test.sh takes minutes and is a suite of its own.
 #include <unistd.h>
 
 #include <cstdio>
@@ -22,7 +22,9 @@ std::string out_folder() {
     for (int i = 0; i < 2; i++) s.resize(s.rfind('/') == s.npos ? 0 : s.rfind('/'));
     return s;
 }
-bool installed(const char* tool) { return std::system((std::string("command -v ") + tool + " >/dev/null").c_str()) == 0; }
+bool installed(const char* tool) {
+    return std::system((std::string("command -v ") + tool + " >/dev/null").c_str()) == 0;
+}
 
 void run_script(const std::string& command) {
     std::fflush(nullptr);
@@ -79,7 +81,8 @@ TEST(memcheck_says_nothing) {
     if (!native()) TEST_SKIP("done natively");
     if (!installed("valgrind")) TEST_SKIP("needs valgrind");
     std::string in = " " + out_folder() + "/tests/";
-    run_script("tests/arch_valgrind_test.sh" + in + "arch_test" + in + "arch_unwind_test" + in + "arch_live_test");
+    run_script("tests/arch_valgrind_test.sh" + in + "arch_test" + in + "arch_unwind_test" + in +
+               "arch_live_test");
 }
 
 TEST(live_values_at_other_levels) {

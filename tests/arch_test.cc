@@ -1,4 +1,4 @@
-// tests/arch_test.cc - what the stack switchers keep, hand over and leave alone, in both forms and on several threads.
+// tests/arch_test.cc - what the stack switchers keep, hand over and leave alone, also between threads.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/arch_test.h"
 
@@ -51,8 +51,9 @@ bool regs_survive(Pair* p, Context* from, Context* to, uint64_t who, uint64_t ro
     bool ok = out[kTransfer] >> 32 == 3 - who;  // the transfer is the other side's
     for (int i = 0; i < kTransfer; i++)
         if (in[i] != out[i] && (p->regs == gort_test_abi || i == kFp)) {
-            std::printf("register %d of stack %llu: %llx became %llx\n", i, static_cast<unsigned long long>(who),
-                        static_cast<unsigned long long>(in[i]), static_cast<unsigned long long>(out[i]));
+            std::printf("register %d of stack %llu: %llx became %llx\n", i,
+                        static_cast<unsigned long long>(who), static_cast<unsigned long long>(in[i]),
+                        static_cast<unsigned long long>(out[i]));
             ok = false;
         }
     return ok;
@@ -96,7 +97,8 @@ TEST(a_stack_suspended_by_one_form_is_resumed_by_the_other) {
     Context me;
     Fiber f(
         [](Fiber* self, void* x) {
-            for (uint64_t i = u64(x), n = 0;; n++) i = u64(swap(&self->self, self->back, i + 1, n % 3 ? Form::kAbi : Form::kRaw));
+            for (uint64_t i = u64(x), n = 0;; n++)
+                i = u64(swap(&self->self, self->back, i + 1, n % 3 ? Form::kAbi : Form::kRaw));
         },
         &me);
     uint64_t x = 0;
@@ -140,12 +142,14 @@ TEST(ring_of_stacks) {
             },
             &me, i % 2 ? Form::kAbi : Form::kRaw);
     for (size_t i = 0; i + 1 < kRing; i++) ring[i].back = &ring[i + 1].self;
-    for (uint64_t turn = 0; turn < 1000; turn++) CHECK_EQ(u64(swap(&me, &ring[0].self, turn, Form::kRaw)), turn + kRing);
+    for (uint64_t turn = 0; turn < 1000; turn++)
+        CHECK_EQ(u64(swap(&me, &ring[0].self, turn, Form::kRaw)), turn + kRing);
 }
 
 // ---- the entry of a stack ----
 
-// Keeps a local where the ABI promises 16-byte alignment and lets the compiler use it: an aligned store would fault.
+// Keeps a local where the ABI promises 16-byte alignment and lets the compiler use it: an aligned store would
+// fault.
 struct alignas(16) Aligned {
     uint64_t a, b;
 };
@@ -157,7 +161,8 @@ TEST(a_new_stack_is_aligned_and_used_from_its_top) {
             [](Fiber* self, void* x) {
                 volatile Aligned here{1, 2};
                 void* frame = __builtin_frame_address(0);
-                CHECK_EQ(reinterpret_cast<uintptr_t>(frame) % 16, 0u);  // the call that got here kept rsp aligned
+                CHECK_EQ(reinterpret_cast<uintptr_t>(frame) % 16,
+                         0u);  // the call that got here kept rsp aligned
                 CHECK_EQ(reinterpret_cast<uintptr_t>(&here) % 16, 0u);
                 CHECK(self->holds(frame));
                 CHECK_LT(static_cast<char*>(self->top()) - static_cast<char*>(frame), 1024);
@@ -183,7 +188,8 @@ TEST(the_entry_gets_its_argument_and_the_first_transfer) {
     CHECK_EQ(u64(swap(&p.main, &f.self, kGarbage, Form::kRaw)), kGarbage ^ reinterpret_cast<uint64_t>(&p));
 }
 
-// No kernel enforces IBT in user space yet, so look at the bytes; arch_matrix_test.sh runs BTI on a CPU that does.
+// No kernel enforces IBT in user space yet, so look at the bytes; arch_matrix_test.sh runs BTI on a CPU that
+// does.
 bool is_landing_pad(const void* pc) {
 #if defined(__x86_64__)
     const uint32_t kPad = 0xfa1e0ff3;  // endbr64
@@ -207,17 +213,18 @@ TEST(a_stack_is_resumed_at_a_landing_pad) {
 #if defined(__x86_64__)
 constexpr int kTrap = -SIGILL;  // ud2
 #else
-constexpr int kTrap = -SIGTRAP;  // brk
+constexpr int kTrap = -SIGTRAP;        // brk
 #endif
 TEST_DIES(an_entry_function_that_returns_traps, "about to return", kTrap) {
     Context me;
     static Fiber f([](Fiber*, void*) {}, &me);
-    f.self.sp = init_stack(f.top(),
-                           [](void* arg, void*) {
-                               context_started(&static_cast<Fiber*>(arg)->self);
-                               std::fputs("about to return\n", stderr);
-                           },
-                           &f);
+    f.self.sp = init_stack(
+        f.top(),
+        [](void* arg, void*) {
+            context_started(&static_cast<Fiber*>(arg)->self);
+            std::fputs("about to return\n", stderr);
+        },
+        &f);
     swap(&me, &f.self, uint64_t{0}, Form::kRaw);
 }
 
@@ -282,8 +289,8 @@ TEST(call_below_runs_below_a_parked_stack_and_leaves_it_alone) {
 
 // More values than there are callee-saved registers, live over a call that must keep those.
 [[gnu::noinline]] uint64_t live_over(void (*call)(Fiber*), Fiber* f, uint64_t s) {
-    uint64_t a = s, b = s * 3, c = s * 5, d = s * 7, e = s * 11, g = s * 13, h = s * 17, i = s * 19, j = s * 23, k = s * 29,
-             l = s * 31, m = s * 37;
+    uint64_t a = s, b = s * 3, c = s * 5, d = s * 7, e = s * 11, g = s * 13, h = s * 17, i = s * 19,
+             j = s * 23, k = s * 29, l = s * 31, m = s * 37;
     for (int n = 0; n < 10; n++) {
         call(f);
         a += b, b ^= c, c += d, d ^= e, e += g, g ^= h, h += i, i ^= j, j += k, k ^= l, l += m, m ^= a;
@@ -293,7 +300,9 @@ TEST(call_below_runs_below_a_parked_stack_and_leaves_it_alone) {
 TEST(calls_on_other_stacks_keep_the_callers_registers) {
     Fiber f([](Fiber*, void*) {}, nullptr);
     // What the callee finds in those registers it may use as it likes, as long as it gives it back.
-    static const auto busy = [](void* p) { live_over([](Fiber*) {}, nullptr, reinterpret_cast<uint64_t>(p)); };
+    static const auto busy = [](void* p) {
+        live_over([](Fiber*) {}, nullptr, reinterpret_cast<uint64_t>(p));
+    };
     uint64_t want = live_over([](Fiber*) {}, &f, kGarbage);
     CHECK_EQ(live_over([](Fiber* g) { gort_call_below(g->self.sp, busy, g); }, &f, kGarbage), want);
     CHECK_EQ(live_over([](Fiber* g) { gort_call_on_stack(g->top(), busy, g); }, &f, kGarbage), want);
@@ -313,7 +322,8 @@ void set_fpcr(uint64_t v) {
     uint16_t cw = uint16_t(v);
     asm volatile("ldmxcsr %0\n\tfldcw %1" ::"m"(mxcsr), "m"(cw));
 }
-constexpr uint64_t kRoundUp = uint64_t{2} << (13 + 16) | 2u << 10, kRoundDown = uint64_t{1} << (13 + 16) | 1u << 10;
+constexpr uint64_t kRoundUp = uint64_t{2} << (13 + 16) | 2u << 10,
+                   kRoundDown = uint64_t{1} << (13 + 16) | 1u << 10;
 #else
 uint64_t get_fpcr() {
     uint64_t v;

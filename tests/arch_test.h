@@ -1,7 +1,8 @@
 // tests/arch_test.h - what the arch tests share: a stack with its Context, and a switch of either form.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Includes no test framework, so that the programs which arch_matrix_test.sh and arch_gdb_test.sh compile can use it.
+// Includes no test framework, so that the programs which arch_matrix_test.sh and arch_gdb_test.sh compile can
+// use it.
 #pragma once
 #include <sys/mman.h>
 
@@ -32,8 +33,8 @@ inline const char* name_of(Form f) { return f == Form::kRaw ? "raw" : "abi"; }
 }
 inline uint64_t u64(void* p) { return reinterpret_cast<uint64_t>(p); }
 
-// A second stack. The body gets the Fiber and the transfer of the first switch to it; when it returns, the fiber switches
-// to `back` for good. `form` is how that fiber should switch.
+// A second stack. The body gets the Fiber and the transfer of the first switch to it; when it returns, the
+// fiber switches to `back` for good. `form` is how that fiber should switch.
 struct Fiber {
     static constexpr size_t kSize = 256 << 10;
     using Body = void (*)(Fiber* self, void* transfer);
@@ -46,7 +47,8 @@ struct Fiber {
     bool done = false;
 
     Fiber(Body b, Context* b2, Form f = Form::kRaw, void* a = nullptr) : back(b2), form(f), body(b), arg(a) {
-        memory = mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        memory =
+            mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) std::abort();
         context_init(&self, memory, kSize, &Fiber::entry, this);
     }

@@ -4,10 +4,10 @@
 // Written as file-scope assembly, so that a test binary stays one .cc file. Included once in a program.
 //
 // gort_test_abi      loads in[] into every callee-saved register, suspends itself with gort_switch_abi, and stores what
-//                    the registers hold when it is resumed to out[]; the transfers are in[] and out[] too (kTransfer).
+// the registers hold when it is resumed to out[]; the transfers are in[] and out[] too (kTransfer).
 // gort_test_raw      the same with the raw switcher: of all registers only the frame pointer is kept.
 // gort_test_hostile  suspends itself with the raw switcher with garbage in every register that the protocol allows to
-//                    change. `level` says which vector registers the CPU has: 0 the base, 1 AVX, 2 AVX-512 or SVE.
+// change. `level` says which vector registers the CPU has: 0 the base, 1 AVX, 2 AVX-512 or SVE.
 #pragma once
 #include <cstdint>
 

@@ -1,8 +1,9 @@
-// tests/arch_test_bare.cc - every way into and out of the switchers in a program without libc, for a CPU that checks landing pads.
+// tests/arch_test_bare.cc - every way into and out of the switchers in a program without libc.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// qemu-user enforces BTI only where the whole program claims it, which one that is linked with a distribution's libc
-// does not. So arch_matrix_test.sh links this one with nothing but the switchers. Exit status 0 is right.
+// qemu-user enforces BTI only where the whole program claims it, which one that is linked with a
+// distribution's libc does not. So arch_matrix_test.sh links this one with nothing but the switchers. Exit
+// status 0 is right.
 #include "arch/arch.h"
 
 using gort::arch::init_stack;

@@ -1,9 +1,10 @@
-// tests/arch_test_gdb.cc - the program that arch_gdb_test.sh steps through: two stacks and every kind of switch.
+// tests/arch_test_gdb.cc - what arch_gdb_test.sh steps through: two stacks and every kind of switch.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Frames, innermost last:   main a_outer a_inner          and          gort_entry b_entry b_outer b_inner
-// and on x86-64 hold_abi or hold_raw below, which suspend themselves with known values in the registers that are kept:
-// rbp base+0, rbx base+1, r12 base+2 and so on; base is 0xa00 on the first stack, 0xb00 on the second.
+// and on x86-64 hold_abi or hold_raw below, which suspend themselves with known values in the registers that
+// are kept: rbp base+0, rbx base+1, r12 base+2 and so on; base is 0xa00 on the first stack, 0xb00 on the
+// second.
 #include "arch/arch.h"
 
 using gort::arch::switch_to;

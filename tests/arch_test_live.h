@@ -1,10 +1,11 @@
-// tests/arch_test_live.h - live values of every kind across the raw switch, beside a stack that ruins all registers.
+// tests/arch_test_live.h - live values across the raw switch, beside a stack that ruins all registers.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Each case computes the same checksum twice, once with nothing and once with a switch in the middle of its live values.
-// The other stack (gort_test_hostile) gives back every register full of garbage, so what the compiler kept in one that
-// the wrapper does not name shows as a wrong sum or a crash. Which registers the compiler uses depends on compiler, level
-// and flags: arch_live_test.cc runs this file as the library is built, arch_matrix_test.sh as everybody else might.
+// Each case computes the same checksum twice, once with nothing and once with a switch in the middle of its
+// live values. The other stack (gort_test_hostile) gives back every register full of garbage, so what the
+// compiler kept in one that the wrapper does not name shows as a wrong sum or a crash. Which registers the
+// compiler uses depends on compiler, level and flags: arch_live_test.cc runs this file as the library is
+// built, arch_matrix_test.sh as everybody else might.
 #pragma once
 #include <cstdint>
 #include <cstdio>
@@ -89,12 +90,13 @@ template <bool S>
 // More values than registers, all of them used on both sides of every switch.
 template <bool S>
 [[gnu::noinline]] uint64_t many_ints(uint64_t s) {
-    uint64_t a = s, b = s + 1, c = s + 2, d = s + 3, e = s + 4, f = s + 5, g = s + 6, h = s + 7, i = s + 8, j = s + 9,
-             k = s + 10, l = s + 11, m = s + 12, n = s + 13, o = s + 14, p = s + 15, q = s + 16, r = s + 17, t = s + 18,
-             u = s + 19, v = s + 20, w = s + 21, x = s + 22, y = s + 23, z = s + 24;
+    uint64_t a = s, b = s + 1, c = s + 2, d = s + 3, e = s + 4, f = s + 5, g = s + 6, h = s + 7, i = s + 8,
+             j = s + 9, k = s + 10, l = s + 11, m = s + 12, n = s + 13, o = s + 14, p = s + 15, q = s + 16,
+             r = s + 17, t = s + 18, u = s + 19, v = s + 20, w = s + 21, x = s + 22, y = s + 23, z = s + 24;
     for (int round = 0; round < 50; round++) {
         hop<S>();
-        a += b, b ^= c, c += d, d ^= e, e += f, f ^= g, g += h, h ^= i, i += j, j ^= k, k += l, l ^= m, m += n;
+        a += b, b ^= c, c += d, d ^= e, e += f, f ^= g, g += h, h ^= i, i += j, j ^= k, k += l, l ^= m,
+            m += n;
         n ^= o, o += p, p ^= q, q += r, r ^= t, t += u, u ^= v, v += w, w ^= x, x += y, y ^= z, z += a;
         hop<S>();
         z ^= b, a += n * 3, n ^= a << 1;
@@ -123,7 +125,8 @@ template <bool S>
     return uint64_t(a) ^ uint64_t(b) ^ uint64_t(c) ^ uint64_t(flag) ^ uint64_t(wide) ^ uint64_t(wide >> 64);
 }
 
-// No product is added to anything: where the compiler may fuse the two, it need not do the same in both versions.
+// No product is added to anything: where the compiler may fuse the two, it need not do the same in both
+// versions.
 template <bool S>
 [[gnu::noinline]] uint64_t few_doubles(uint64_t s) {
     double a = double(s % 1000), b = a + 0.5, c = a + 0.25;
@@ -140,8 +143,9 @@ template <bool S>
 // d8-d15 are callee-saved on ARM64: a compiler keeps values there over what looks like a call.
 template <bool S>
 [[gnu::noinline]] uint64_t many_doubles(uint64_t s) {
-    double a = double(s % 100), b = a + 1, c = a + 2, d = a + 3, e = a + 4, f = a + 5, g = a + 6, h = a + 7, i = a + 8,
-           j = a + 9, k = a + 10, l = a + 11, m = a + 12, n = a + 13, o = a + 14, p = a + 15, q = a + 16, r = a + 17;
+    double a = double(s % 100), b = a + 1, c = a + 2, d = a + 3, e = a + 4, f = a + 5, g = a + 6, h = a + 7,
+           i = a + 8, j = a + 9, k = a + 10, l = a + 11, m = a + 12, n = a + 13, o = a + 14, p = a + 15,
+           q = a + 16, r = a + 17;
     float x = float(s % 10), y = x + 1, z = x + 2;
     for (int round = 0; round < 50; round++) {
         a += b, b -= c, c += d, d -= e, e += f, f -= g;
@@ -151,7 +155,8 @@ template <bool S>
         m += n, n -= o, o += p, p -= q, q += r, r -= a;
         x += y, y -= z, z += float(round);
     }
-    return bits(a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r) ^ bits(double(x + y + z));
+    return bits(a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r) ^
+           bits(double(x + y + z));
 }
 
 template <bool S>
@@ -175,8 +180,8 @@ template <bool S, class V>
     V v[18];
     for (uint32_t i = 0; i < 18; i++)
         for (uint32_t k = 0; k < sizeof(V) / 4; k++) v[i][k] = uint32_t(s) * (i + 1) + k;
-    V a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7], i = v[8], j = v[9], k = v[10],
-      l = v[11], m = v[12], n = v[13], o = v[14], p = v[15], q = v[16], r = v[17];
+    V a = v[0], b = v[1], c = v[2], d = v[3], e = v[4], f = v[5], g = v[6], h = v[7], i = v[8], j = v[9],
+      k = v[10], l = v[11], m = v[12], n = v[13], o = v[14], p = v[15], q = v[16], r = v[17];
     for (int round = 0; round < 20; round++) {
         a += b, b ^= c, c += d, d ^= e, e += f, f ^= g, g += h, h ^= i, i += j;
         hop<S>();
@@ -199,14 +204,18 @@ template <bool S>
         a = _kadd_mask64(a, b), b = _kxor_mask64(b, c), c = _kadd_mask64(c, d), d = _kxor_mask64(d, e);
         e = _kadd_mask64(e, f), f = _kxor_mask64(f, g), g = _kadd_mask64(g, h), h = _kxor_mask64(h, a);
         hop<S>();
-        x = _mm512_mask_add_epi8(x, a, y, one), y = _mm512_mask_add_epi8(y, c, z, x), z = _mm512_mask_sub_epi8(z, e, x, y);
-        z = _mm512_mask_add_epi8(z, b, z, one), z = _mm512_mask_add_epi8(z, d, z, x), z = _mm512_mask_add_epi8(z, f, z, y);
+        x = _mm512_mask_add_epi8(x, a, y, one), y = _mm512_mask_add_epi8(y, c, z, x),
+        z = _mm512_mask_sub_epi8(z, e, x, y);
+        z = _mm512_mask_add_epi8(z, b, z, one), z = _mm512_mask_add_epi8(z, d, z, x),
+        z = _mm512_mask_add_epi8(z, f, z, y);
         b = _mm512_cmpgt_epi8_mask(x, z), d = _mm512_cmpgt_epi8_mask(y, x);
     }
-    return a ^ b ^ c ^ d ^ e ^ f ^ g ^ h ^ uint64_t(_mm512_reduce_add_epi64(_mm512_xor_si512(_mm512_xor_si512(x, y), z)));
+    return a ^ b ^ c ^ d ^ e ^ f ^ g ^ h ^
+           uint64_t(_mm512_reduce_add_epi64(_mm512_xor_si512(_mm512_xor_si512(x, y), z)));
 #elif defined(__ARM_FEATURE_SVE)
     svuint64_t x = svindex_u64(s, 3), y = svindex_u64(s * 5, 7), z = svdup_u64(s);
-    svbool_t all = svptrue_b64(), a = svcmplt(all, x, y), b = svcmpgt(all, x, z), c = svwhilelt_b64(uint64_t{0}, s % 3);
+    svbool_t all = svptrue_b64(), a = svcmplt(all, x, y), b = svcmpgt(all, x, z),
+             c = svwhilelt_b64(uint64_t{0}, s % 3);
     for (int i = 0; i < 20; i++) {
         hop<S>();
         x = svadd_m(a, x, y), y = sveor_m(b, y, x), z = svadd_m(c, z, x);
@@ -243,7 +252,8 @@ template <bool S>
     return sum;
 }
 
-// arch.h forbids this one, because of clang: with over-aligned locals, or under ASan, it would address its frame by rbx.
+// arch.h forbids this one, because of clang: with over-aligned locals, or under ASan, it would address its
+// frame by rbx.
 template <bool S>
 [[gnu::noinline]] uint64_t variable_frame([[maybe_unused]] uint64_t s) {
 #if defined(__clang__)
@@ -306,7 +316,8 @@ struct Big {
     uint64_t v[12];
 };
 template <bool S>
-[[gnu::noinline]] Big by_value(Big in, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t g) {
+[[gnu::noinline]] Big by_value(Big in, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f,
+                               uint64_t g) {
     hop<S>();
     for (uint64_t i = 0; i < 12; i++) in.v[i] = in.v[i] * a + b - c + d * e + f + g;
     hop<S>();
@@ -336,8 +347,12 @@ template <bool S>
             b += 7;
             hop<S>();
             break;
-        case 2: hop<S>(); break;
-        default: a ^= b; hop<S>();
+        case 2:
+            hop<S>();
+            break;
+        default:
+            a ^= b;
+            hop<S>();
         }
         a += b ^ 3;
     }
@@ -361,7 +376,8 @@ struct Case {
     const char* name;
     uint64_t (*without)(uint64_t), (*with)(uint64_t);
 };
-#define BOTH(fn) {#fn, fn<false>, fn<true>}
+#define BOTH(fn) \
+    { #fn, fn < false>, fn < true> }
 inline constexpr Case kCases[] = {
     BOTH(few_ints),
     BOTH(many_ints),
@@ -393,8 +409,9 @@ inline int run_case(const Case& c) {
     for (uint64_t s : {uint64_t{1}, uint64_t{123456789}, ~uint64_t{0} / 7}) {
         uint64_t want = c.without(opaque(s)), got = c.with(opaque(s));
         if (want == got) continue;
-        std::printf("%s(%llu): %llx without a switch, %llx with\n", c.name, static_cast<unsigned long long>(s),
-                    static_cast<unsigned long long>(want), static_cast<unsigned long long>(got));
+        std::printf("%s(%llu): %llx without a switch, %llx with\n", c.name,
+                    static_cast<unsigned long long>(s), static_cast<unsigned long long>(want),
+                    static_cast<unsigned long long>(got));
         wrong++;
     }
     return wrong;

@@ -1,8 +1,8 @@
-// tests/arch_test_matrix.cc - the arch tests that depend on how they are compiled, without the test framework.
+// tests/arch_test_matrix.cc - the arch tests that depend on flags, without the test framework.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Compiled many times over by arch_matrix_test.sh. With GORT_MATRIX_DSO it is a shared object whose one function the
-// second form, GORT_MATRIX_HOST, calls.
+// Compiled many times over by arch_matrix_test.sh. With GORT_MATRIX_DSO it is a shared object whose one
+// function the second form, GORT_MATRIX_HOST, calls.
 #include <cstdio>
 
 extern "C" [[gnu::visibility("default")]] int gort_test_matrix();

@@ -1,4 +1,4 @@
-// tests/arch_unwind_test.cc - exceptions and backtraces on second stacks: every walk ends cleanly at gort_entry.
+// tests/arch_unwind_test.cc - exceptions and backtraces on second stacks: each ends at gort_entry.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/arch_test.h"
 
@@ -118,7 +118,8 @@ void take_walk(void* arg) {
     KEEP_FRAME;
 }
 
-// The walk of a parked stack from below: the walker, take_walk and gort_call_below, and then the parked frames.
+// The walk of a parked stack from below: the walker, take_walk and gort_call_below, and then the parked
+// frames.
 constexpr int kBelow = 3;
 void walk_parked(Job* j, Fiber* f, Context* me, void (*leaf)(Job*)) {
     start(j, f, leaf);
@@ -142,8 +143,10 @@ TEST(backtrace_of_a_stack_parked_by_the_abi_form) {
     Fiber f(no_body, &me);
     Job j{};
     walk_parked(&j, &f, &me, park_abi);
-    check_walk(j.walk,
-               {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)}, kBelow);
+    check_walk(
+        j.walk,
+        {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)},
+        kBelow);
     swap(&me, &f.self, uint64_t{0}, Form::kRaw);
 }
 
@@ -168,8 +171,10 @@ TEST(backtrace_of_a_stack_parked_by_another_thread) {
         swap(&mine, &f.self, uint64_t{0}, Form::kAbi);
     }).join();
     gort_call_below(f.self.sp, take_walk, &j.walk);
-    check_walk(j.walk,
-               {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)}, kBelow);
+    check_walk(
+        j.walk,
+        {at(&gort_switch_abi), at(park_abi), at(inner), at(middle), at(outer), at(entry), at(&gort_entry)},
+        kBelow);
 }
 
 // ---- through gort_call_on_stack the walk goes on in the caller ----
@@ -192,8 +197,13 @@ TEST(backtrace_through_call_on_stack_goes_on_in_the_caller) {
     j.leaf = walk_leaf;
     OnStack o{&j, &f};
     caller_of_call_on_stack(&o);
-    const uintptr_t want[] = {at(walk_leaf), at(inner), at(middle), at(outer), at(call_outer),
-                              at(&gort_call_on_stack), at(caller_of_call_on_stack)};
+    const uintptr_t want[] = {at(walk_leaf),
+                              at(inner),
+                              at(middle),
+                              at(outer),
+                              at(call_outer),
+                              at(&gort_call_on_stack),
+                              at(caller_of_call_on_stack)};
     CHECK(j.walk.clean);
     CHECK_LT(8, j.walk.n);  // there is more below: this test, the framework, main
     for (int i = 0; i < 7; i++) CHECK_EQ(j.walk.fn[1 + i], want[i]);
@@ -264,7 +274,8 @@ TEST(exceptions_are_thrown_and_caught_on_each_stack_in_turn) {
     }
 }
 
-// The landing pad finds the locals of a frame that was switched out and resumed between its call and the throw.
+// The landing pad finds the locals of a frame that was switched out and resumed between its call and the
+// throw.
 TEST(locals_are_right_in_a_handler_after_a_switch) {
     for (Form form : kForms) {
         Context me;
@@ -282,7 +293,8 @@ TEST(locals_are_right_in_a_handler_after_a_switch) {
             &me, form);
         swap(&me, &f.self, uint64_t{11}, form);
         CHECK_EQ(u64(swap(&me, &f.self, uint64_t{1000}, form)), 11u * 16 + 1000);
-        swap(&me, &f.self, uint64_t{0}, form);  // leave the handler before another stack throws on this thread
+        swap(&me, &f.self, uint64_t{0},
+             form);  // leave the handler before another stack throws on this thread
         CHECK(f.done);
     }
 }
@@ -293,7 +305,8 @@ TEST(an_exception_passes_through_call_on_stack) {
     for (int i = 0; i < 100; i++) {
         bool caught = false;
         try {
-            gort::arch::call_on_stack(f.memory, Fiber::kSize, [](void* c) { throw_deep(5, static_cast<int*>(c)); }, &cleanups);
+            gort::arch::call_on_stack(
+                f.memory, Fiber::kSize, [](void* c) { throw_deep(5, static_cast<int*>(c)); }, &cleanups);
         } catch (const std::runtime_error& e) {
             caught = std::strcmp(e.what(), "deep") == 0;
         }
@@ -302,8 +315,8 @@ TEST(an_exception_passes_through_call_on_stack) {
     CHECK_EQ(cleanups, 600);
 }
 
-// The search for a handler meets gort_entry, ends there, and so the exception is uncaught: std::terminate runs with
-// the throwing frames still in place.
+// The search for a handler meets gort_entry, ends there, and so the exception is uncaught: std::terminate
+// runs with the throwing frames still in place.
 void say_where() {
     Walk w;
     w.take();
@@ -324,7 +337,8 @@ void throw_out_of_entry(Form form) {
     start(&j, &f, [](Job*) { throw_deep(3, &cleanups); });
     swap(&me, &f.self, uint64_t{0}, form);
 }
-TEST_DIES(an_exception_that_leaves_the_entry_function_terminates, "terminate above gort_entry: deep", -SIGABRT) {
+TEST_DIES(an_exception_that_leaves_the_entry_function_terminates, "terminate above gort_entry: deep",
+          -SIGABRT) {
     throw_out_of_entry(Form::kRaw);
 }
 TEST_DIES(the_same_on_a_stack_entered_by_the_abi_form, "terminate above gort_entry: deep", -SIGABRT) {
@@ -344,7 +358,8 @@ TEST(a_forced_unwind_runs_the_cleanups_and_stops_at_the_entry) {
         std::memset(&exc, 0, sizeof exc);
         _Unwind_ForcedUnwind(
             &exc,
-            [](int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*, void*) {
+            [](int, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*,
+               void*) {
                 if (!(actions & _UA_END_OF_STACK)) return _URC_NO_REASON;
                 end_of_stack++;
                 switch_final(&f.self, &me, nullptr);

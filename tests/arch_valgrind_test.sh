@@ -1,15 +1,17 @@
 #!/bin/sh
-# tests/arch_valgrind_test.sh PROGRAM... - debug builds of the arch tests under memcheck, which must not say a word.
+# tests/arch_valgrind_test.sh PROGRAM... - debug builds of the arch tests under memcheck.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A stack that memcheck does not know looks like a huge jump of the stack pointer: it warns, and then takes live locals
-# for freed ones. So this shows that every stack is registered, and that no switch reads what nobody wrote.
+# A stack that memcheck does not know looks like a huge jump of the stack pointer: it warns, and then takes
+# live locals for freed ones. So this shows that every stack is registered, and that no switch reads what
+# nobody wrote.
 set -u
 passed=0 failed=0
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 for program; do
-    # Each test is a child of its own with a log of its own; one that traps on purpose ends in valgrind's report of it.
+    # Each test is a child of its own with a log of its own; one that traps on purpose ends in valgrind's
+    # report of it.
     valgrind -q --error-exitcode=99 --log-file="$dir/log.%p" "$program" >"$dir/out" 2>&1
     status=$?
     said=$(grep -hvE -e '^==[0-9]+== *$' "$dir"/log.* | sed 's/^==[0-9]*== //' | sort | uniq -c |

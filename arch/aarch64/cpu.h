@@ -1,4 +1,4 @@
-// arch/aarch64/cpu.h - the raw switch, the cycle counter, the spin hint, and registers out of a signal's context.
+// arch/aarch64/cpu.h - the raw switch, cycle counter, spin hint, and registers out of a signal's context.
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
@@ -13,7 +13,7 @@ inline constexpr size_t kCacheLine = 64;
 
 // What code compiled for SVE may keep besides v0-v31, whose names cover z0-z31.
 #ifdef __ARM_FEATURE_SVE
-#define GORT_CLOBBER_MORE                                                                                    \
+#define GORT_CLOBBER_MORE \
     , "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11", "p12", "p13", "p14", "p15"
 #else
 #define GORT_CLOBBER_MORE
@@ -31,10 +31,11 @@ inline constexpr size_t kCacheLine = 64;
         "hint #38"
         : "+r"(value), "+r"(save), "+r"(load)
         :
-        : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
-          "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "memory", "cc", "v0", "v1",
-          "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17",
-          "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31" GORT_CLOBBER_MORE);
+        : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
+          "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x30", "memory", "cc",
+          "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14",
+          "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28",
+          "v29", "v30", "v31" GORT_CLOBBER_MORE);
     return value;
 }
 #undef GORT_CLOBBER_MORE

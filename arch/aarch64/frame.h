@@ -24,7 +24,8 @@ struct EntryFrame {
     void (*fn)(void* arg, void* transfer);
     void* arg;
 };
-static_assert(offsetof(Frame, fp) == FRAME_FP && offsetof(Frame, pc) == FRAME_PC && sizeof(Frame) == FRAME_SIZE);
+static_assert(offsetof(Frame, fp) == FRAME_FP && offsetof(Frame, pc) == FRAME_PC &&
+              sizeof(Frame) == FRAME_SIZE);
 static_assert(offsetof(EntryFrame, fn) == ENTRY_FN && offsetof(EntryFrame, arg) == ENTRY_ARG);
 static_assert(sizeof(EntryFrame) == ENTRY_SIZE);
 

@@ -1,13 +1,15 @@
-// arch/aarch64/switch.S - the stack switchers for ARM64. arch/x86_64/switch.S tells the whole story; here only what differs.
+// arch/aarch64/switch.S - the stack switchers for ARM64; arch/x86_64/switch.S tells the whole story.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The jump to the resume address goes through x16, because a `br x16` may land on `bti j` and `bti c` pads alike. Our own
-// resume address may not arrive there: the linker may put a veneer that uses x16 and x17 between `b` and us. sp must be
-// 16-aligned whenever it addresses memory, so each save is a pair. x18 is the platform's register: Linux programs may not rely on it.
+// The jump to the resume address goes through x16, because a `br x16` may land on `bti j` and `bti c` pads
+// alike. Our own resume address may not arrive there: the linker may put a veneer that uses x16 and x17
+// between `b` and us. sp must be 16-aligned whenever it addresses memory, so each save is a pair. x18 is the
+// platform's register: Linux programs may not rely on it.
 //
-// NOT SAVED, by rule: FPCR and FPSR belong to the thread. The high halves of v8-v15 and all of v0-v7, v16-v31 are the
-// caller's by the ABI; d8-d15 are callee-saved, so the plain-ABI form keeps them and the raw form names them as clobbered.
-// Return addresses signed by PAC stay valid: they are signed against the sp of their own frame, which does not move.
+// NOT SAVED, by rule: FPCR and FPSR belong to the thread. The high halves of v8-v15 and all of v0-v7, v16-v31
+// are the caller's by the ABI; d8-d15 are callee-saved, so the plain-ABI form keeps them and the raw form
+// names them as clobbered. Return addresses signed by PAC stay valid: they are signed against the sp of their
+// own frame, which does not move.
 
 #include "arch/asm.h"
 #include "arch/aarch64/frame.h"
@@ -166,7 +168,7 @@ FUNC(gort_entry)
         brk     #0                              // fn must switch away for good
 END(gort_entry)
 
-// void gort_call_on_stack(void* top, void (*fn)(void*), void* arg)        runs fn(arg) on another stack, then comes back
+// void gort_call_on_stack(void* top, void (*fn)(void*), void* arg)      runs fn(arg) on another stack
 FUNC(gort_call_on_stack)
         LANDING_PAD
         stp     x29, x30, [sp, #-16]!
@@ -187,7 +189,7 @@ FUNC(gort_call_on_stack)
         ret
 END(gort_call_on_stack)
 
-// void gort_call_below(void* handle, void (*fn)(void*), void* arg)     runs fn(arg) on a suspended stack, below its Frame
+// void gort_call_below(void* handle, void (*fn)(void*), void* arg)      runs fn(arg) below a parked Frame
 FUNC(gort_call_below)
         LANDING_PAD
         stp     x29, x30, [sp, #-32]!

@@ -1,4 +1,4 @@
-// arch/x86_64/cpu.h - the raw switch, the cycle counter, the spin hint, and registers out of a signal's context.
+// arch/x86_64/cpu.h - the raw switch, cycle counter, spin hint, and registers out of a signal's context.
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
@@ -13,25 +13,26 @@ inline constexpr size_t kCacheLine = 64;
 
 // What code compiled for newer CPUs may keep besides. "xmm0" stands for the whole of zmm0.
 #ifdef __AVX512F__
-#define GORT_CLOBBER_AVX512                                                                                  \
-    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",     \
+#define GORT_CLOBBER_AVX512                                                                              \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", \
         "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
 #define GORT_CLOBBER_AVX512
 #endif
 #ifdef __APX_F__
-#define GORT_CLOBBER_APX                                                                                     \
-    , "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29",      \
+#define GORT_CLOBBER_APX                                                                                \
+    , "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29", \
         "r30", "r31"
 #else
 #define GORT_CLOBBER_APX
 #endif
 
-// Suspends the running stack, stores its handle in *save_sp and resumes the stack of handle load_sp. `transfer` arrives
-// there as the result of the call that suspended it; the result here is what whoever resumes us hands over.
-// rbp is the one register that switch.S keeps, because where it is the frame pointer it cannot be a clobber.
+// Suspends the running stack, stores its handle in *save_sp and resumes the stack of handle load_sp.
+// `transfer` arrives there as the result of the call that suspended it; the result here is what whoever
+// resumes us hands over. rbp is the one register that switch.S keeps, because where it is the frame pointer
+// it cannot be a clobber.
 [[gnu::always_inline]] inline void* switch_to(void** save_sp, void* load_sp, void* transfer) {
-    // Register variables: with "+a", "+D", "+S" GCC sends load_sp through the stack, and the switch waits for it.
+    // Register variables: with "+a", "+D", "+S" GCC sends load_sp through the stack, which the switch waits for.
     register void* value asm("rax") = transfer;
     register void** save asm("rdi") = save_sp;
     register void* load asm("rsi") = load_sp;
@@ -57,8 +58,14 @@ inline void pause() { __builtin_ia32_pause(); }
 // A counter that runs at a constant rate (the TSC), not the core's own cycles where the clock varies.
 inline uint64_t cycles() { return __builtin_ia32_rdtsc(); }
 
-inline uintptr_t context_pc(const ucontext_t* uc) { return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RIP]); }
-inline uintptr_t context_sp(const ucontext_t* uc) { return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RSP]); }
-inline uintptr_t context_fp(const ucontext_t* uc) { return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RBP]); }
+inline uintptr_t context_pc(const ucontext_t* uc) {
+    return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RIP]);
+}
+inline uintptr_t context_sp(const ucontext_t* uc) {
+    return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RSP]);
+}
+inline uintptr_t context_fp(const ucontext_t* uc) {
+    return static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RBP]);
+}
 
 }  // namespace gort::arch

@@ -14,27 +14,28 @@
 //                       +----------------------+
 //      low addresses    | free                 |
 //
-// Nothing else is saved. The caller of the raw form names every other register as clobbered (arch/arch.h), so the
-// compiler spills what is live there and only that: a loop with three live values pays for three, not for six.
-// Both forms leave the same Frame, so a stack suspended by one may be resumed by the other, and a stack that never ran
-// looks like one that was suspended at gort_entry.
+// Nothing else is saved. The caller of the raw form names every other register as clobbered (arch/arch.h), so
+// the compiler spills what is live there and only that: a loop with three live values pays for three, not for
+// six. Both forms leave the same Frame, so a stack suspended by one may be resumed by the other, and a stack
+// that never ran looks like one that was suspended at gort_entry.
 //
-// WHY IT ENDS IN A JUMP. `ret` is predicted from the calls of the stack we leave, so after a switch it is wrong; the
-// indirect predictor learns the pattern. And why the raw form is entered by a jump: a `call` without its `ret` would
-// shift the return predictor for every frame above us.
+// WHY IT ENDS IN A JUMP. `ret` is predicted from the calls of the stack we leave, so after a switch it is
+// wrong; the indirect predictor learns the pattern. And why the raw form is entered by a jump: a `call`
+// without its `ret` would shift the return predictor for every frame above us.
 //
-// WHAT IT COSTS. `gortbench switch`, two stacks in a loop, one way, minimum of several, both compared in one run on a
-// Xeon (Cascade Lake, 2.5 GHz, virtual); only the ratios travel to other machines:
+// WHAT IT COSTS. `gortbench switch`, two stacks in a loop, one way, minimum of several, both compared in one
+// run on a Xeon (Cascade Lake, 2.5 GHz, virtual); only the ratios travel to other machines:
 //      floor (sp, fp, pc in a struct, all inlined)              1.32 ns    1.0
 //      raw form below                                           1.84 ns    1.4
-//      raw form, entered by call                                1.90 ns    1.4     (and unbalances the return predictor)
+//      raw form, entered by call                                1.90 ns    1.4     (and unbalances the predictor)
 //      raw form inlined at the switch                           3.03 ns    2.3     (same-line store forwarding stalls)
 //      plain-ABI form below: saves all, jumps                   3.30 ns    2.5
 //      raw form ending in ret                                   9.67 ns    7.2
 //      plain-ABI form ending in ret                            12.8  ns    9.6
 //
-// NOT SAVED, by rule: MXCSR and the x87 control word belong to the thread, as in Go; code that changes the rounding mode
-// restores it before it parks. The signal mask, fs and gs likewise. Shadow stacks (SHSTK) are not supported.
+// NOT SAVED, by rule: MXCSR and the x87 control word belong to the thread, as in Go; code that changes the
+// rounding mode restores it before it parks. The signal mask, fs and gs likewise. Shadow stacks (SHSTK) are
+// not supported.
 
 #include "arch/asm.h"
 #include "arch/x86_64/frame.h"
@@ -46,8 +47,9 @@
 //   out      rax  transfer of whoever resumes us, rsp and rbp as they were
 //   clobbers everything else; flags; and 16 bytes below rsp (compile the caller with -mno-red-zone)
 //
-// CFI: the caller is a function that jumped here, so its rsp is the CFA and its pc is in rcx. After the two pushes the
-// Frame has one layout on both stacks; the rules hold across the swap and describe whichever stack rsp is on.
+// CFI: the caller is a function that jumped here, so its rsp is the CFA and its pc is in rcx. After the two
+// pushes the Frame has one layout on both stacks; the rules hold across the swap and describe whichever stack
+// rsp is on.
 FUNC(gort_switch)
         .cfi_def_cfa rsp, 0
         .cfi_register rip, rcx
@@ -81,8 +83,8 @@ END(gort_switch)
 //      handle + 8       | pc = resume below    |  the same Frame as above
 //      handle           | fp                   |
 //
-// The resume address is the same for every stack suspended here, so it is predicted; the jump to the caller is the one
-// that depends on history.
+// The resume address is the same for every stack suspended here, so it is predicted; the jump to the caller
+// is the one that depends on history.
 FUNC(gort_switch_abi)
         LANDING_PAD
         movq    %rdx, %rax
@@ -151,13 +153,13 @@ FUNC(gort_switch_abi)
         jmp     *%rcx
 END(gort_switch_abi)
 
-// gort_entry: where a new stack starts; never called. arch::init_stack puts its address, behind the nop, into the
-// stack's first Frame.
+// gort_entry: where a new stack starts; never called. arch::init_stack puts its address, behind the nop, into
+// the stack's first Frame.
 //
 //      in   rsp  -> EntryFrame {fn, arg}, 16-aligned        rbp 0        rax  transfer of the first switch
 //
-// Unwinders end here: the return address is undefined. They look function and CFI up by pc - 1, and for a stack that
-// never ran that is the nop.
+// Unwinders end here: the return address is undefined. They look function and CFI up by pc - 1, and for a
+// stack that never ran that is the nop.
 FUNC(gort_entry)
         .cfi_undefined rip
         nop
@@ -172,7 +174,7 @@ FUNC(gort_entry)
         ud2                                     // fn must switch away for good
 END(gort_entry)
 
-// void gort_call_on_stack(void* top, void (*fn)(void*), void* arg)        runs fn(arg) on another stack, then comes back
+// void gort_call_on_stack(void* top, void (*fn)(void*), void* arg)      runs fn(arg) on another stack
 //
 //   in       rdi  16-aligned top of a stack nobody uses      rsi fn      rdx arg        clobbers: as any call
 //
@@ -195,12 +197,13 @@ FUNC(gort_call_on_stack)
         ret
 END(gort_call_on_stack)
 
-// void gort_call_below(void* handle, void (*fn)(void*), void* arg)     runs fn(arg) on a suspended stack, below its Frame
+// void gort_call_below(void* handle, void (*fn)(void*), void* arg)      runs fn(arg) below a parked Frame
 //
 //   in       rdi  handle of a suspended stack that stays suspended and has room      rsi fn      rdx arg
 //
-// For tracebacks of a parked goroutine: the CFI says that fn's caller was called by the suspended code, so an unwinder
-// started in fn walks the parked stack. rbx is the handle there; our own stack is only reached by the way back (r12).
+// For tracebacks of a parked goroutine: the CFI says that fn's caller was called by the suspended code, so an
+// unwinder started in fn walks the parked stack. rbx is the handle there; our own stack is only reached by
+// the way back (r12).
 FUNC(gort_call_below)
         LANDING_PAD
         pushq   %rbx
