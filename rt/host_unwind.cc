@@ -26,6 +26,7 @@
 #include <string>
 #include <typeinfo>
 
+#include "arch/sanitize.h"
 #include "kernel/lock.h"
 #include "kernel/tls.h"
 #include "rt/g.h"
@@ -36,6 +37,9 @@
 #include "rt/traceback.h"
 
 extern "C" {
+#if GORT_ASAN
+void __asan_handle_no_return();
+#endif
 extern const char gort_invoke_landed[];
 extern const char gort_guarded_landed[];
 void* gort_guarded(void* arg, void (*fn)(void*));
@@ -246,6 +250,9 @@ void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit);
 [[noreturn]] void unwind(Note* n) {
     n->exit.exception_class = kGoexitClass;
     n->exit.exception_cleanup = handler_ended;
+#if GORT_ASAN
+    __asan_handle_no_return();  // it knows of throws and not of this: our frames would stay poisoned
+#endif
     _Unwind_ForcedUnwind(
         &n->exit,
         [](int, _Unwind_Action, _Unwind_Exception_Class, _Unwind_Exception*, _Unwind_Context*, void*) {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <atomic>
 #include <initializer_list>
 
 #include "kernel/mem.h"
@@ -13,6 +14,23 @@
 #include "kernel/vm.h"
 
 namespace gort::rt {
+
+size_t whole_pages(size_t size) { return (size + kernel::page_size() - 1) & ~(kernel::page_size() - 1); }
+
+// The system may give to one thread what another one has given back. Tools that watch memory do not see our system
+// calls; for them there is an order between the two.
+static std::atomic<uint32_t> g_memory_order{0};
+
+void* take_memory(size_t size) {
+    void* memory = kernel::reserve(whole_pages(size));
+    g_memory_order.fetch_add(1, std::memory_order_acquire);
+    return memory;
+}
+
+void give_memory(void* memory, size_t size) {
+    g_memory_order.fetch_add(1, std::memory_order_release);
+    kernel::release(memory, whole_pages(size));
+}
 
 namespace {
 
@@ -105,7 +123,7 @@ void map_section(int fd, const Elf64_Shdr& sh, Section* out) {
 }
 
 void unmap(Section* s) {
-    if (s->map) kernel::sys_munmap(s->map, s->map_size);
+    if (s->map) give_memory(s->map, s->map_size);
     s->map = nullptr;
     s->data = nullptr;
     s->size = 0;
@@ -129,10 +147,8 @@ int open_same(const Image& image) {
 
 }  // namespace
 
-size_t whole_pages(size_t size) { return (size + kernel::page_size() - 1) & ~(kernel::page_size() - 1); }
-
 Images* Images::take() {
-    auto* images = static_cast<Images*>(kernel::reserve(whole_pages(sizeof(Images))));  // zeroed
+    auto* images = static_cast<Images*>(take_memory(sizeof(Images)));
     if (!images) return nullptr;
     Maps maps;
     Maps::Line line;
@@ -243,10 +259,10 @@ void Images::open_file(Image* image) {
 void Images::free() {
     for (Image& image : *this) {
         for (Section* s : {&image.symbols, &image.names, &image.eh_frame, &image.line, &image.line_str, &image.str}) unmap(s);
-        if (image.index) kernel::release(image.index, image.index_bytes);
+        if (image.index) give_memory(image.index, image.index_size * sizeof(SymbolRef));
     }
-    if (cache) kernel::release(cache, cache_size);
-    kernel::release(this, whole_pages(sizeof(Images)));
+    if (cache) give_memory(cache, cache_size);
+    give_memory(this, sizeof(Images));
 }
 
 uintptr_t Images::mapping_end(uintptr_t address) {

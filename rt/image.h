@@ -13,6 +13,9 @@
 namespace gort::rt {
 
 size_t whole_pages(size_t size);
+// Memory for a moment, zeroed; null when there is none. The size is rounded up to pages, for both.
+void* take_memory(size_t size);
+void give_memory(void* memory, size_t size);
 
 // A section of a file, mapped.
 struct Section {
@@ -42,7 +45,6 @@ struct Image {
     Section line, line_str, str;            // .debug_…
     SymbolRef* index;                       // functions by address
     uint32_t index_size;
-    size_t index_bytes;
 };
 
 class Images {

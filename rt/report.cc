@@ -23,7 +23,8 @@ namespace gort::rt {
 namespace {
 
 constexpr int kExitFatal = 2, kExitBroken = 4, kExitHopeless = 5;
-constexpr int kPatience = 1000;  // yields of a main that has returned while a panic unwinds
+constexpr int kPatience = 1000;  // rounds for which a main that has returned waits for a panic to unwind: about a second
+constexpr kernel::Timespec kRound{0, 1'000'000};
 constexpr int kEagain = 11;
 
 enum class Level { kNone, kSingle, kAll, kSystem };
@@ -335,7 +336,10 @@ void report_panic(const char* text, const Trace* trace) {
 }
 
 void wait_for_dying(void (*yield)()) {
-    for (int i = 0; i < kPatience && g_unwinding.load(std::memory_order_relaxed); ++i) yield();
+    for (int i = 0; i < kPatience && g_unwinding.load(std::memory_order_relaxed); ++i) {
+        for (int k = 0; k < kPatience; ++k) yield();
+        kernel::sys_nanosleep(&kRound, nullptr);
+    }
     if (g_reporters.load(std::memory_order_acquire)) sleep_for_ever();
 }
 

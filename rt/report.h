@@ -36,8 +36,8 @@ void report_init();
 // An exception that left its goroutine: `text` is everything up to the empty line, trace the stack of the throw point.
 [[noreturn]] void report_panic(const char* text, const Trace* trace);
 
-// Main has returned: a goroutine that is dying of an exception gets the time to run its destructors (1000 calls of
-// yield), and to report. Returns if nobody is dying.
+// Main has returned: a goroutine that is dying of an exception gets about a second to run its destructors, and the time it
+// takes to report. Returns if nobody is dying. Called by the main goroutine, outside the gate, before its run ends.
 void wait_for_dying(void (*yield)());
 void dying_begin();  // the exception has passed all handlers; its destructors run now
 void dying_end();    // goexit in a deferred function has stopped it

@@ -5,7 +5,6 @@
 #include <elf.h>
 
 #include "kernel/mem.h"
-#include "kernel/vm.h"
 #include "rt/heap_sort.h"
 #include "rt/traceback.h"
 
@@ -44,8 +43,7 @@ void build_index(Images* images, Image* image) {
     size_t functions = 0;
     for (size_t i = 0; i < n; ++i) functions += is_function(*image, symbol_at(*image, i));
     if (functions == 0) return;
-    image->index_bytes = whole_pages(functions * sizeof(SymbolRef));
-    image->index = static_cast<SymbolRef*>(kernel::reserve(image->index_bytes));
+    image->index = static_cast<SymbolRef*>(take_memory(functions * sizeof(SymbolRef)));
     if (!image->index) return;
     for (size_t i = 0; i < n && image->index_size < functions; ++i) {
         const Elf64_Sym* s = symbol_at(*image, i);
@@ -75,8 +73,8 @@ void find_name(const Image& image, uint64_t address, Symbol* out) {
 
 Cached* cache_of(Images* images) {
     if (!images->cache) {
-        images->cache_size = whole_pages(kCacheSlots * sizeof(Cached));
-        images->cache = kernel::reserve(images->cache_size);
+        images->cache_size = kCacheSlots * sizeof(Cached);
+        images->cache = take_memory(images->cache_size);
     }
     return static_cast<Cached*>(images->cache);
 }

@@ -54,7 +54,10 @@ GORT_GLANCE void glance(const G* gp, Glance* out) {
     out->invoke = reinterpret_cast<uintptr_t>(gp->invoke);
 }
 
-GORT_GLANCE const G* glance_curg(const M* mp) { return mp->curg; }
+GORT_GLANCE const G* glance_curg(const M* mp, int* tid) {
+    *tid = mp->tid;
+    return mp->foreign ? nullptr : mp->curg;
+}
 
 constexpr int64_t kMinute = 60'000'000'000;
 constexpr uint32_t kShownEachEnd = 50;
@@ -319,8 +322,7 @@ Goroutines::Goroutines() {
     // Counted, then listed under the same locks again: what came between does not fit and is left out.
     for_each_g([](G*, void* arg) { ++static_cast<Goroutines*>(arg)->room_; }, this);
     if (room_ == 0) return;
-    bytes_ = whole_pages(room_ * sizeof(Item));
-    items_ = static_cast<Item*>(kernel::reserve(bytes_));
+    items_ = static_cast<Item*>(take_memory(room_ * sizeof(Item)));
     if (!items_) return;
     for_each_g(
         [](G* gp, void* arg) {
@@ -334,15 +336,16 @@ Goroutines::Goroutines() {
     kernel::LockGuard guard(sched.lock);
     for (const M* mp = sched.allm; mp; mp = mp->next_all) ++running_room_;
     if (running_room_ == 0) return;
-    running_bytes_ = whole_pages(running_room_ * sizeof(Running));
-    running_ = static_cast<Running*>(kernel::reserve(running_bytes_));
-    for (const M* mp = sched.allm; mp && running_; mp = mp->next_all)
-        if (const G* gp = glance_curg(mp); gp && !mp->foreign) running_[running_n_++] = {gp, mp->tid};
+    running_ = static_cast<Running*>(take_memory(running_room_ * sizeof(Running)));
+    for (const M* mp = sched.allm; mp && running_; mp = mp->next_all) {
+        int tid;
+        if (const G* gp = glance_curg(mp, &tid)) running_[running_n_++] = {gp, tid};
+    }
 }
 
 Goroutines::~Goroutines() {
-    if (items_) kernel::release(items_, bytes_);
-    if (running_) kernel::release(running_, running_bytes_);
+    if (items_) give_memory(items_, room_ * sizeof(Item));
+    if (running_) give_memory(running_, running_room_ * sizeof(Running));
 }
 
 int Goroutines::thread_of(const G* gp, GStatus state) const {
@@ -367,10 +370,10 @@ void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool f
 }
 
 void on_big_stack(void (*fn)(void*), void* arg) {
-    void* stack = kernel::reserve(kBigStack, kernel::kReserveStack);
+    void* stack = take_memory(kBigStack);
     if (!stack) return fn(arg);
     arch::call_on_stack(stack, kBigStack, fn, arg);
-    kernel::release(stack, kBigStack);
+    give_memory(stack, kBigStack);
 }
 
 }  // namespace gort::rt

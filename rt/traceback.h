@@ -76,9 +76,9 @@ private:
     };
     int thread_of(const G* gp, GStatus state) const;  // 0: does not run
     Item* items_ = nullptr;
-    size_t n_ = 0, room_ = 0, bytes_ = 0;
+    size_t n_ = 0, room_ = 0;
     Running* running_ = nullptr;  // what the Ms have in hand
-    size_t running_n_ = 0, running_room_ = 0, running_bytes_ = 0;
+    size_t running_n_ = 0, running_room_ = 0;
 };
 
 // Runs fn(arg) on a stack of 512 KiB of its own: demanglers are hungry. Where there is none, right here.

@@ -5,6 +5,10 @@
 // the test's own process, before that has threads. A child that hangs is killed with the test.
 #pragma once
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 sees it in std::regex when AddressSanitizer is on
+#endif
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -35,6 +39,11 @@ struct Died {
         size_t n = 0;
         for (size_t at = 0; (at = err.find(text, at)) != std::string::npos; at += text.size()) ++n;
         return n;
+    }
+    // What stands between the first line that begins with `header` and the next empty one.
+    std::string block(std::string_view header) const {
+        size_t at = err.find(header);
+        return at == std::string::npos ? "" : err.substr(at, err.find("\n\n", at) - at);
     }
     std::string first_line() const { return err.substr(0, err.find('\n')); }
 };

@@ -57,9 +57,10 @@ Died die_in_child(F f) {
     });
 }
 
-inline void park_for_ever(rt::WaitReason why) {
+[[gnu::noinline]] inline void park_for_ever(rt::WaitReason why) {
     rt::M* mp = rt::enter();
     rt::leave(rt::park(mp, nullptr, nullptr, why));
+    asm volatile("");
 }
 
 }  // namespace gort::panic_test

@@ -238,7 +238,7 @@ TEST(locked_goroutines_say_so_and_have_a_stack) {
             named_parker(&p, WaitReason::kSelect);
         });
         EVENTUALLY(p.g.load() != nullptr);
-        EVENTUALLY(matches(text = dump(), "^goroutine [0-9]+ \\[select, locked to thread\\]:\n.*named_parker"));
+        EVENTUALLY((text = dump()).find(" [select, locked to thread]:\n") != std::string::npos && count(text, "named_parker(") == 1);
         p.wake();
         EVENTUALLY(num_goroutine() == 1);
     });
@@ -385,7 +385,7 @@ TEST(RT_35_GORT_TRACEBACK) {
             });
         });
         CHECK_DIED(d, d.first_line() == "panic: x");
-        bool system = d.said("gort::rt::");
+        bool system = d.said("\ngort_entry\n");
         return int(d.count("\ngoroutine ")) + (system ? 10 : 0) + (d.signal() == SIGABRT ? 100 : d.exit_code() == 2 ? 0 : 1000);
     };
     CHECK_EQ(headers(nullptr), 1);
@@ -425,7 +425,8 @@ TEST(TB_12_SIGQUIT_dumps_and_ends) {
     };
     Died d = quit(nullptr, true);
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.matches("^SIGQUIT: quit\nPC=0x[0-9a-f]+ m=[0-9]+ sigcode=0\n\ngoroutine 1 \\[running\\]:\n.*TB_12"));
+    CHECK_DIED(d, d.matches("^SIGQUIT: quit\nPC=0x[0-9a-f]+ m=[0-9]+ sigcode=0\n\ngoroutine [0-9]+ "));
+    CHECK_DIED(d, d.block("goroutine 1 [running]:").find("TB_12") != std::string::npos);
     CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
     d = quit(nullptr, false);
     CHECK_DIED(d, d.exit_code() == 2);
