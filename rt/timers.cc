@@ -21,7 +21,7 @@ void new_seq(Timer* t) {
 }
 
 int64_t update_next(Timers* ts) {
-    const int64_t next = wheel_next(ts->wheel);
+    const int64_t next = ts->wheel ? wheel_next(ts->wheel) : kForever;
     if (next != ts->next_when.load(std::memory_order_relaxed))
         ts->next_when.store(next, std::memory_order_relaxed);
     return next;
@@ -140,7 +140,7 @@ int64_t timers_run(Timers* ts, int64_t now) {
                 add_count(ts, UINT32_MAX);
             }
         }
-        ts->wheel = wheel_trim(ts->wheel);
+        if (ts->wheel) ts->wheel = wheel_trim(ts->wheel);  // none: another run, or a move, was first
         next = update_next(ts);
         ts->lock.unlock();
         for (uint32_t i = 0; i < n; ++i) due[i].fn(due[i].timer, now, due[i].seq);
