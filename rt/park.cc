@@ -86,7 +86,8 @@ void yield() {
         pp->runnext.store(nullptr, std::memory_order_relaxed);
         pp->runq.push(gp);
     } else if (!(next = pp->runq.rotate(gp))) {
-        return leave(mp);
+        // Alone here; but somebody may wait in the global queue or for a timer, and this may be the only P.
+        return leave(nothing_around(pp) ? mp : yield_slow(mp));
     }
     count_pick(pp);
     leave(switch_to_g(mp, gp, next));
