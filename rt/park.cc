@@ -87,7 +87,9 @@ void yield() {
         pp->runq.push(gp);
     } else if (!(next = pp->runq.rotate(gp))) {
         // Alone here; but somebody may wait in the global queue or for a timer, and this may be the only P.
-        return leave(nothing_around(pp) ? mp : yield_slow(mp));
+        if (nothing_around(pp)) return leave(mp);
+        pp->countdown.store(0, std::memory_order_relaxed);  // look there first
+        return leave(yield_slow(mp));
     }
     count_pick(pp);
     leave(switch_to_g(mp, gp, next));

@@ -40,6 +40,7 @@ G* take_global(P* pp) {
 }
 
 G* take_local(P* pp) {
+    if (pp->countdown.load(std::memory_order_relaxed) != 0) count_pick(pp);
     if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
         pp->runnext.store(nullptr, std::memory_order_relaxed);
         return gp;
