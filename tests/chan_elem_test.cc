@@ -84,7 +84,12 @@ TEST(cc35_views_over_channels) {
             c.close();
         });
         int sum = 0;
+#if defined(__clang__) && __clang_major__ < 16  // libstdc++'s views need a newer clang
+        for (int n : c)
+            if (int v = n * n; n % 2 == 1)
+#else
         for (int v : c | std::views::filter([](int n) { return n % 2 == 1; }) | std::views::transform([](int n) { return n * n; }))
+#endif
             sum += v;
         CHECK_EQ(sum, 1 + 9 + 25 + 49 + 81);
 
@@ -186,7 +191,7 @@ TEST_P(cc01_types, 1, 2) {
         matrix<bool>([](int i) { return i % 2 == 0; });
         matrix<char>([](int i) { return static_cast<char>(i - 3); });
         matrix<double>([](int i) { return i * -1.5; });
-        matrix<const char*>([](int i) { return "0123456789" + i; });
+        matrix<const char*>([](int i) { return &"0123456789"[i]; });
         matrix<Five>([](int i) { return Five{{1, 2, 3, 4, static_cast<char>(i)}}; });
         matrix<Sixteen>([](int i) { return Sixteen{static_cast<uint64_t>(i), ~uint64_t{0}}; });
         matrix<NotZero>([](int i) { return NotZero{i}; });
@@ -554,7 +559,7 @@ TEST_P(cc04_destructors_may_use_channels, 1, 2) {
 }
 
 struct CopiesHandle {  // its implicit move copies a handle, inside the runtime
-    const chan<int> c;
+    const chan<int> c{};
     int n = 0;
 };
 
