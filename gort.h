@@ -5,3 +5,5 @@
 
 #include "rt/go.h"
 #include "rt/panic.h"
+#include "rt/time.h"
+#include "chan/chan.h"

@@ -1,0 +1,49 @@
+// rt/sleep.cc - a goroutine's sleep: a timer in its own frame that readies it.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The timer is started by the commit, when the stack is at rest: it may fire at once, on any M.
+#include "kernel/sys.h"
+#include "rt/park.h"
+#include "rt/time.h"
+#include "rt/timers.h"
+
+namespace gort::rt {
+
+namespace {
+
+void wake_sleeper(Timer* t, int64_t, uint64_t) { ready(self(), static_cast<G*>(t->arg)); }
+
+void start_sleep(void* arg, G* gp) {
+    auto* t = static_cast<Timer*>(arg);
+    t->arg = gp;
+    P* pp = p_of(self());
+    if (timer_start(pp ? &pp->timers : &sched.allp[0]->timers, t)) maybe_poke();
+}
+
+// A thread of the program's own needs nothing of the runtime to sleep; it need not even be up.
+void sleep_thread(int64_t ns) {
+    constexpr int kAbsolute = 1;  // TIMER_ABSTIME
+    const kernel::Timespec until = kernel::to_timespec(deadline_after(kernel::nanotime(), ns));
+    while (kernel::sys_clock_nanosleep(kernel::kClockMonotonic, kAbsolute, &until, nullptr) == -EINTR) {
+    }
+}
+
+}  // namespace
+}  // namespace gort::rt
+
+namespace gort::detail {
+
+void sleep_ns(int64_t ns) {
+    using namespace rt;
+    if (ns <= 0) return;
+    M* mp = self();
+    if (!mp || mp->foreign) [[unlikely]]
+        return sleep_thread(ns);
+    mp = enter();
+    Timer t;
+    t.when = deadline_after(now(), ns);
+    t.fn = wake_sleeper;
+    leave(park(mp, start_sleep, &t, WaitReason::kSleep));
+}
+
+}  // namespace gort::detail
