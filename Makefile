@@ -83,13 +83,15 @@ build/lib$(NAME).a: $(LIB) FORCE
 build/gortbench: $(BENCH) FORCE
 	@ln -sf $(BENCH:build/%=%) $@
 
-# Two stamps: objects depend on the compiler and all flags, the archive on the list of its members.
+# Stamps: objects depend on the compiler and all flags, archive and gortbench on the list of their members.
 stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
 $(OUT)/.flags: FORCE
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
 	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(call extra,tests/) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))
+$(OUT)/.bench-members: FORCE
+	@$(call stamp,$(BENCH_OBJ))
 $(OUT)/%.cc.o: %.cc $(OUT)/.flags
 	$(call say,CXX) $(CXX) $(FLAGS) $(call extra,$<) -MMD -MP -c -o $@ $<
 $(OUT)/%.c.o: %.c $(OUT)/.flags
@@ -98,10 +100,10 @@ $(OUT)/%.S.o: %.S $(OUT)/.flags
 	$(call say,AS ) $(CXX) $(TARGET) -g -I. $(ARCHFLAGS.$(ARCH)) -Wa,--fatal-warnings -MMD -MP -c -o $@ $<
 $(LIB): $(LIB_OBJ) $(OUT)/.members
 	$(call say,AR ) rm -f $@; $(AR) qcs $@ $(LIB_OBJ)
-link = $(call say,LD ) $(CXX) $(FLAGS) -Wl,--fatal-warnings -o $@ $^ $(LDFLAGS)
+link = $(call say,LD ) $(CXX) $(FLAGS) -Wl,--fatal-warnings -o $@ $(filter-out $(OUT)/.%,$^) $(LDFLAGS)
 $(OUT)/tests/%: $(OUT)/tests/%.cc.o $$(call parts,$$@) $(OUT)/tests/test_main.cc.o $(LIB)
 	$(link)
-$(BENCH): $(BENCH_OBJ) $(LIB)
+$(BENCH): $(BENCH_OBJ) $(LIB) $(OUT)/.bench-members
 	$(link)
 $(OUT)/examples/%: $(OUT)/examples/%.cc.o $(LIB)
 	$(link)

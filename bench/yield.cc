@@ -1,25 +1,21 @@
-// bench/yield.cc - g goroutines call yield() in a loop; per yield over all of them.
+// bench/yield.cc - g goroutines call yield() in a loop while the main one waits; per yield over all of them.
 // SPDX-License-Identifier: BSD-2-Clause
-#include <atomic>
 #include <string>
 
+#include "bench/join.h"
 #include "bench/runtime.h"
 
 namespace {
 
-// The main goroutine is one of the g, so nobody else is in the queue.
 void yield_loop(uint64_t g, uint64_t n) {
-    std::atomic<uint64_t> left{g - 1};
-    auto turns = [n, g] {
-        for (uint64_t k = n / g; k; --k) gort::yield();
-    };
-    for (uint64_t i = 1; i < g; ++i)
-        gort::go([&left, turns] {
-            turns();
-            left.fetch_sub(1, std::memory_order_release);
+    bench::Join wg;
+    wg.add(g);
+    for (uint64_t i = 0; i < g; ++i)
+        gort::go([&wg, turns = n / g] {
+            for (uint64_t k = turns; k; --k) gort::yield();
+            wg.done();
         });
-    turns();
-    while (left.load(std::memory_order_acquire)) gort::yield();
+    wg.wait();
 }
 
 }  // namespace

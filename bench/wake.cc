@@ -1,0 +1,77 @@
+// bench/wake.cc - the main goroutine sends to a parked one and then computes for 1 ms without a call: how many
+// microseconds until the other one runs.
+// SPDX-License-Identifier: BSD-2-Clause
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <vector>
+
+#include "bench/runtime.h"
+#include "chan/chan.h"
+#include "rt/time.h"
+
+namespace {
+
+[[gnu::noinline]] void compute(uint64_t steps) {
+    static uint64_t computed;
+    uint64_t x = computed;
+    for (; steps; --steps) {
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        asm volatile("" : "+r"(x));
+    }
+    computed = x;
+}
+
+uint64_t steps_per_ms() {
+    constexpr uint64_t kSteps = 1'000'000;
+    double best = 1e18;
+    for (int i = 0; i < 5; ++i) {
+        const double start = bench::now_ns();
+        compute(kSteps);
+        best = std::min(best, bench::now_ns() - start);
+    }
+    return static_cast<uint64_t>(static_cast<double>(kSteps) * 1e6 / best);
+}
+
+std::vector<double> delays(double ms, uint64_t steps) {
+    std::vector<double> us;
+    auto ball = gort::make_chan<double>();
+    auto ack = gort::make_chan<bool>(1);
+    gort::go([&us, ball, ack] {
+        for (const double sent : ball) {
+            us.push_back((bench::now_ns() - sent) / 1e3);
+            ack << true;
+        }
+        ack.close();
+    });
+    for (const double end = bench::now_ns() + ms * 1e6; bench::now_ns() < end;) {
+        gort::sleep(std::chrono::microseconds(200));  // the receiver parks meanwhile, and the other threads go idle
+        ball << bench::now_ns();
+        compute(steps);
+        ack.recv();
+    }
+    ball.close();
+    ack.recv();
+    return us;
+}
+
+}  // namespace
+
+WORKLOAD(wake, "how soon a readied goroutine runs while its waker computes on; P >= 2") {
+    if (run.procs() < 2) {
+        std::fputs("wake: needs --procs 2 or more\n", stderr);
+        return;
+    }
+    bench::on_gort(run, [&run] {
+        const uint64_t steps = steps_per_ms();
+        bench::Series p50{"runnext_p50", "us", {}, 0}, p99{"runnext_p99", "us", {}, 0};
+        for (unsigned r = 0; r < run.reps(); ++r) {
+            std::vector<double> us = delays(run.ms(), steps);
+            p50.n = p99.n = us.size();
+            p50.values.push_back(bench::percentile(us, 0.5));
+            p99.values.push_back(bench::percentile(us, 0.99));
+        }
+        run.emit(p50);
+        run.emit(p99);
+    });
+}
