@@ -45,8 +45,10 @@ bool remove_idle_p_locked(const P* pp) {
 }
 
 // pp, which is not idle, has been asked for: from its M in user code, or by its M. Nobody's means: on its way to an M.
+// When the run ends an M gives its P up for that, and nobody answers us any more.
 void wait_for_release(P* pp, P* heir) {
     while (pp->attention.load(std::memory_order_acquire) & kAskRelease) {
+        if (sched.state.load(std::memory_order_acquire) != RunState::kRunning) return;
         M* holder;
         if (take(pp, &holder) == Taken::kYes) {
             keep(pp, holder);

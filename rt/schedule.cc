@@ -93,9 +93,10 @@ void begin_round(P* pp) {
 
 // What pick_next left to g0. Returns a G that must run now, or null to go on looking.
 G* look_around(P* pp) {
-    const uint32_t asked = pp->attention.load(std::memory_order_relaxed);
+    // kAskRelease may come at any moment, and is retire_p's to answer: who takes it off says that the P is given up.
+    const uint32_t asked = pp->attention.load(std::memory_order_relaxed) & ~kAskRelease;
     if (asked) {
-        pp->attention.fetch_and(~asked, std::memory_order_acquire);  // kAskRelease is not among them: see find_runnable
+        pp->attention.fetch_and(~asked, std::memory_order_acquire);
         if (asked & kAskPreempt)
             if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
                 pp->runnext.store(nullptr, std::memory_order_relaxed);

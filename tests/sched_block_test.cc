@@ -390,8 +390,7 @@ TEST(spinning_goroutines_do_not_become_as_many_threads) {
     });
 }
 
-// Open: about one run in fifteen ends with a goroutine whose stack another one uses (a return into gort_entry).
-TEST_STRESS_P(GR_37_the_number_of_ps_changes_under_a_storm, 1, 2, 8) {
+TEST_P(GR_37_the_number_of_ps_changes_under_a_storm, 1, 2, 8) {
     with_procs(procs, [] {
         const int changes = test::stress() ? 1000 : 200 / (test::slow() > 1 ? 4 : 1);
         std::atomic<bool> stop{false};
@@ -436,6 +435,20 @@ TEST_STRESS_P(GR_37_the_number_of_ps_changes_under_a_storm, 1, 2, 8) {
         gomaxprocs(3);
         CHECK_EQ(gomaxprocs(0), 3);
     });
+}
+
+TEST_P(RT_01_main_returns_while_the_number_of_ps_changes, 1, 2, 8) {
+    for (int round = 0; round < (test::stress() ? 1000 : 50); ++round)
+        with_procs(procs, [] {
+            for (int i = 0; i < 3; ++i)
+                go([] {
+                    for (unsigned n = 1;; ++n) {
+                        gomaxprocs(int(n % 4) + 1);
+                        yield();
+                    }
+                });
+            for (uint64_t i = test::rnd() % 20; i > 0; --i) yield();
+        });
 }
 
 TEST(RT_01_gomaxprocs_sets_and_asks) {
