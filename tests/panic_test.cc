@@ -314,18 +314,19 @@ TEST(PN_21_what_may_yield) {
 
 // ---- the way out ----
 
-// Open: seen to end with status 0, main being back before the panic counts as under way.
-TEST_STRESS(PN_23_main_waits_for_a_goroutine_that_is_dying) {
-    Died d = run_child([] {
-        with_procs(1, [] {
-            go([] {
-                defer slow{[] {
+// Go's PanicRace: main learns of the panic from a deferred function, so the panic is under way when main returns.
+TEST_P(PN_23_main_waits_for_a_goroutine_that_is_dying, 1, 2) {
+    Died d = run_child([procs] {
+        with_procs(procs, [] {
+            std::atomic<bool> unwinds{false};
+            go([&] {
+                defer slow{[&] {
+                    unwinds = true;
                     for (int i = 0; i < 100; i++) yield();
                 }};
                 panic("late");
             });
-            yield();  // it unwinds now
-            rt::wait_for_dying(yield);
+            while (!unwinds) yield();
         });
     });
     CHECK_DIED(d, d.exit_code() == 2);
