@@ -213,12 +213,14 @@ void check_canary(G* gp) {
 }
 
 G* alloc_g_foreign() {
-    kernel::LockGuard guard(depot.lock);
-    if (G* chain = depot.chains) {
-        G* rest = chain->next;
-        if (rest) rest->wake = chain->wake;
-        depot.chains = rest ? rest : static_cast<G*>(chain->wake);
-        return chain;
+    {
+        kernel::LockGuard guard(depot.lock);
+        if (G* chain = depot.chains) {
+            G* rest = chain->next;
+            if (rest) rest->wake = chain->wake;
+            depot.chains = rest ? rest : static_cast<G*>(chain->wake);
+            return chain;
+        }
     }
     G* gp = nullptr;
     if (!g_slab.alloc_many(&gp, 1)) kernel::fatal("out of memory for another goroutine");

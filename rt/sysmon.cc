@@ -53,7 +53,10 @@ int spinners() {
     return n;
 }
 
-bool may_spin_on(const M* holder) {
+// Asked before the P is taken, and so a guess: spinners takes sched.lock, which is not to be had under a gate.
+bool may_lose_its_p(const P* pp) {
+    const M* holder = pp->m.load(std::memory_order_acquire);
+    if (!holder) return false;
     const int limit = kSpinnersPerP * sched.nprocs.load(std::memory_order_relaxed);
     if (sched.detached.load(std::memory_order_relaxed) < limit) return true;
     if (kernel::thread_state(holder->tid) != 'R') return true;
@@ -87,15 +90,15 @@ bool others_want_a_p(const P* pp) {
 }
 
 bool retake(P* pp) {
+    if (!may_lose_its_p(pp)) {
+        pp->attention.fetch_or(kAskPreempt, std::memory_order_release);  // if it is inside, that will do
+        return false;
+    }
     M* holder;
     switch (take(pp, &holder)) {
         case Taken::kGone: return false;
         case Taken::kInside: pp->attention.fetch_or(kAskPreempt, std::memory_order_release); return false;
         case Taken::kYes: break;
-    }
-    if (!may_spin_on(holder)) {
-        give_back(holder);
-        return false;
     }
     keep(pp, holder);
     sched.retakes.fetch_add(1, std::memory_order_relaxed);
