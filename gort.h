@@ -7,3 +7,4 @@
 #include "rt/panic.h"
 #include "rt/time.h"
 #include "chan/chan.h"
+#include "chan/time.h"

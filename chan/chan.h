@@ -107,7 +107,7 @@ struct Ops {
         else
             ::operator delete(ring);
     }
-    static constexpr ElemOps table{kStride<T>, kRingAlign<T>, is_word<T>, move, relocate, destroy, free_ring};
+    static constexpr ElemOps table{kStride<T>, kRingAlign<T>, is_word<T>, false, move, relocate, destroy, free_ring};
 };
 
 // Raw storage for one received element.

@@ -231,8 +231,10 @@ void chan_close(Hchan* c) {
     leave(mp);
 }
 
-size_t chan_len(const Hchan* c) { return c ? c->fill.load(std::memory_order_acquire) & ~kClosed : 0; }  // H1
-size_t chan_cap(const Hchan* c) { return c ? c->cap : 0; }
+size_t chan_len(const Hchan* c) {
+    return c && !c->ops->hidden ? c->fill.load(std::memory_order_acquire) & ~kClosed : 0;  // H1
+}
+size_t chan_cap(const Hchan* c) { return c && !c->ops->hidden ? c->cap : 0; }
 
 void chan_size_out_of_range() { host_throw_runtime_error("makechan: size out of range"); }
 

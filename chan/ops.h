@@ -21,6 +21,7 @@ struct ElemOps {
     size_t size;   // a buffer's stride: 0 for an empty type
     size_t align;
     bool word;
+    bool hidden = false;  // the buffer does not show: len and cap are 0, as a timer's channel has them
     void (*move)(void* to, void* from) noexcept;      // constructs *to from *from
     void (*relocate)(void* to, void* from) noexcept;  // and destroys *from
     void (*destroy)(void* at) noexcept;
@@ -37,8 +38,9 @@ struct WordTry {
     TryResult result;
 };
 
-// A new channel with one reference. `buffer` holds cap elements; null if cap or ops->size is 0.
-Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer);
+// A new channel with one reference. `buffer` holds cap elements; null if cap or ops->size is 0. `shared`: from the start
+// nobody's, so that it may be locked inside the gate (chan/lock.h).
+Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared = false);
 void chan_retain(Hchan* c);   // c is not null
 void chan_release(Hchan* c);  // the last one destroys what is buffered
 

@@ -158,7 +158,7 @@ void free_header(P* pp, Hchan* c) {
 
 }  // namespace
 
-Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer) {
+Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
     Inside inside;
     P* pp = inside.p();
     if (!pp) [[unlikely]] {
@@ -172,8 +172,10 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer) {
     pp->chan_free = header->next;
     --pp->chan_free_count;
     P* bias = pp;
-    if (const uint32_t shared = pp->chan_shared.load(std::memory_order_relaxed)) {
-        pp->chan_shared.store(shared - 1, std::memory_order_relaxed);
+    if (shared) {
+        bias = unbiased();
+    } else if (const uint32_t n = pp->chan_shared.load(std::memory_order_relaxed)) {
+        pp->chan_shared.store(n - 1, std::memory_order_relaxed);
         bias = unbiased();
     }
     return init(header, ops, cap, buffer, bias);

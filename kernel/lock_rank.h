@@ -17,6 +17,7 @@ enum class LockRank : uint32_t {
     kUnranked = 0,  // not checked: a lock under which nothing else is ever taken, or that only a test has
     kInit,          // start and stop of the runtime
     kContext,       // ctx: a parent's lock before its children's
+    kTime,          // a timer that has a channel
     kChan,          // Hchan, several at once in address order (select)
     kSync,          // sync objects that hold a lock of their own
     kPollDesc,      // one descriptor's waiters

@@ -198,7 +198,7 @@ void end() {
         P* pp = sched.allp[i];
         pp->runnext.store(nullptr, std::memory_order_relaxed);
         while (pp->runq.pop()) {}
-        timers_clear(&pp->timers);
+        timers_abandon(&pp->timers);
         flush_p_caches(pp);
     }
     sched.runq = {};

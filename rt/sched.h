@@ -131,6 +131,8 @@ GStatus observed_status(const G* gp);          // tells running from runnable: w
 void free_abandoned_g(G* gp);                   // its stack is at rest and nobody will resume it
 void free_abandoned_gs();                      // of a run that has ended
 uint64_t next_goid(P* pp);
+// A goroutine for the runtime's own callbacks, from inside the gate: invoke finds arg in its storage. Not under a lock.
+void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site);
 
 // --- procs.cc
 P* new_p(uint32_t index);

@@ -330,6 +330,20 @@ int checked_class(M* mp, size_t stack_size) {
 }
 
 }  // namespace
+}  // namespace gort::detail
+
+namespace gort::rt {
+
+void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site) {
+    G* gp = detail::fresh_g(mp, site, sched.stack_class);
+    gp->invoke = invoke;
+    *reinterpret_cast<void**>(gp->storage) = arg;
+    detail::submit(mp, gp);
+}
+
+}  // namespace gort::rt
+
+namespace gort::detail {
 
 void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack_size) {
     M* mp = enter();

@@ -63,14 +63,13 @@ Timers* lock_home(Timer* t) GORT_NO_TSA {
     }
 }
 
-// The next multiple of period after now; t->when <= now.
-int64_t next_multiple(const Timer* t, int64_t now) {
-    const int64_t first = deadline_after(t->when, t->period);
-    if (first > now) return first;
-    return deadline_after(t->when, ((now - t->when) / t->period + 1) * t->period);
-}
-
 }  // namespace
+
+int64_t next_multiple(int64_t when, int64_t period, int64_t now) {
+    const int64_t first = deadline_after(when, period);
+    if (first > now) return first;
+    return deadline_after(when, ((now - when) / period + 1) * period);
+}
 
 bool timer_start(Timers* home, Timer* t) {
     GateLockGuard guard(home->lock);
@@ -133,7 +132,7 @@ int64_t timers_run(Timers* ts, int64_t now) {
             if (!t) break;
             due[n++] = {t, t->fn, t->seq.load(std::memory_order_relaxed)};
             if (t->period > 0) {
-                t->when = next_multiple(t, now);
+                t->when = next_multiple(t->when, t->period, now);
                 wheel_insert(ts->wheel, t);
             } else {
                 t->home.store(nullptr, std::memory_order_release);  // T1
@@ -174,6 +173,14 @@ void timers_clear(Timers* ts) {
     ts->wheel = nullptr;
     ts->count.store(0, std::memory_order_relaxed);
     ts->next_when.store(kForever, std::memory_order_relaxed);
+}
+
+void timers_abandon(Timers* ts) {
+    GateLockGuard guard(ts->lock);
+    if (!ts->wheel) return;
+    for (bool more = true; more;)
+        while (Timer* t = wheel_take(ts->wheel, kForever, &more)) t->home.store(nullptr, std::memory_order_release);  // T1
+    timers_clear(ts);
 }
 
 }  // namespace gort::rt

@@ -80,7 +80,14 @@ int64_t timers_run(Timers* ts, int64_t now);
 // Moves all timers of a P that retires. True if one of them became the earliest of `to`.
 bool timers_move(Timers* from, Timers* to);
 
-// Forgets all timers, pending or not, and gives the memory back: the end of the runtime. Nobody else may use the heap.
+// Forgets all timers, pending or not, without touching them, and gives the memory back. Nobody else may use the heap.
 void timers_clear(Timers* ts);
+
+// The end of a run: makes every pending timer idle, its fn will not be called, and gives the memory back. Threads of the
+// program's own may stop, reset and start timers meanwhile.
+void timers_abandon(Timers* ts);
+
+// When a timer that was due at `when` is due next: when plus the least multiple of period that is after now.
+int64_t next_multiple(int64_t when, int64_t period, int64_t now);
 
 }  // namespace gort::rt
