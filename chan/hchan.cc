@@ -12,6 +12,8 @@ namespace gort::detail {
 
 using namespace rt;
 
+[[gnu::const, gnu::visibility("hidden")]] WordResult return_by_jump(WordResult value) GORT_RETURN_BY_JUMP;
+
 namespace {
 
 // The other side has what it waited for. Touches the channel for the last time.
@@ -29,19 +31,27 @@ namespace {
 
 // ---- what blocks ----
 
-[[gnu::noinline]] void send_blocks(M* mp, Hchan* c, Payload from) {
+}  // namespace
+
+// Not in the anonymous namespace: there GCC would find that nobody needs its result and drop the return by jump.
+bool send_blocks(M* mp, Hchan* c, Payload from);
+[[gnu::noinline]] bool send_blocks(M* mp, Hchan* c, Payload from) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
         send_on_closed(mp, c);
     G* gp = mp->curg;
     Sudog sg{nullptr, nullptr, gp, from, c, nullptr, SudogState::kWaiting, false, true};
     gp->waiting = &sg;
     c->sendq.push(&sg);
+    mp->left_from = arch::return_site();
     mp = park_on(mp, c, WaitReason::kChanSend);
     sg.g->waiting = nullptr;
     leave(mp);
     if (sg.state == SudogState::kClosed) [[unlikely]]
         panic_closed();
+    return returns_in_step(mp) ? true : arch::return_by_jump(true);
 }
+
+namespace {
 
 [[gnu::noinline]] WordResult recv_word_blocks(M* mp, Hchan* c) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
@@ -53,10 +63,12 @@ namespace {
     Sudog sg{nullptr, nullptr, gp, {.word = 0}, c, nullptr, SudogState::kWaiting, false, false};
     gp->waiting = &sg;
     c->recvq.push(&sg);
+    mp->left_from = arch::return_site();
     mp = park_on(mp, c, WaitReason::kChanReceive);
     sg.g->waiting = nullptr;
     leave(mp);
-    return {sg.payload.word, sg.state == SudogState::kDone};
+    const WordResult result{sg.payload.word, sg.state == SudogState::kDone};
+    return returns_in_step(mp) ? result : return_by_jump(result);
 }
 
 [[gnu::noinline]] bool recv_blocks(M* mp, Hchan* c, void* to) {
@@ -69,10 +81,12 @@ namespace {
     Sudog sg{nullptr, nullptr, gp, {.at = to}, c, nullptr, SudogState::kWaiting, false, false};
     gp->waiting = &sg;
     c->recvq.push(&sg);
+    mp->left_from = arch::return_site();
     mp = park_on(mp, c, WaitReason::kChanReceive);
     sg.g->waiting = nullptr;
     leave(mp);
-    return sg.state == SudogState::kDone;
+    const bool ok = sg.state == SudogState::kDone;
+    return returns_in_step(mp) ? ok : arch::return_by_jump(ok);
 }
 
 // ---- what does not, if it can be helped ----

@@ -32,6 +32,7 @@ struct alignas(64) M {
     void* commit_arg = nullptr;
     G* commit_g = nullptr;
     EhGlobals* eh = nullptr;  // of this thread
+    const void* left_from = nullptr;  // return_site() of the blocking call that was switched away from last: rt/park.h
 
     // --- cold
     alignas(64) arch::Context g0;  // the thread's own stack: where an M without work waits

@@ -92,7 +92,10 @@ void yield() {
         return leave(yield_slow(mp));
     }
     count_pick(pp);
-    leave(switch_to_g(mp, gp, next));
+    mp->left_from = arch::return_site();
+    mp = switch_to_g(mp, gp, next);
+    leave(mp);
+    if (!returns_in_step(mp)) arch::return_by_jump();
 }
 
 }  // namespace gort

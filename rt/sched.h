@@ -189,6 +189,9 @@ inline void maybe_poke() {
     return pp->countdown.load(std::memory_order_relaxed) == 0 && !nothing_around(pp);
 }
 
+// Was the goroutine that was left last in a call from the same place as the function that asks? See arch::return_by_jump.
+[[gnu::always_inline]] inline bool returns_in_step(const M* mp) { return mp->left_from == arch::return_site(); }
+
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
 
 // From gp straight to next. Returns when gp is resumed, with the M it then runs on.

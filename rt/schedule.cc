@@ -258,6 +258,7 @@ void execute(M* mp, G* gp) {
     mp->curg = gp;
     if (gp->flags & kGLocked) gp->ctx.sp = mp->locked_sp;
     if (mp->is_m0) gp->flags |= kGOnM0;
+    mp->left_from = nullptr;
     arch::switch_context(&mp->g0, &gp->ctx, nullptr);  // back on the same thread, so on the same M
 }
 

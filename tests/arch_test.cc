@@ -18,6 +18,13 @@ using gort::arch::cycles;
 using gort::arch::frame_of;
 using gort::arch::init_stack;
 
+namespace gort_test {
+struct Two {
+    uint64_t a, b;
+};
+[[gnu::visibility("hidden")]] Two two_by_jump(Two value) GORT_RETURN_BY_JUMP;
+}  // namespace gort_test
+
 namespace {
 
 // Ten million, where a switch does not cost a hundred times as much.
@@ -333,6 +340,40 @@ uint64_t get_fpcr() {
 void set_fpcr(uint64_t v) { asm volatile("msr fpcr, %0" ::"r"(v)); }
 constexpr uint64_t kRoundUp = 1u << 22, kRoundDown = 2u << 22;
 #endif
+
+// ---- returning by a jump ----
+
+using gort_test::Two, gort_test::two_by_jump;
+
+// Call sites at every distance from each other, so that each of the ways that the return address picks is taken.
+template <int kSite>
+[[gnu::noinline]] Two from_site(uint64_t a, uint64_t b) {
+    const Two result = two_by_jump({a, b});
+    return {result.a + kSite, result.b - kSite};
+}
+template <int... kSite>
+void from_all_sites(std::integer_sequence<int, kSite...>) {
+    Two (*const sites[])(uint64_t, uint64_t) = {from_site<kSite>...};
+    for (uint64_t i = 0; i < std::size(sites); i++) {
+        const uint64_t a = gort::test::rnd(), b = gort::test::rnd();
+        const Two r = sites[i](a, b);
+        CHECK_EQ(r.a - i, a);
+        CHECK_EQ(r.b + i, b);
+    }
+}
+[[gnu::noinline]] bool ends_in_jump(bool value, int* calls) {
+    ++*calls;
+    return gort::arch::return_by_jump(value);
+}
+
+TEST(a_return_by_jump_is_a_return) {
+    from_all_sites(std::make_integer_sequence<int, 64>{});
+    int calls = 0;
+    CHECK(ends_in_jump(true, &calls));
+    CHECK(!ends_in_jump(false, &calls));
+    gort::arch::return_by_jump();
+    CHECK_EQ(calls, 2);
+}
 
 TEST(floating_point_control_belongs_to_the_thread) {
     uint64_t base = get_fpcr();

@@ -224,4 +224,9 @@ FUNC(gort_call_below)
         ret
 END(gort_call_below)
 
+// gort_return_by_jump(a, b): an ordinary return. A return address is no target for an indirect branch here (BTI).
+FUNC(gort_return_by_jump)
+        ret
+END(gort_return_by_jump)
+
 END_OF_FILE
