@@ -6,5 +6,7 @@
 #include "rt/go.h"
 #include "rt/panic.h"
 #include "rt/time.h"
+#include "rt/sync/mutex.h"
+#include "rt/sync/wait_group.h"
 #include "chan/chan.h"
 #include "chan/time.h"

@@ -5,6 +5,7 @@
 #include "kernel/fatal.h"
 #include "kernel/sys.h"
 #include "rt/sched.h"
+#include "rt/sema_fast.h"
 #include "rt/solo.h"
 
 namespace gort::rt {
@@ -67,6 +68,7 @@ void keep(P* pp, M* holder) {
     pp->m.store(nullptr, std::memory_order_release);
     holder->lost_p.store(true, std::memory_order_relaxed);
     sched.detached.fetch_add(1, std::memory_order_relaxed);
+    detail::g_strays.fetch_add(1, std::memory_order_relaxed);
     holder->gate_lock.unlock();
 }
 

@@ -13,6 +13,7 @@
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/report.h"
+#include "rt/sema_fast.h"
 #include "rt/slab.h"
 #include "rt/solo.h"
 
@@ -362,6 +363,7 @@ M* enter_slow(M* mp) {
         kernel::LockGuard guard(mp->gate_lock);  // a thief puts the P back before it unlocks
         if (!mp->lost_p.load(std::memory_order_relaxed)) return mp;
         mp->lost_p.store(false, std::memory_order_relaxed);
+        detail::g_strays.fetch_sub(1, std::memory_order_relaxed);
     }
     G* gp = mp->curg;
     mp->commit_arg = mp;

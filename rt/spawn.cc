@@ -9,6 +9,7 @@
 #include "rt/go.h"
 #include "rt/park.h"
 #include "rt/report.h"
+#include "rt/sema.h"
 #include "rt/slab.h"
 #include "rt/stack.h"
 
@@ -247,7 +248,8 @@ void flush_p_caches(P* pp) {
 
 void free_abandoned_g(G* gp) {
     if (gp->stack) {
-        if (auto abandon = sched.abandon.load(std::memory_order_relaxed); abandon && gp->waiting) abandon(gp);
+        if (gp->waiting && waits_in_sema(gp)) sema_abandon(gp);
+        else if (auto abandon = sched.abandon.load(std::memory_order_relaxed); abandon && gp->waiting) abandon(gp);
         arch::context_destroy(&gp->ctx);
         stack_free(gp->stack_class, gp->stack);
     }

@@ -1,0 +1,139 @@
+// rt/sema.cc - the table of waiters.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rt/sema.h"
+
+namespace gort::rt {
+
+constinit SemaSlot g_sema[detail::kSemaSlots];
+
+namespace {
+
+std::atomic<uint32_t>& wanted_of(const Waiter* w) { return detail::g_sema_wanted[detail::sema_slot(w->sg.object)]; }
+
+// Plain arithmetic: it changes under the slot's lock only.
+void add_wanted(const Waiter* w, uint32_t n) {
+    std::atomic<uint32_t>& wanted = wanted_of(w);
+    wanted.store(wanted.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+void inherit(Waiter* heir, const Waiter* root) {
+    heir->next_root = root->next_root;
+    heir->last = root->last;
+    heir->woken = root->woken;
+    heir->starving = root->starving;
+    heir->counted = root->counted;
+}
+
+void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<GateLock*>(lock)->unlock(); }  // the left side locked it
+
+}  // namespace
+
+Waiter** SemaSlot::link_of(const Waiter* root) {
+    Waiter** link = &roots;
+    while (*link != root) link = &(*link)->next_root;
+    return link;
+}
+
+void SemaSlot::push_back(Waiter* w) {
+    w->sg.next = w->sg.prev = nullptr;
+    w->sg.state = SudogState::kWaiting;
+    if (Waiter* root = find(w->sg.object)) {
+        w->sg.prev = &root->last->sg;
+        root->last->sg.next = &w->sg;
+        root->last = w;
+        return;
+    }
+    w->last = w;
+    w->woken = w->starving = w->counted = false;
+    w->next_root = roots;
+    roots = w;
+}
+
+void SemaSlot::push_front(Waiter* w) {
+    Waiter* root = find(w->sg.object);
+    if (!root) return push_back(w);
+    inherit(w, root);
+    *link_of(root) = w;
+    w->sg.prev = nullptr;
+    w->sg.next = &root->sg;
+    w->sg.state = SudogState::kWaiting;
+    root->sg.prev = &w->sg;
+}
+
+void SemaSlot::remove(Waiter* w) {
+    w->sg.state = SudogState::kDone;
+    auto* next = reinterpret_cast<Waiter*>(w->sg.next);
+    auto* prev = reinterpret_cast<Waiter*>(w->sg.prev);
+    if (prev) {
+        prev->sg.next = w->sg.next;
+        if (next) {
+            next->sg.prev = w->sg.prev;
+        } else {
+            Waiter* root = find(w->sg.object);
+            root->last = prev;
+        }
+        return;
+    }
+    Waiter** link = link_of(w);
+    if (!next) {
+        *link = w->next_root;
+        if (w->counted) add_wanted(w, ~0u);
+        return;
+    }
+    inherit(next, w);
+    next->sg.prev = nullptr;
+    *link = next;
+}
+
+void SemaSlot::count(Waiter* root) {
+    const bool wants = !root->woken || root->starving;
+    if (wants == root->counted) return;
+    root->counted = wants;
+    add_wanted(root, wants ? 1 : ~0u);
+}
+
+M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why) {
+    w->sg.g->waiting = &w->sg;
+    mp = park(mp, unlock_commit, &slot.lock, why);
+    w->sg.g->waiting = nullptr;
+    return mp;
+}
+
+void sema_abandon(G* gp) {
+    auto* w = reinterpret_cast<Waiter*>(gp->waiting);
+    SemaSlot& slot = sema_slot_of(w->sg.object);
+    GateLockGuard guard(slot.lock);
+    if (w->sg.state == SudogState::kWaiting) slot.remove(w);
+    gp->waiting = nullptr;
+}
+
+Waiter* sema_take_all(SemaSlot& slot, const void* object) {
+    Waiter* root = slot.find(object);
+    if (!root) return nullptr;
+    Waiter** link = &slot.roots;
+    while (*link != root) link = &(*link)->next_root;
+    *link = root->next_root;
+    if (root->counted) add_wanted(root, ~0u);
+    for (Waiter* w = root; w; w = w->next()) w->sg.state = SudogState::kDone;
+    return root;
+}
+
+void sema_ready_all(M* mp, Waiter* list) {
+    while (list) {
+        G* gp = list->sg.g;
+        list = list->next();  // it is on the stack of the one who is woken
+        ready(mp, gp);
+    }
+}
+
+}  // namespace gort::rt
+
+namespace gort::detail {
+
+constinit std::atomic<uint32_t> g_sema_wanted[kSemaSlots];
+constinit std::atomic<uint32_t> g_strays{0};
+
+void check_in() { rt::leave(rt::enter()); }
+void full_fence() { kernel::full_barrier(); }
+
+}  // namespace gort::detail

@@ -1,0 +1,85 @@
+// rt/sema.h - who waits for which address: the wait queues of everything in rt/sync.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A table of slots, found by hashing the object's address. Each has a lock and a list of queues, one for each address that
+// somebody waits for: the first waiter of a queue, its root, stands for it. Objects hold a word or two and no queue, so they
+// may be destroyed as soon as nobody uses them, and what is left of a run is unlinked without looking at them.
+//
+// Invariants: (1) under the slot's lock: one root for each address that has waiters, and only those; last, woken, starving,
+//             counted mean something in a root only. (2) g_sema_wanted[slot] is the number of counted roots; a mutex's
+//             root is counted iff it is starving or nobody woken from its queue is still on his way; no others are.
+//             (3) G::waiting is the waiter's Sudog from before it is linked until it is back.
+// Lock:     the slot's, rank kSema, in the gate. A waiter's park releases it. Nothing is readied and no user code runs
+//           under it.
+// Context:  [G or foreign thread, inside the gate].
+// Cost:     a slot holds 1/4096 of the addresses waited for; each operation is O(1) plus the walk over those.
+#pragma once
+
+#include "rt/gate_lock.h"
+#include "rt/park.h"
+#include "rt/sema_fast.h"
+#include "rt/sudog.h"
+
+namespace gort::rt {
+
+struct Waiter {
+    Sudog sg{};  // next and prev: of the queue; object: the address; payload.word: what the waker says
+    Waiter* next_root = nullptr;
+    Waiter* last = nullptr;
+    int64_t since = 0;  // when it came
+    bool woken = false;     // somebody who was woken is on his way: no need to wake another one
+    bool starving = false;  // rt/sync/mutex.cc
+    bool counted = false;
+    uint8_t kind = 0;       // rt/sync/rw_mutex.cc
+
+    Waiter(G* gp, const void* object) {
+        sg.g = gp;
+        sg.object = const_cast<void*>(object);
+    }
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+    Waiter* next() const { return reinterpret_cast<Waiter*>(sg.next); }
+};
+static_assert(offsetof(Waiter, sg) == 0);
+
+struct SemaSlot {
+    GateLock lock{kernel::LockRank::kSema};
+    Waiter* roots = nullptr;
+
+    // All under the lock.
+    Waiter* find(const void* object) const {
+        Waiter* w = roots;
+        while (w && w->sg.object != object) w = w->next_root;
+        return w;
+    }
+    void push_back(Waiter* w);
+    void push_front(Waiter* w);
+    void remove(Waiter* w);  // from anywhere; it may be read and written to afterwards, until it is readied
+    Waiter* pop(const void* object) {
+        Waiter* root = find(object);
+        if (root) remove(root);
+        return root;
+    }
+    void count(Waiter* root);  // a mutex's, after woken or starving changed: invariant (2)
+
+private:
+    Waiter** link_of(const Waiter* root);
+};
+extern SemaSlot g_sema[detail::kSemaSlots];
+
+inline SemaSlot& sema_slot_of(const void* object) { return g_sema[detail::sema_slot(object)]; }
+
+// w is linked and the slot locked: sleeps until somebody has taken it out and readied it. Returns the M it wakes on.
+M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why);
+
+// [the run has ended] gp's Waiter comes out.
+void sema_abandon(G* gp);
+inline bool waits_in_sema(const G* gp) {
+    return gp->wait_reason >= WaitReason::kSemacquire && gp->wait_reason <= WaitReason::kWaitGroupWait;
+}
+
+// Takes all waiters for object out; to be readied with sema_ready_all after the slot is unlocked.
+Waiter* sema_take_all(SemaSlot& slot, const void* object);
+void sema_ready_all(M* mp, Waiter* list);
+
+}  // namespace gort::rt

@@ -1,0 +1,148 @@
+// rt/sync/mutex.cc - the contended half of mutex.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The word says whether it is locked and nothing else; who waits, and in which mode, is in the table (rt/sema.h).
+//   normal    unlock frees the word, takes the head of the queue out and readies it; while one that was woken is on his way
+//             (woken), unlock goes its fast way again. The woken one tries; if it fails it queues at the head.
+//   starving  unlock leaves the word locked and gives it to the head.
+// Why nobody sleeps for ever: a root that is not counted has somebody on his way, who counts it again when he arrives. He
+// holds the lock then, so that his own unlock sees it, or he makes the fence that a sleeper makes.
+// A waiter that joins a counted queue needs no fence: the one who counted it made it, and no unlock since has missed it.
+#include "rt/sync/mutex.h"
+
+#include "arch/arch.h"
+#include "rt/clock.h"
+#include "rt/go.h"
+#include "rt/report.h"
+#include "rt/sema.h"
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+constexpr int64_t kStarves = 1'000'000;
+constexpr int kRounds = 4, kPauses = 30;  // Go's figures
+constexpr uint64_t kHanded = 1;
+
+// Only where the holder can be running meanwhile, and nobody here has anything better to do.
+bool may_spin(const M* mp) {
+    if (sched.ncpu < 2) return false;
+    if (mp->foreign) return true;
+    const P* pp = p_of(const_cast<M*>(mp));
+    return sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) > 1 &&
+           pp->runq.empty() && !pp->runnext.load(std::memory_order_relaxed);
+}
+
+bool spin(std::atomic<uint32_t>* state) {
+    for (int i = 0; i < kRounds; ++i) {
+        for (int j = 0; j < kPauses; ++j) arch::pause();
+        if (state->load(std::memory_order_relaxed) == 0 && mutex_take(state)) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw) GORT_NO_TSA {  // the slot is unlocked by the park
+    M* mp = enter();
+    if (mutex_take(state) || (may_spin(mp) && spin(state))) return leave(mp);
+    SemaSlot& slot = sema_slot_of(state);
+    Waiter w(mp->curg, state);
+    for (bool woken = false;; woken = true) {
+        slot.lock.lock();
+        Waiter* root = slot.find(state);
+        if (root && woken) root->woken = false;
+        const bool barred = root && root->starving && !woken;
+        bool taken = !barred && mutex_take(state);
+        if (!taken) {
+            const int64_t now = rt::now();
+            if (!w.since) w.since = now;
+            if (woken) slot.push_front(&w);
+            else slot.push_back(&w);
+            root = slot.find(state);
+            if (woken && now - w.since > kStarves) root->starving = true;
+        }
+        if (root) {
+            const bool before = root->counted;
+            slot.count(root);
+            if (!taken && root->counted && !before) {
+                kernel::heavy_barrier();
+                taken = mutex_take(state);
+                if (taken) slot.remove(&w);
+            }
+        }
+        if (taken) {
+            slot.lock.unlock();
+            return leave(mp);
+        }
+        mp = sema_park(mp, slot, &w, of_rw ? WaitReason::kRwMutexLock : WaitReason::kMutexLock);
+        if (w.sg.payload.word == kHanded) return leave(mp);
+    }
+}
+
+bool mutex_try_lock_slow(std::atomic<uint32_t>* state) {
+    M* mp = enter();
+    const bool taken = mutex_take(state);
+    leave(mp);
+    return taken;
+}
+
+namespace {
+
+// Out of the queue, on his way. His own count when he arrives sets the flag back.
+Waiter* take_head(SemaSlot& slot, Waiter* root) {
+    auto* next = root->next();
+    slot.remove(root);
+    if (next) {
+        next->woken = true;
+        slot.count(next);
+    }
+    return root;
+}
+
+void hand_over(M* mp, SemaSlot& slot, Waiter* root) GORT_NO_TSA {
+    auto* next = root->next();
+    if (rt::now() - root->since < kStarves) root->starving = false;
+    slot.remove(root);
+    if (next) slot.count(next);
+    root->sg.payload.word = kHanded;
+    G* gp = root->sg.g;
+    slot.lock.unlock();
+    ready(mp, gp);
+    leave(mp);
+    yield();  // at once: the rest of our time is his
+}
+
+}  // namespace
+
+void mutex_unlock_slow(std::atomic<uint32_t>* state) GORT_NO_TSA {
+    M* mp = enter();
+    if (state->load(std::memory_order_relaxed) != 1) {
+        leave(mp);
+        fatal_error("sync: unlock of unlocked mutex");
+    }
+    SemaSlot& slot = sema_slot_of(state);
+    slot.lock.lock();
+    Waiter* root = slot.find(state);
+    if (root && root->starving) return hand_over(mp, slot, root);
+    state->store(0, std::memory_order_release);
+    G* gp = root && !root->woken ? take_head(slot, root)->sg.g : nullptr;
+    slot.lock.unlock();
+    if (gp) ready(mp, gp);
+    leave(mp);
+}
+
+void mutex_wake(const void* state) GORT_NO_TSA {
+    M* mp = enter();
+    SemaSlot& slot = sema_slot_of(state);
+    slot.lock.lock();
+    Waiter* root = slot.find(state);
+    G* gp = root && !root->woken ? take_head(slot, root)->sg.g : nullptr;
+    slot.lock.unlock();
+    if (gp) ready(mp, gp);
+    leave(mp);
+}
+
+}  // namespace gort::detail
