@@ -9,4 +9,5 @@
 #include "rt/sync/mutex.h"
 #include "rt/sync/wait_group.h"
 #include "chan/chan.h"
+#include "chan/select.h"
 #include "chan/time.h"

@@ -169,6 +169,10 @@ struct Access {  // the way from a handle to its Hchan, for the library's own he
         return c.h_.get();
     }
     template <class C>
+    static Handle take(C&& c) {
+        return std::forward<C>(c).h_;
+    }
+    template <class C>
     static C wrap(Hchan* owned) {
         return C(Handle(owned));
     }

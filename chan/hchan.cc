@@ -18,13 +18,13 @@ namespace {
 
 // The other side has what it waited for. Touches the channel for the last time.
 [[gnu::always_inline]] inline void finish(M* mp, Hchan* c, G* woken) {
-    chan_unlock(mp, c->lock);
+    chan_unlock(c->lock);
     ready(mp, woken);
     leave(mp);
 }
 
 [[gnu::noinline, gnu::cold, noreturn]] void send_on_closed(M* mp, Hchan* c) {
-    chan_unlock(mp, c->lock);
+    chan_unlock(c->lock);
     leave(mp);
     panic_closed();
 }
@@ -55,7 +55,7 @@ namespace {
 
 [[gnu::noinline]] WordResult recv_word_blocks(M* mp, Hchan* c) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
-        chan_unlock(mp, c->lock);
+        chan_unlock(c->lock);
         leave(mp);
         return {0, false};
     }
@@ -73,7 +73,7 @@ namespace {
 
 [[gnu::noinline]] bool recv_blocks(M* mp, Hchan* c, void* to) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
-        chan_unlock(mp, c->lock);
+        chan_unlock(c->lock);
         leave(mp);
         return false;
     }
@@ -104,7 +104,7 @@ template <bool kWord>
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill < c->cap) {
         ring_put<kWord>(c, fill, from);
-        chan_unlock(mp, c->lock);
+        chan_unlock(c->lock);
         leave(mp);
         return true;
     }
@@ -123,7 +123,7 @@ template <bool kWord>
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & ~kClosed) {
         ring_take<kWord>(c, fill, to);
-        chan_unlock(mp, c->lock);
+        chan_unlock(c->lock);
         leave(mp);
         return true;
     }
@@ -139,7 +139,7 @@ template <bool kWord>
     if (send_now<kWord>(&mp, c, from)) return true;
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
         send_on_closed(mp, c);
-    chan_unlock(mp, c->lock);
+    chan_unlock(c->lock);
     leave(mp);
     return false;
 }
@@ -155,7 +155,7 @@ template <bool kWord>
     M* mp;
     if (recv_now<kWord>(&mp, c, to)) return TryResult::kOk;
     const bool closed = c->fill.load(std::memory_order_relaxed) & kClosed;
-    chan_unlock(mp, c->lock);
+    chan_unlock(c->lock);
     leave(mp);
     return closed ? TryResult::kClosed : TryResult::kEmpty;
 }
@@ -221,7 +221,7 @@ void chan_close(Hchan* c) {
     M* mp = chan_lock(enter(), c->lock);
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & kClosed) {
-        chan_unlock(mp, c->lock);
+        chan_unlock(c->lock);
         leave(mp);
         host_throw_runtime_error("close of closed channel");
     }
@@ -236,7 +236,7 @@ void chan_close(Hchan* c) {
             link = &sg->next;
         }
     *link = nullptr;
-    chan_unlock(mp, c->lock);
+    chan_unlock(c->lock);
     while (woken) {
         G* gp = woken->g;
         woken = woken->next;  // it is on the stack of the one who is woken

@@ -62,20 +62,26 @@ using rt::Payload;
 
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_into_slot(Hchan* c, char* slot, Payload from) {
-    if constexpr (kWord) *reinterpret_cast<uint64_t*>(slot) = from.word;
-    else c->ops->move(slot, from.at);
+    if constexpr (kWord)
+        *reinterpret_cast<uint64_t*>(slot) = from.word;
+    else
+        c->ops->move(slot, from.at);
 }
 // Out of the ring for good; *to is a word, or the place that to->at says.
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_out_of_slot(Hchan* c, Payload* to, char* slot) {
-    if constexpr (kWord) to->word = *reinterpret_cast<uint64_t*>(slot);
-    else c->ops->relocate(to->at, slot);
+    if constexpr (kWord)
+        to->word = *reinterpret_cast<uint64_t*>(slot);
+    else
+        c->ops->relocate(to->at, slot);
 }
 // From a sender to a receiver.
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_across(Hchan* c, Payload* to, Payload from) {
-    if constexpr (kWord) to->word = from.word;
-    else c->ops->move(to->at, from.at);
+    if constexpr (kWord)
+        to->word = from.word;
+    else
+        c->ops->move(to->at, from.at);
 }
 
 [[gnu::always_inline]] inline char* ring_next(const Hchan* c, char* slot) {
@@ -141,20 +147,25 @@ template <bool kWord>
 // The commit of a park: [any stack, after the waiter's is at rest].
 void unlock_commit(void* c, rt::G* gp);
 
+// park() in place, for a goroutine; without a commit if nobody but who runs next on this P can get at what it waits on.
+[[gnu::always_inline]] inline rt::M* park_here(rt::M* mp, rt::G* gp, rt::CommitFn commit, void* arg,
+                                               rt::WaitReason why) {
+    gp->wait_reason = why;
+    gp->wait_since = rt::sched.coarse_now.load(std::memory_order_relaxed);
+    gp->status.store(rt::GStatus::kWaiting, std::memory_order_relaxed);
+    if (commit) {
+        mp->commit_fn = commit;
+        mp->commit_arg = arg;
+        mp->commit_g = gp;
+    }
+    return rt::switch_away(mp, rt::p_of(mp), gp);
+}
+
 // Waits with the lock held, which whoever runs next releases. The waiter's Sudogs are linked. Returns the M it wakes on.
 [[gnu::always_inline]] inline rt::M* park_on(rt::M* mp, Hchan* c, rt::WaitReason why) {
     if (mp->foreign) [[unlikely]]
         return rt::park(mp, unlock_commit, c, why);
-    rt::G* gp = mp->curg;
-    gp->wait_reason = why;
-    gp->wait_since = rt::sched.coarse_now.load(std::memory_order_relaxed);
-    gp->status.store(rt::GStatus::kWaiting, std::memory_order_relaxed);
-    if (!chan_is_mine(mp, c->lock)) {  // else nobody but who runs next on this P can get at us
-        mp->commit_fn = unlock_commit;
-        mp->commit_arg = c;
-        mp->commit_g = gp;
-    }
-    return rt::switch_away(mp, rt::p_of(mp), gp);
+    return park_here(mp, mp->curg, chan_is_shared(c->lock) ? unlock_commit : nullptr, c, why);
 }
 
 // No room and no receiver, or nothing to receive and no sender: what a look without the lock can say.
@@ -163,8 +174,8 @@ inline bool looks_full(const Hchan* c) {
                        : c->fill.load(std::memory_order_acquire) >= c->cap;         // H1
 }
 inline bool looks_empty(const Hchan* c) {
-    return c->cap == 0 ? c->sendq.first.load(std::memory_order_acquire) == nullptr  // W1
-                       : (c->fill.load(std::memory_order_acquire) & ~kClosed) == 0; // H1
+    return c->cap == 0 ? c->sendq.first.load(std::memory_order_acquire) == nullptr   // W1
+                       : (c->fill.load(std::memory_order_acquire) & ~kClosed) == 0;  // H1
 }
 inline bool is_closed(const Hchan* c) { return c->fill.load(std::memory_order_acquire) & kClosed; }  // H1
 

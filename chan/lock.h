@@ -17,7 +17,7 @@
 // operation on a buffer. A revocation costs about 1 us; a P whose channels are taken away again and again makes its next
 // ones shared from the start (P::chan_shared).
 //
-// Invariant: inside the gate, between lock and unlock, bias does not change if it is this P.
+// Invariant: inside the gate, between lock and unlock, the bias stays kUnbiased, or is this P and may become kRevoking.
 // Context:   [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.
 // Ordering:  B1 kUnbiased's release -> the acquire in chan_lock: what the P's holders did to the channel is visible.
 //            K1 unlock's release -> lock's acquire: what earlier holders did is visible.
@@ -82,12 +82,14 @@ void chan_revoke_at_end(ChanLock& lock);
     return mp;
 }
 
-[[gnu::always_inline]] inline bool chan_is_mine(const rt::M* mp, const ChanLock& lock) {
-    return lock.bias.load(std::memory_order_relaxed) == mp->p;
+// Of a channel that we have locked: is it the lock that we hold? If it was this P's own, others may have begun to take it
+// away meanwhile; but they wait for our leaving before they call it unbiased.
+[[gnu::always_inline]] inline bool chan_is_shared(const ChanLock& lock) {
+    return lock.bias.load(std::memory_order_relaxed) == unbiased();
 }
 
-[[gnu::always_inline]] inline void chan_unlock(rt::M* mp, ChanLock& lock) {
-    if (!chan_is_mine(mp, lock)) lock.gate.unlock();
+[[gnu::always_inline]] inline void chan_unlock(ChanLock& lock) {
+    if (chan_is_shared(lock)) lock.gate.unlock();
 }
 
 }  // namespace gort::detail

@@ -34,7 +34,7 @@ size_t waiting(const C& ch, Side side) {
     rt::M* mp = detail::chan_lock(rt::enter(), c->lock);
     size_t n = 0;
     for (auto* sg = (side == Side::kSenders ? c->sendq : c->recvq).first.load(); sg; sg = sg->next) ++n;
-    detail::chan_unlock(mp, c->lock);
+    detail::chan_unlock(c->lock);
     rt::leave(mp);
     return n;
 }

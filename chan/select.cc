@@ -1,0 +1,352 @@
+// chan/select.cc - select: a look at every channel in random order, and if nothing is ready, a wait on all of them.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+//   1  glance   in random order at each channel, without its lock. The first one that looks ready is locked alone and
+//               tried: one that can proceed at that instant is as good as any. If all channels belong to this P, nobody
+//               else can be at them, and what was seen is true of all of them at once.
+//   2  lock     otherwise all are locked, in the order of their addresses and each once, and looked at again. The P's own
+//               need no lock. Another P's are first made shared, outside the gate, and everything begins anew; a
+//               channel never goes back from shared to biased, so that ends.
+//   3  wait     a Sudog for each case, in the items on the caller's stack; the locks are released by the commit.
+//   4  resume   whoever claimed us (chan/hchan.h) took out one Sudog. The others come out one by one, each under its
+//               channel's lock alone: select_done is set, so they can do no more than be taken out by somebody else.
+//
+// Invariants: (1) select_done is 0 only from the lock of 2 until a claim: no Sudog of an earlier select is linked then.
+//             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine go on
+//             and the items vanish; not earlier, as step 4 needs every lock but the winner's.
+//             (3) a channel that was this P's own, or shared, when we entered is still not locked, or locked, when we
+//             leave: the bias can only become kRevoking meanwhile, and nobody takes that channel's lock before we left.
+// Cost:      locked instructions when a case is ready: one, none if its channel is the P's own. When it blocks: one for
+//            each shared channel, twice; and one for the claim, unless solo.
+// Context:   [G or foreign thread, outside the gate].
+#include "chan/select_ops.h"
+
+#include "chan/hchan.h"
+#include "rt/choice.h"
+#include "rt/host.h"
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+static_assert(sizeof(Sudog) <= sizeof(SelectItem::waiter) && alignof(Sudog) <= 8);
+
+Sudog* waiter_of(SelectItem& it) { return std::launder(reinterpret_cast<Sudog*>(it.waiter)); }
+
+// kN items in an array; 0: as many as it says, a stride apart.
+template <uint32_t kN>
+class Items {
+public:
+    Items(SelectItem* base, uint32_t n, size_t stride) : base_(base), n_(n), stride_(stride) {}
+    uint32_t size() const { return kN ? kN : n_; }
+    SelectItem& operator[](uint32_t i) const {
+        if constexpr (kN)
+            return base_[i];
+        else
+            return *reinterpret_cast<SelectItem*>(reinterpret_cast<char*>(base_) + i * stride_);
+    }
+    // The i-th in the random order.
+    SelectItem& nth(uint32_t i) const { return (*this)[(*this)[i].poll]; }
+
+private:
+    SelectItem* base_;
+    uint32_t n_;
+    size_t stride_;
+};
+
+// A foreign thread has no P and so no generator of its own.
+[[gnu::noinline]] kernel::Rand foreign_rand() {
+    static constinit std::atomic<uint64_t> draws{0};
+    const uint64_t draw = draws.fetch_add(1, std::memory_order_relaxed);
+    return {sched.config.seed + draw * 0xd1342543de82ef95};
+}
+
+template <uint32_t kN>
+[[gnu::always_inline]] inline void draw_order(M* mp, Items<kN> items) {
+    kernel::Rand foreign;
+    kernel::Rand* rand = &foreign;
+    if (P* pp = p_of(mp)) [[likely]]
+        rand = &pp->rand;
+    else
+        foreign = foreign_rand();
+    if constexpr (kN == 2) {
+        const uint32_t first = choose(*rand, 2);
+        items[0].poll = first;
+        items[1].poll = first ^ 1;
+    } else {
+        for (uint32_t i = 0; i < items.size(); ++i) {  // inside out
+            const uint32_t j = choose(*rand, i + 1);
+            items[i].poll = items[j].poll;
+            items[j].poll = i;
+        }
+    }
+}
+
+[[gnu::always_inline]] inline bool looks_ready(const SelectItem& it) {
+    const Hchan* c = it.c;
+    return !(it.sends ? looks_full(c) : looks_empty(c)) || is_closed(c);
+}
+
+enum class Tried : uint8_t { kNot, kDone, kClosed };
+
+// Under the lock.
+template <bool kWord>
+[[gnu::always_inline]] inline Tried try_locked(SelectItem& it, G** woken) {
+    Hchan* c = it.c;
+    const size_t fill = c->fill.load(std::memory_order_relaxed);
+    Payload payload{.word = it.word};
+    if (it.sends) {
+        if (Sudog* sg = take_waiter(c->recvq)) {
+            elem_across<kWord>(c, &sg->payload, payload);
+            sg->state = SudogState::kDone;
+            *woken = sg->g;
+            return Tried::kDone;
+        }
+        if (fill >= c->cap) return fill & kClosed ? Tried::kClosed : Tried::kNot;
+        ring_put<kWord>(c, fill, payload);
+        return Tried::kDone;
+    }
+    if (Sudog* sg = take_waiter(c->sendq)) {
+        take_from_sender<kWord>(c, sg, &payload);
+        *woken = sg->g;
+    } else if (fill & ~kClosed) {
+        ring_take<kWord>(c, fill, &payload);
+    } else if (fill & kClosed) {
+        if constexpr (kWord) it.word = 0;
+        return Tried::kClosed;
+    } else {
+        return Tried::kNot;
+    }
+    if constexpr (kWord) it.word = payload.word;
+    return Tried::kDone;
+}
+[[gnu::always_inline]] inline Tried try_locked(SelectItem& it, G** woken) {
+    return it.is_word ? try_locked<true>(it, woken) : try_locked<false>(it, woken);
+}
+
+// The end of a select that found a case ready. The locks are released.
+[[gnu::always_inline]] inline Selected finish(M* mp, const SelectItem& it, uint32_t index, Tried tried,
+                                              G* woken) {
+    if (woken) ready(mp, woken);
+    leave(mp);
+    if (tried == Tried::kClosed && it.sends) [[unlikely]]
+        panic_closed();
+    return {static_cast<int32_t>(index), tried == Tried::kDone};
+}
+
+// ---- all of them at once ----
+
+SelectItem* merge(SelectItem* a, SelectItem* b) {
+    SelectItem* first;
+    SelectItem** link = &first;
+    while (a && b) {
+        SelectItem*& lower = b->c < a->c ? b : a;
+        *link = lower;
+        link = &lower->locked;
+        lower = lower->locked;
+    }
+    *link = a ? a : b;
+    return first;
+}
+
+// Links those that have a channel in the order of its address.
+template <uint32_t kN>
+SelectItem* sort_by_address(Items<kN> items) {
+    SelectItem* runs[32] = {};  // the i-th is empty or has 2^i items
+    for (uint32_t i = 0; i < items.size(); ++i) {
+        SelectItem* run = &items[i];
+        if (!run->c) continue;
+        run->locked = nullptr;
+        uint32_t k = 0;
+        for (; runs[k]; ++k) {
+            run = merge(runs[k], run);
+            runs[k] = nullptr;
+        }
+        runs[k] = run;
+    }
+    SelectItem* all = nullptr;
+    for (SelectItem* run : runs) all = merge(run, all);
+    return all;
+}
+template <>
+[[gnu::always_inline]] inline SelectItem* sort_by_address<2>(Items<2> items) {
+    SelectItem *a = &items[0], *b = &items[1];
+    if (!a->c || (b->c && b->c < a->c)) {
+        SelectItem* other = a;
+        a = b;
+        b = other;
+    }
+    a->locked = b->c ? b : nullptr;
+    b->locked = nullptr;
+    return a->c ? a : nullptr;
+}
+
+struct Locked {
+    M* mp;
+    SelectItem* first;  // of the items whose channels' locks were taken, each channel once
+};
+
+template <uint32_t kN>
+[[gnu::always_inline]] inline Locked lock_all(M* mp, Items<kN> items) {
+    for (uint32_t i = 0; i < items.size(); ++i) {
+        Hchan* c = items[i].c;
+        if (!c) continue;
+        const P* bias = c->lock.bias.load(std::memory_order_acquire);  // B1
+        if (bias == p_of(mp) || bias == unbiased()) [[likely]]
+            continue;
+        leave(mp);
+        chan_revoke(c->lock);
+        mp = enter();    // maybe with another P
+        i = UINT32_MAX;  // so all over again
+    }
+    Locked result{mp, nullptr};
+    SelectItem** link = &result.first;
+    const Hchan* last = nullptr;
+    for (SelectItem *it = sort_by_address(items), *next; it; it = next) {
+        next = it->locked;
+        if (it->c == last || !chan_is_shared(it->c->lock)) continue;
+        last = it->c;
+        it->c->lock.gate.lock();
+        *link = it;
+        link = &it->locked;
+    }
+    *link = nullptr;
+    return result;
+}
+
+void unlock_all(SelectItem* it) {
+    while (it) {
+        SelectItem* next = it->locked;  // before the unlock: invariant (2)
+        it->c->lock.gate.unlock();
+        it = next;
+    }
+}
+
+void unlock_all_commit(void* first, G*) { unlock_all(static_cast<SelectItem*>(first)); }
+
+// ---- waiting ----
+
+// The locks are taken, and nothing is ready.
+template <uint32_t kN>
+[[gnu::always_inline]] inline M* wait_on_all(M* mp, Items<kN> items, SelectItem* locked) {
+    G* gp = mp->curg;
+    Sudog* head = nullptr;
+    for (uint32_t i = 0; i < items.size(); ++i) {
+        SelectItem& it = items.nth(i);  // by chance too, for a channel that is in several cases
+        Hchan* c = it.c;
+        if (!c) continue;
+        head = new (it.waiter)
+            Sudog{nullptr, nullptr, gp, {.word = it.word}, c, head, SudogState::kWaiting, true, it.sends};
+        (it.sends ? c->sendq : c->recvq).push(head);
+    }
+    if (!head) [[unlikely]] {
+        leave(mp);
+        block_for_ever(WaitReason::kSelect);
+    }
+    gp->waiting = head;
+    gp->wake = nullptr;
+    gp->select_done.store(0, std::memory_order_relaxed);
+    if (mp->foreign) [[unlikely]]
+        return park(mp, unlock_all_commit, locked, WaitReason::kSelect);
+    return park_here(mp, gp, locked ? unlock_all_commit : nullptr, locked, WaitReason::kSelect);
+}
+
+// Somebody claimed us.
+template <uint32_t kN>
+[[gnu::always_inline]] inline Selected resume(M* mp, Items<kN> items) {
+    G* gp = mp->curg;
+    const auto* winner = static_cast<const Sudog*>(gp->wake);
+    uint32_t index = 0;
+    for (uint32_t i = 0; i < items.size(); ++i) {
+        SelectItem& it = items[i];
+        Hchan* c = it.c;
+        if (!c) continue;
+        Sudog* sg = waiter_of(it);
+        if (sg == winner) {
+            index = i;
+            continue;
+        }
+        mp = chan_lock(mp, c->lock);
+        if (sg->state == SudogState::kWaiting) {
+            sg->state = SudogState::kLost;
+            (it.sends ? c->sendq : c->recvq).remove(sg);
+        }
+        chan_unlock(c->lock);
+    }
+    gp->waiting = nullptr;
+    leave(mp);
+    SelectItem& it = items[index];
+    const bool ok = winner->state == SudogState::kDone;
+    if (!ok && it.sends) [[unlikely]]
+        panic_closed();
+    if (it.is_word) it.word = winner->payload.word;
+    return {static_cast<int32_t>(index), ok};
+}
+
+// ---- select ----
+
+template <uint32_t kN, bool kBlocks>
+[[gnu::always_inline]] inline Selected run(Items<kN> items) {
+    M* mp = enter();
+    draw_order(mp, items);
+    bool mine = true;  // all of them
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < items.size(); ++i) {
+        SelectItem& it = items.nth(i);
+        Hchan* c = it.c;
+        if (!c) continue;
+        ++live;
+        mine &= c->lock.bias.load(std::memory_order_relaxed) == p_of(mp);
+        if (!looks_ready(it)) continue;
+        mp = chan_lock(mp, c->lock);
+        G* woken = nullptr;
+        const Tried tried = try_locked(it, &woken);
+        chan_unlock(c->lock);
+        if (tried != Tried::kNot) return finish(mp, it, items[i].poll, tried, woken);
+    }
+    SelectItem* locked = nullptr;
+    if (!mine) {
+        if (!kBlocks && live < 2) {  // one look is one instant
+            leave(mp);
+            return {-1, false};
+        }
+        const Locked all = lock_all(mp, items);
+        mp = all.mp;
+        locked = all.first;
+        for (uint32_t i = 0; i < items.size(); ++i) {
+            SelectItem& it = items.nth(i);
+            if (!it.c) continue;
+            G* woken = nullptr;
+            const Tried tried = try_locked(it, &woken);
+            if (tried == Tried::kNot) continue;
+            const uint32_t index = items[i].poll;
+            unlock_all(locked);
+            return finish(mp, it, index, tried, woken);
+        }
+    }
+    if constexpr (!kBlocks) {
+        unlock_all(locked);
+        leave(mp);
+        return {-1, false};
+    }
+    mp = wait_on_all(mp, items, locked);
+    return resume(mp, items);
+}
+
+}  // namespace
+
+Selected select_wait(SelectItem* items, uint32_t n, size_t stride) {
+    return run<0, true>({items, n, stride});
+}
+Selected select_try(SelectItem* items, uint32_t n, size_t stride) {
+    return run<0, false>({items, n, stride});
+}
+Selected select_wait2(SelectItem* items) { return run<2, true>({items, 2, sizeof(SelectItem)}); }
+Selected select_try2(SelectItem* items) { return run<2, false>({items, 2, sizeof(SelectItem)}); }
+
+void select_for_ever() { block_for_ever(WaitReason::kSelectNoCases); }
+void select_two_otherwise() { host_throw_runtime_error("select: more than one otherwise"); }
+
+}  // namespace gort::detail

@@ -1,0 +1,532 @@
+// tests/select_test.cc - select: what is chosen, what blocks, nil and closed channels, single cases.
+// SPDX-License-Identifier: BSD-2-Clause
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chan/select.h"
+#include "tests/chan_tools.h"
+
+using gort::chan;
+using gort::go;
+using gort::make_chan;
+using gort::on_recv;
+using gort::on_send;
+using gort::otherwise;
+using gort::recv_chan;
+using gort::select;
+using gort::select_any;
+using gort::select_case;
+using gort::send_chan;
+using namespace chan_tools;
+
+namespace {
+
+constexpr const char* kClosed = "send on closed channel";
+
+}  // namespace
+
+TEST_P(se05_default_or_wait, 1, 2) {
+    run(procs, [] {
+        auto a = make_chan<int>(), b = make_chan<int>(1);
+        int v = 7;
+        CHECK_EQ(select(on_recv(a, v), otherwise()), 1);
+        CHECK_EQ(select(otherwise(), on_recv(a, v)), 0);
+        CHECK_EQ(select(on_recv(a, v), otherwise(), on_recv(b, v)), 1);
+        CHECK_EQ(v, 7);
+        bool ran = false;
+        CHECK_EQ(select(on_recv(a), on_recv(b), on_send(a, 1), otherwise([&] { ran = true; })), 3);
+        CHECK(ran);
+        b << 5;
+        CHECK_EQ(select(on_recv(a, v), otherwise(), on_recv(b, v)), 2);
+        CHECK_EQ(v, 5);
+        go([=] { a << 9; });
+        CHECK_EQ(select(on_recv(b, v), on_recv(a, v)), 1);
+        CHECK_EQ(v, 9);
+        go([=] {
+            CHECK_EQ(a.recv(), 3);
+            b << 4;
+        });
+        CHECK_EQ(select(on_recv(b, v), on_send(a, 3)), 1);
+        CHECK_EQ(select(on_recv(b, v), on_send(nullptr == a ? a : chan<int>(), 3)), 0);
+        CHECK_EQ(v, 4);
+    });
+}
+
+TEST_DIES(se06_select_without_cases, "[select (no cases)]") {
+    run(1, [] { select(); });
+}
+TEST_DIES(se31_empty_list, "[select (no cases)]") {
+    run(1, [] { select_any({}); });
+}
+TEST_DIES(se20_only_nil_blocks_for_ever, "[select]") {
+    run(1, [] { select(on_recv(chan<int>()), on_send(chan<int>(), 1)); });
+}
+
+// ---- choice ----
+
+namespace {
+
+// Of `trials` draws with probability p: is n within 4.9 standard deviations (one in a million)?
+bool fair(int n, int trials, double p) {
+    const double off = n - trials * p;
+    return off * off <= 4.9 * 4.9 * trials * p * (1 - p);
+}
+
+}  // namespace
+
+TEST_P(se01_uniform_among_the_ready, 1, 2) {
+    run(procs, [] {
+        constexpr int kTrials = 10000;
+        auto a = make_chan<int>(kTrials), b = make_chan<int>(kTrials), never = make_chan<int>(),
+             nor = make_chan<int>();
+        for (int i = 0; i < kTrials; ++i) a << i, b << i;
+        int chosen[4] = {};
+        for (int i = 0; i < kTrials; ++i)
+            ++chosen[select(on_recv(a), on_recv(never), on_recv(b), on_recv(nor))];
+        CHECK_EQ(chosen[0] + chosen[2], kTrials);
+        CHECK(fair(chosen[0], kTrials, 0.5));
+        for (int& n : chosen) n = 0;
+        auto full = make_chan<int>(kTrials), more = make_chan<int>(kTrials);
+        for (int i = 0; i < kTrials; ++i) ++chosen[select(on_send(full, 1), on_send(more, 2))];
+        CHECK(fair(chosen[0], kTrials, 0.5));
+    });
+}
+
+TEST_P(se02_uniform_for_one_channel_twice, 1, 2) {
+    run(procs, [] {
+        for (int cap : {0, 100}) {
+            constexpr int kSends = 1000;
+            auto c = make_chan<int>(cap);
+            go([=] {
+                for (int i = 0; i < kSends; ++i) select(on_send(c, 0), on_send(c, 1));
+                c.close();
+            });
+            int got[2] = {};
+            for (int v : c) ++got[v];
+            CHECK_EQ(got[0] + got[1], kSends);
+            CHECK(fair(got[0], kSends, 0.5));
+        }
+    });
+}
+
+TEST(se03_uniform_for_k_of_n_mixed) {
+    run(1, [] {
+        constexpr int kTrials = 4000;
+        auto closed = make_chan<int>(), room = make_chan<int>(kTrials * 8),
+             some = make_chan<int>(kTrials * 8);
+        closed.close();
+        for (int i = 0; i < kTrials * 8; ++i) some << i;
+        for (size_t ready = 2; ready <= 8; ++ready) {
+            std::vector<select_case> cases;
+            const size_t n = 8;
+            for (size_t i = 0; i < n; ++i) {
+                const bool is_ready = i < ready;
+                if (i % 3 == 0)
+                    cases.push_back(on_recv(is_ready ? closed : make_chan<int>()));
+                else if (i % 3 == 1)
+                    cases.push_back(on_send(is_ready ? room : chan<int>(), 1));
+                else
+                    cases.push_back(on_recv(is_ready ? some : make_chan<int>()));
+            }
+            std::vector<int> chosen(n);
+            const int trials = kTrials / 2;
+            for (int i = 0; i < trials; ++i) ++chosen[size_t(select_any(cases))];
+            for (size_t i = 0; i < n; ++i)
+                CHECK(i < ready ? fair(chosen[i], trials, 1.0 / double(ready)) : chosen[i] == 0);
+            room = make_chan<int>(kTrials * 8);
+        }
+    });
+}
+
+// SE-04: the choices follow the run's seed, and another one's differ.
+TEST(se04_choices_are_the_seeds) {
+    auto draw = [](uint64_t seed) {
+        std::string s;
+        gort::options o;
+        o.max_procs = 1;
+        o.seed = seed;
+        gort::run(
+            [&] {
+                auto a = make_chan<int>(100), b = make_chan<int>(100);
+                for (int i = 0; i < 64; ++i) s += char('0' + select(on_send(a, 1), on_send(b, 1)));
+            },
+            o);
+        return s;
+    };
+    CHECK(draw(11) == draw(11));
+    CHECK(draw(11) != draw(12));
+}
+
+// SE-19: also the order in which a waiting select stands in one channel's queue twice.
+TEST_P(se19_waits_twice_in_random_order, 1, 2) {
+    run(procs, [] {
+        constexpr int kRounds = 1000;
+        auto c = make_chan<int>();
+        auto other = make_chan<int>();
+        int got[3] = {};
+        for (int i = 0; i < kRounds; ++i) {
+            go([=] {
+                wait_for(c, Side::kReceivers, 2);
+                c << i;
+            });
+            ++got[select(on_recv(c), on_recv(other), on_recv(c))];
+        }
+        CHECK_EQ(got[0] + got[2], kRounds);
+        CHECK(fair(got[0], kRounds, 0.5));
+        CHECK_EQ(waiting(other, Side::kReceivers), 0);
+    });
+}
+
+// ---- evaluation ----
+
+namespace {
+
+struct Log {
+    std::string text;
+    template <class T>
+    T& operator()(char what, T& value) {
+        text += what;
+        return value;
+    }
+};
+
+}  // namespace
+
+TEST(se09_each_argument_once_and_in_order_between_braces) {
+    run(1, [] {
+        Log log;
+        auto a = make_chan<int>(1), b = make_chan<int>(1);
+        chan<int> nil;
+        int v = 1;
+        // A call's arguments: once each, whatever is chosen.
+        select(on_recv(log('a', a)), on_send(log('n', nil), log('v', v)), otherwise());
+        CHECK_EQ(log.text.size(), 3);
+        log.text.clear();
+        select_any({on_recv(log('a', a)), on_send(log('n', nil), 1), on_send(log('b', b), 2),
+                    on_recv(log('n', nil))});
+        CHECK_EQ(log.text, "anbn");
+        log.text.clear();
+        select_any({on_recv(log('a', a)), otherwise(), on_recv(log('n', nil))});
+        CHECK_EQ(log.text, "an");
+    });
+}
+
+TEST_P(se10_an_exception_while_cases_are_made_leaves_nothing, 1, 2) {
+    run(procs, [] {
+        auto a = make_chan<int>();
+        bool second = false;
+        auto bad = []() -> chan<int> { throw std::string("bad"); };
+        auto late = [&] { return second = true, make_chan<int>(); };
+        try {
+            select_any({on_recv(a), on_recv(bad()), on_recv(late())});
+            CHECK(false);
+        } catch (const std::string& s) {
+            CHECK_EQ(s, "bad");
+        }
+        CHECK(!second);
+        CHECK_EQ(waiting(a, Side::kReceivers), 0);
+    });
+}
+
+TEST(se11_what_is_sent_is_captured) {
+    run(1, [] {
+        auto c = make_chan<int>(1);
+        auto words = make_chan<std::string>(1);
+        int x = 1;
+        std::string s = "one";
+        auto send = on_send(c, x);
+        auto say = on_send(words, s);
+        x = 2;
+        s = "two";
+        CHECK_EQ(select(std::move(send), otherwise()), 0);
+        CHECK_EQ(select(std::move(say), on_recv(chan<int>())), 0);
+        CHECK_EQ(c.recv(), 1);
+        CHECK_EQ(words.recv(), "one");
+        // Later arguments may drop the channel that an earlier one moved in.
+        chan<int> dropped = make_chan<int>(1), kept = dropped;
+        std::vector<select_case> cases;
+        cases.push_back(on_send(dropped, 5));
+        dropped = nullptr;
+        CHECK_EQ(select_any(cases), 0);
+        CHECK_EQ(kept.recv(), 5);
+    });
+}
+
+TEST(se12_targets_of_other_cases_are_untouched) {
+    run(1, [] {
+        auto a = make_chan<int>(1);
+        auto b = make_chan<std::string>(1);
+        int x = 1;
+        bool ok = false;
+        std::string s = "as it was";
+        a << 5;
+        int calls = 0;
+        CHECK_EQ(select(on_recv(b, s, ok), on_recv(a, [&](int v) { x = v, ++calls; }),
+                        on_recv(b, [&](std::string) { ++calls; })),
+                 1);
+        CHECK_EQ(x, 5);
+        CHECK_EQ(calls, 1);
+        CHECK_EQ(s, "as it was");
+        CHECK(!ok);
+    });
+}
+
+TEST(se13_a_fresh_variable_each_time) {
+    run(1, [] {
+        auto c = make_chan<std::string>(3);
+        for (const char* s : {"a", "b", "c"}) c << s;
+        std::vector<std::function<std::string()>> kept;
+        for (int i = 0; i < 3; ++i)
+            select(on_recv(c, [&](std::string s) { kept.push_back([s = std::move(s)] { return s; }); }),
+                   on_recv(chan<int>()));
+        CHECK_EQ(kept[0]() + kept[1]() + kept[2](), "abc");
+    });
+}
+
+// ---- nil, closed, single ----
+
+TEST(se20_nil_cases) {
+    run(1, [] {
+        chan<int> nil;
+        auto c = make_chan<int>(1);
+        CHECK_EQ(select(on_recv(nil), otherwise()), 1);
+        CHECK_EQ(select(on_send(nil, 1), otherwise()), 1);
+        CHECK_EQ(select(on_recv(nil), on_send(nil, 1), otherwise()), 2);
+        CHECK_EQ(select(on_recv(nil), on_send(c, 1), on_recv(nil)), 1);
+        CHECK_EQ(select(on_recv(nil), on_recv(c)), 1);
+        CHECK_EQ(select(on_send(c, 1), on_recv(nil)), 0);
+        CHECK_EQ(select(on_recv(nil), on_send(nil, 3), on_recv(nil), otherwise()), 3);
+    });
+}
+
+TEST_P(se21_a_case_is_switched_off_by_nil, 1, 2) {
+    run(procs, [] {
+        auto a = make_chan<int>(1), b = make_chan<int>(1);
+        chan<int> ca = a, cb = b;
+        int evaluated = 0, sent = 0, others = 0;
+        auto value = [&] { return ++evaluated; };
+        for (int i = 0; i < 5; ++i) switch (select(on_send(ca, value()), on_send(cb, value()), otherwise())) {
+            case 0:
+                ca = nullptr, ++sent;
+                break;
+            case 1:
+                cb = nullptr, ++sent;
+                break;
+            default:
+                ++others;
+            }
+        CHECK_EQ(evaluated, 10);
+        CHECK_EQ(sent, 2);
+        CHECK_EQ(others, 3);
+    });
+}
+
+TEST_P(se22_closed_is_ready, 1, 2) {
+    run(procs, [] {
+        auto c = make_chan<int>(1), never = make_chan<int>();
+        c << 3;
+        c.close();
+        int v = 0;
+        bool ok = false;
+        CHECK_EQ(select(on_recv(never), on_recv(c, v, ok)), 1);
+        CHECK(ok && v == 3);
+        for (int i = 0; i < 100; ++i) {
+            v = 9;
+            ok = true;
+            CHECK_EQ(select(on_recv(never), on_recv(c, v, ok)), 1);
+            CHECK(!ok && v == 0);
+            CHECK_EQ(select(on_recv(c, v), otherwise()), 0);
+        }
+        std::string s = "x";
+        auto strings = make_chan<std::string>();
+        strings.close();
+        CHECK_EQ(select(on_recv(strings, s, ok), on_recv(never), otherwise()), 0);
+        CHECK(s.empty() && !ok);
+    });
+}
+
+TEST_P(se23_send_on_closed_panics, 1, 2) {
+    run(procs, [] {
+        auto c = make_chan<int>(), never = make_chan<int>();
+        auto s = make_chan<std::string>(1);
+        c.close();
+        s.close();
+        CHECK_EQ(panic_of([&] { select(on_send(c, 1)); }), kClosed);
+        CHECK_EQ(panic_of([&] { select(on_send(c, 1), otherwise()); }), kClosed);
+        CHECK_EQ(panic_of([&] { select(on_send(c, 1), on_recv(never)); }), kClosed);
+        CHECK_EQ(panic_of([&] { select(on_recv(never), on_send(s, "x"), otherwise()); }), kClosed);
+        CHECK_EQ(panic_of([&] { select(on_recv(never), on_send(s, "x"), on_recv(never)); }), kClosed);
+        // Closed while it waits; what the panicking select waited for besides is withdrawn.
+        auto late = make_chan<std::string>();
+        Join join;
+        go_join(join,
+                [&] { CHECK_EQ(panic_of([&] { select(on_recv(never), on_send(late, "y")); }), kClosed); });
+        wait_for(late, Side::kSenders, 1);
+        late.close();
+        join.wait(1);
+        CHECK_EQ(waiting(never, Side::kReceivers), 0);
+    });
+}
+
+TEST(se24_a_ready_case_before_the_closed_send) {
+    run(1, [] {
+        auto closed = make_chan<int>(), ready = make_chan<int>();
+        closed.close();
+        int panics = 0;
+        for (int i = 0; i < 1000; ++i)
+            panics += panic_of([&] {
+                          select(on_send(closed, 1), on_recv(ready), on_send(closed, 2), otherwise());
+                      }) != "";
+        CHECK_EQ(panics, 1000);
+        panics = 0;
+        ready.close();
+        for (int i = 0; i < 1000; ++i)
+            panics += panic_of([&] { select(on_send(closed, 1), on_recv(ready)); }) != "";
+        CHECK(fair(panics, 1000, 0.5));
+    });
+}
+
+// Senders and receivers of all forms meet each other, whoever comes first.
+TEST_P(se25_single_cases_are_the_plain_operations, 1, 2) {
+    run(procs, [] {
+        auto never = make_chan<int>();
+        using Send = std::function<void(const chan<int>&, int)>;
+        using Recv = std::function<int(const chan<int>&)>;
+        const Send sends[] = {
+            [](const chan<int>& c, int v) { c << v; },
+            [](const chan<int>& c, int v) { CHECK_EQ(select(on_send(c, v)), 0); },
+            [=](const chan<int>& c, int v) { CHECK_EQ(select(on_recv(never), on_send(c, v)), 1); },
+            [=](const chan<int>& c, int v) {
+                CHECK_EQ(select(on_send(c, v), on_recv(never), on_recv(never)), 0);
+            },
+        };
+        const Recv recvs[] = {
+            [](const chan<int>& c) { return c.recv(); },
+            [](const chan<int>& c) {
+                int v = 0;
+                CHECK_EQ(select(on_recv(c, v)), 0);
+                return v;
+            },
+            [=](const chan<int>& c) {
+                int v = 0;
+                CHECK_EQ(select(on_recv(c, v), on_recv(never)), 0);
+                return v;
+            },
+            [=](const chan<int>& c) {
+                int v = 0;
+                CHECK_EQ(select(on_recv(never), on_recv(never), on_recv(c, v)), 2);
+                return v;
+            },
+        };
+        int value = 0;
+        for (const Send& send : sends)
+            for (const Recv& recv : recvs)
+                for (int first = 0; first < 2; ++first) {
+                    auto c = make_chan<int>();
+                    Join join;
+                    const int v = ++value;
+                    if (first == 0) {
+                        go_join(join, [&, v] { send(c, v); });
+                        wait_for(c, Side::kSenders, 1);
+                        CHECK_EQ(recv(c), v);
+                    } else {
+                        go_join(join, [&, v] { CHECK_EQ(recv(c), v); });
+                        wait_for(c, Side::kReceivers, 1);
+                        send(c, v);
+                    }
+                    join.wait(1);
+                }
+        CHECK_EQ(waiting(never, Side::kReceivers), 0);
+    });
+}
+
+TEST_DIES(se25_wait_reason_of_a_single_receive, "[chan receive]") {
+    run(1, [] { select(on_recv(make_chan<int>())); });
+}
+TEST_DIES(se25_wait_reason_of_a_single_nil, "[chan send (nil chan)]") {
+    run(1, [] { select(on_send(chan<int>(), 1)); });
+}
+TEST_DIES(se05_wait_reason, "[select]") {
+    run(1, [] { select(on_recv(make_chan<int>()), on_send(make_chan<int>(), 1)); });
+}
+
+// SE-26: what `break` is in Go is the end of a case here, or a return from the handler.
+TEST(se26_break_leaves_the_select_only) {
+    run(1, [] {
+        auto c = make_chan<int>(1);
+        int rounds = 0, after = 0;
+        for (; rounds < 3; ++rounds) {
+            c << rounds;
+            switch (select(on_recv(c), on_recv(chan<int>()))) {
+            case 0:
+                if (rounds >= 0) break;
+                ++after;
+            }
+            c << rounds;
+            select(on_recv(c,
+                           [&](int v) {
+                               if (v == rounds) return;
+                               ++after;
+                           }),
+                   otherwise([&] { ++after; }));
+        }
+        CHECK_EQ(after, 0);
+    });
+}
+
+TEST_P(se27_comma_ok, 1, 2) {
+    run(procs, [] {
+        auto c = make_chan<std::string>(1), never = make_chan<std::string>();
+        for (bool open : {true, false}) {
+            if (!open) c.close();
+            const std::string want = open ? "v" : "";
+            auto check = [&](auto&& receive) {
+                if (open) c << "v";
+                std::string s = "before";
+                bool ok = !open;
+                receive(s, ok);
+                CHECK_EQ(s, want);
+                CHECK_EQ(ok, open);
+            };
+            check([&](std::string& s, bool& ok) { select(on_recv(c, s, ok)); });
+            check([&](std::string& s, bool& ok) { CHECK_EQ(select(on_recv(c, s, ok), otherwise()), 0); });
+            check([&](std::string& s, bool& ok) { select(on_recv(c, s, ok), on_recv(never)); });
+            check([&](std::string& s, bool& ok) {
+                select(on_recv(never, s, ok), on_recv(c, s, ok), otherwise());
+            });
+            check([&](std::string& s, bool& ok) {
+                select(on_recv(c, [&](std::string v, bool was_open) { s = std::move(v), ok = was_open; }),
+                       on_recv(never));
+            });
+            check([&](std::string& s, bool& ok) { select_any({on_recv(never), on_recv(c, s, ok)}); });
+        }
+        // What a waiting one sees of a close.
+        auto late = make_chan<std::string>();
+        go([=] {
+            wait_for(late, Side::kReceivers, 1);
+            late.close();
+        });
+        std::string s = "before";
+        bool ok = true;
+        CHECK_EQ(select(on_recv(never), on_recv(late, s, ok)), 1);
+        CHECK(s.empty() && !ok);
+        // Not chosen: untouched.
+        ok = true;
+        s = "kept";
+        CHECK_EQ(select(on_recv(never, s, ok), otherwise()), 1);
+        CHECK(ok && s == "kept");
+    });
+}
+
+// CH-48
+TEST(ch48_closed_in_select) {
+    run(1, [] {
+        auto c = make_chan<int>();
+        c.close();
+        CHECK_EQ(select(on_recv(c), on_recv(make_chan<int>())), 0);
+        CHECK_EQ(panic_of([&] { select(on_send(c, 7), on_recv(chan<int>()), on_recv(make_chan<int>())); }),
+                 kClosed);
+    });
+}
