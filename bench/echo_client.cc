@@ -76,12 +76,10 @@ bool receive(Conn* c, bool http, std::string* error) {
     c->got += static_cast<size_t>(got);
     if (http && !c->reply) c->reply = http_reply_length(*c);
     if (!c->reply || c->got < c->reply) return false;
-    if (c->got > c->reply)
-        *error = "more came back than was asked for";
+    if (c->got > c->reply) *error = "more came back than was asked for";
     else if (!http && std::memcmp(c->in.data(), c->out.data(), c->reply))
         *error = "the echo differs from what was sent";
-    else if (http && std::memcmp(c->in.data(), "HTTP/1.1 200", 12))
-        *error = "not a 200 reply";
+    else if (http && std::memcmp(c->in.data(), "HTTP/1.1 200", 12)) *error = "not a 200 reply";
     return error->empty();
 }
 

@@ -39,7 +39,8 @@ std::vector<double> lateness(unsigned hogs, double span_ms) {
 WORKLOAD(hog, "how late a sleeper wakes while every P is hogged") {
     const double span = run.ms() < kUsualMs ? kSpanMs * run.ms() / kUsualMs : kSpanMs;
     bench::on_gort(run, [&run, span] {
-        bench::Series p50{"late_p50", "ms", {}, 0}, p99{"late_p99", "ms", {}, 0}, most{"late_max", "ms", {}, 0};
+        bench::Series p50{"late_p50", "ms", {}, 0}, p99{"late_p99", "ms", {}, 0},
+            most{"late_max", "ms", {}, 0};
         for (unsigned r = 0; r < run.reps(); ++r) {
             std::vector<double> late = lateness(run.procs(), span);
             p50.n = p99.n = most.n = late.size();

@@ -34,5 +34,8 @@ void mpmc(const bench::Run& run, uint64_t n) {
 }  // namespace
 
 WORKLOAD(mpmc, "8 producers, 8 consumers, one buffered channel") {
-    bench::on_gort(run, [&run] { run.per_op("p8c8_cap128", [&run](uint64_t n) { mpmc(run, n); }, kEach); });
+    bench::on_gort(run, [&run] {
+        run.per_op(
+            "p8c8_cap128", [&run](uint64_t n) { mpmc(run, n); }, kEach);
+    });
 }

@@ -52,7 +52,8 @@ WORKLOAD(park1m, "a million parked goroutines: start, wake, bytes each") {
                         size, size * 5000, [&run, size](double* out) {
                             bench::on_gort(run, [size, out] {
                                 const Figures cold = round(size), warm = round(size);
-                                const double all[] = {cold.spawn, cold.wake, warm.spawn, warm.wake, cold.rss, cold.pte};
+                                const double all[] = {cold.spawn, cold.wake, warm.spawn,
+                                                      warm.wake,  cold.rss,  cold.pte};
                                 for (int i = 0; i < 6; ++i) out[i] = all[i];
                             });
                         });

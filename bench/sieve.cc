@@ -5,7 +5,8 @@
 
 namespace {
 
-constexpr int kCount = 2000, kLast = 17389;  // the 2000th prime, where the generator stops, so that all filters end
+// the 2000th prime, where the generator stops, so that all filters end
+constexpr int kCount = 2000, kLast = 17389;
 
 void filter(const gort::chan<int>& in, const gort::chan<int>& out, int prime) {
     for (int v : in)

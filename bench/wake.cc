@@ -45,7 +45,8 @@ std::vector<double> delays(double ms, uint64_t steps) {
         ack.close();
     });
     for (const double end = bench::now_ns() + ms * 1e6; bench::now_ns() < end;) {
-        gort::sleep(std::chrono::microseconds(200));  // the receiver parks meanwhile, and the other threads go idle
+        // the receiver parks meanwhile, and the other threads go idle
+        gort::sleep(std::chrono::microseconds(200));
         ball << bench::now_ns();
         compute(steps);
         ack.recv();

@@ -2,19 +2,22 @@
 // chan/chan.h - channels: chan<T>, and its halves send_chan<T> and recv_chan<T>.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A channel is a reference-counted handle: copies denote the same channel, == compares identity, a default-constructed or
-// nullptr one is Go's nil channel. The last handle destroys what is still buffered. All operations are const members.
+// A channel is a reference-counted handle: copies denote the same channel, == compares identity, a
+// default-constructed or nullptr one is Go's nil channel. The last handle destroys what is still buffered. All
+// operations are const members.
 //
 // T is any object type whose move constructor and destructor are noexcept (const members, move-only types, empty, large
 // and over-aligned ones included). What T's operations may do:
 //   - a copy is made by the sender before anything else, so it may throw: then nothing was sent. Assigning what was
-//     received to a variable may throw as well: then the value is lost with the exception, as with any function's result.
+//     received to a variable may throw as well: then the value is lost with the exception, as with any function's
+//     result.
 //   - the move constructor, and the destructor of what was moved from, run inside the runtime with the channel locked:
 //     they must neither block nor call gort, but may copy handles. The destructor of a value may do what it likes.
-// A value is moved once from sender to waiting receiver and twice through a buffer, and once more by forms that return it.
+// A value is moved once from sender to waiting receiver and twice through a buffer, and once more by forms that
+// return it.
 //
-// Panics (gort::runtime_error): "send on closed channel", "close of closed channel", "close of nil channel", "makechan: size
-// out of range". Send and receive on a nil channel block for ever.
+// Panics (gort::runtime_error): "send on closed channel", "close of closed channel", "close of nil channel",
+// "makechan: size out of range". Send and receive on a nil channel block for ever.
 // Context: any goroutine and any other thread; a thread that blocks sleeps on a futex.
 // Memory order: a send happens before the receive of its value returns, a close before a receive that says closed; on a
 //          channel of capacity C the k-th receive happens before the (k+C)-th send returns.
@@ -73,26 +76,32 @@ T from_word(uint64_t word) {
 }
 
 template <class T>
-inline constexpr size_t kStride = std::is_empty_v<T> && is_word<T> ? 0 : is_word<T> ? sizeof(uint64_t) : sizeof(T);
+inline constexpr size_t kStride = !is_word<T>          ? sizeof(T)
+                                  : std::is_empty_v<T> ? 0
+                                                       : sizeof(uint64_t);
 template <class T>
 inline constexpr size_t kRingAlign = is_word<T> ? alignof(uint64_t) : alignof(T);
 
 template <class T>
 void* new_ring(size_t cap) {
-    if constexpr (kRingAlign<T> > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
-        return ::operator new(cap * kStride<T>, std::align_val_t{kRingAlign<T>});
-    else
-        return ::operator new(cap * kStride<T>);
+    const size_t bytes = cap * kStride<T>;
+    if constexpr (__STDCPP_DEFAULT_NEW_ALIGNMENT__ < kRingAlign<T>)
+        return ::operator new (bytes, std::align_val_t{kRingAlign<T>});
+    else return ::operator new(bytes);
 }
 
 template <class T>
 struct Ops {
-    static_assert(!std::is_reference_v<T>, "gort::chan<T>: no references; use a pointer or std::reference_wrapper");
-    static_assert(std::is_object_v<T> && !std::is_array_v<T>, "gort::chan<T>: T must be an object type; arrays go into std::array");
-    static_assert(!std::is_const_v<T> && !std::is_volatile_v<T>, "gort::chan<T>: T must not be const or volatile itself");
-    static_assert(std::is_nothrow_move_constructible_v<T> || std::is_trivially_copyable_v<T>,
-                  "gort::chan<T>: T's move constructor must be noexcept, because a value that is on its way from one "
-                  "goroutine to another has nobody to throw to; wrap T in std::unique_ptr if it cannot be");
+    static_assert(!std::is_reference_v<T>,
+                  "gort::chan<T>: no references; use a pointer or std::reference_wrapper");
+    static_assert(std::is_object_v<T> && !std::is_array_v<T>,
+                  "gort::chan<T>: T must be an object type; arrays go into std::array");
+    static_assert(!std::is_const_v<T> && !std::is_volatile_v<T>,
+                  "gort::chan<T>: T must not be const or volatile itself");
+    static_assert(
+        std::is_nothrow_move_constructible_v<T> || std::is_trivially_copyable_v<T>,
+        "gort::chan<T>: T's move constructor must be noexcept, because a value that is on its way from one "
+        "goroutine to another has nobody to throw to; wrap T in std::unique_ptr if it cannot be");
     static_assert(std::is_nothrow_destructible_v<T>, "gort::chan<T>: T's destructor must be noexcept");
 
     static void move(void* to, void* from) noexcept { ::new (to) T(std::move(*static_cast<T*>(from))); }
@@ -102,12 +111,12 @@ struct Ops {
     }
     static void destroy(void* at) noexcept { static_cast<T*>(at)->~T(); }
     static void free_ring(void* ring) noexcept {
-        if constexpr (kRingAlign<T> > __STDCPP_DEFAULT_NEW_ALIGNMENT__)
-            ::operator delete(ring, std::align_val_t{kRingAlign<T>});
-        else
-            ::operator delete(ring);
+        if constexpr (__STDCPP_DEFAULT_NEW_ALIGNMENT__ < kRingAlign<T>)
+            ::operator delete(ring, static_cast<std::align_val_t>(kRingAlign<T>));
+        else ::operator delete(ring);
     }
-    static constexpr ElemOps table{kStride<T>, kRingAlign<T>, is_word<T>, false, move, relocate, destroy, free_ring};
+    static constexpr ElemOps table{kStride<T>, kRingAlign<T>, is_word<T>, false,
+                                   move,       relocate,      destroy,    free_ring};
 };
 
 // Raw storage for one received element.
@@ -343,21 +352,11 @@ public:
     recv_chan(chan<T>&& c) noexcept : h_(std::move(c.h_)) {}  // NOLINT(google-explicit-constructor)
 
     // Blocks; T{} when closed and drained.
-    T recv() const
-        requires std::is_default_constructible_v<T>
-    {
-        return detail::recv_value<T>(h_.get());
-    }
+    T recv() const requires std::is_default_constructible_v<T> { return detail::recv_value<T>(h_.get()); }
     // The comma-ok form: false, and out = T{} (unless T has no default constructor), when closed and drained.
-    bool recv(T& out) const
-        requires std::is_move_assignable_v<T>
-    {
-        return detail::recv_into(h_.get(), out);
-    }
+    bool recv(T& out) const requires std::is_move_assignable_v<T> { return detail::recv_into(h_.get(), out); }
     // Never blocks; out is touched by ok and closed only.
-    recv_result try_recv(T& out) const
-        requires std::is_move_assignable_v<T>
-    {
+    recv_result try_recv(T& out) const requires std::is_move_assignable_v<T> {
         return detail::try_recv_into(h_.get(), out);
     }
     recv_iterator<T> begin() const { return recv_iterator<T>(h_.get()); }
@@ -371,7 +370,9 @@ public:
     size_t len() const { return detail::chan_len(h_.get()); }
     size_t cap() const { return detail::chan_cap(h_.get()); }
     explicit operator bool() const noexcept { return h_.get() != nullptr; }
-    friend bool operator==(const recv_chan& a, const recv_chan& b) noexcept { return a.h_.get() == b.h_.get(); }
+    friend bool operator==(const recv_chan& a, const recv_chan& b) noexcept {
+        return a.h_.get() == b.h_.get();
+    }
 
 private:
     friend class chan<T>;
@@ -391,15 +392,11 @@ public:
     send_chan(chan<T>&& c) noexcept : h_(std::move(c.h_)) {}  // NOLINT(google-explicit-constructor)
 
     // Block.
-    void send(const T& value) const
-        requires std::is_copy_constructible_v<T>
-    {
+    void send(const T& value) const requires std::is_copy_constructible_v<T> {
         detail::send_copy(h_.get(), value);
     }
     void send(T&& value) const { detail::send_move(h_.get(), value); }
-    const send_chan& operator<<(const T& value) const
-        requires std::is_copy_constructible_v<T>
-    {
+    const send_chan& operator<<(const T& value) const requires std::is_copy_constructible_v<T> {
         send(value);
         return *this;
     }
@@ -408,9 +405,7 @@ public:
         return *this;
     }
     // Never blocks; false leaves an rvalue as it was.
-    bool try_send(const T& value) const
-        requires std::is_copy_constructible_v<T>
-    {
+    bool try_send(const T& value) const requires std::is_copy_constructible_v<T> {
         return detail::try_send_copy(h_.get(), value);
     }
     bool try_send(T&& value) const { return detail::try_send_move(h_.get(), value); }
@@ -424,7 +419,9 @@ public:
     size_t len() const { return detail::chan_len(h_.get()); }
     size_t cap() const { return detail::chan_cap(h_.get()); }
     explicit operator bool() const noexcept { return h_.get() != nullptr; }
-    friend bool operator==(const send_chan& a, const send_chan& b) noexcept { return a.h_.get() == b.h_.get(); }
+    friend bool operator==(const send_chan& a, const send_chan& b) noexcept {
+        return a.h_.get() == b.h_.get();
+    }
 
 private:
     friend class chan<T>;
@@ -441,15 +438,11 @@ public:
     constexpr chan(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor): as Go's nil
 
     // Block. Sending an lvalue copies it, an rvalue moves it.
-    void send(const T& value) const
-        requires std::is_copy_constructible_v<T>
-    {
+    void send(const T& value) const requires std::is_copy_constructible_v<T> {
         detail::send_copy(h_.get(), value);
     }
     void send(T&& value) const { detail::send_move(h_.get(), value); }
-    const chan& operator<<(const T& value) const
-        requires std::is_copy_constructible_v<T>
-    {
+    const chan& operator<<(const T& value) const requires std::is_copy_constructible_v<T> {
         send(value);
         return *this;
     }
@@ -458,9 +451,7 @@ public:
         return *this;
     }
     // Never blocks; false leaves an rvalue as it was. Panics on a closed channel, as send does.
-    bool try_send(const T& value) const
-        requires std::is_copy_constructible_v<T>
-    {
+    bool try_send(const T& value) const requires std::is_copy_constructible_v<T> {
         return detail::try_send_copy(h_.get(), value);
     }
     bool try_send(T&& value) const { return detail::try_send_move(h_.get(), value); }
@@ -468,19 +459,9 @@ public:
     void close() const { detail::chan_close(h_.get()); }
 
     // As recv_chan's.
-    T recv() const
-        requires std::is_default_constructible_v<T>
-    {
-        return detail::recv_value<T>(h_.get());
-    }
-    bool recv(T& out) const
-        requires std::is_move_assignable_v<T>
-    {
-        return detail::recv_into(h_.get(), out);
-    }
-    recv_result try_recv(T& out) const
-        requires std::is_move_assignable_v<T>
-    {
+    T recv() const requires std::is_default_constructible_v<T> { return detail::recv_value<T>(h_.get()); }
+    bool recv(T& out) const requires std::is_move_assignable_v<T> { return detail::recv_into(h_.get(), out); }
+    recv_result try_recv(T& out) const requires std::is_move_assignable_v<T> {
         return detail::try_recv_into(h_.get(), out);
     }
     recv_iterator<T> begin() const { return recv_iterator<T>(h_.get()); }
@@ -513,7 +494,8 @@ chan<T> make_chan(int64_t cap = 0) {
         if constexpr (stride != 0)
             if (cap > 1 || !detail::is_word<T>) ring = detail::new_ring<T>(static_cast<size_t>(cap));
     }
-    return detail::Access::wrap<chan<T>>(detail::chan_new(&detail::Ops<T>::table, static_cast<size_t>(cap), ring));
+    return detail::Access::wrap<chan<T>>(
+        detail::chan_new(&detail::Ops<T>::table, static_cast<size_t>(cap), ring));
 }
 
 }  // namespace gort

@@ -1,9 +1,9 @@
 // chan/hchan.cc - send, receive, close, their non-blocking forms, and what the end of a run does to waiters.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Each operation is one call from the user's code: inside the gate, a look at the other side's queue, at the ring, and out
-// again. What blocks goes on in a function of its own, so that the others save no registers. Returning from that one is
-// the dear part: after a switch the CPU predicts the return address of the goroutine that was left.
+// Each operation is one call from the user's code: inside the gate, a look at the other side's queue, at the ring,
+// and out again. What blocks goes on in a function of its own, so that the others save no registers. Returning from
+// that one is the dear part: after a switch the CPU predicts the return address of the goroutine that was left.
 #include "chan/hchan.h"
 
 #include "rt/host.h"

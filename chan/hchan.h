@@ -11,10 +11,10 @@
 //
 // Lock: under it nothing is readied, nothing blocks, and of the user's code only the element's noexcept move runs (and
 //       the destructor of what was moved from).
-// Whoever may have handed an element over or unlocked does not touch the channel again: the other side may hold the last
-// reference by then. Only the lock is looked at once more, so headers are never unmapped (chan/store.cc).
-// Context:  [G or foreign thread, inside the gate] unless it says otherwise. fill and the heads of the queues may be read by
-//           anybody, and are then a guess.
+// Whoever may have handed an element over or unlocked does not touch the channel again: the other side may hold the
+// last reference by then. Only the lock is looked at once more, so headers are never unmapped (chan/store.cc).
+// Context:  [G or foreign thread, inside the gate] unless it says otherwise. fill and the heads of the queues may be
+//           read by anybody, and are then a guess.
 // Ordering: H1 fill is written with release, so that a look without the lock (try operations that fail, len) sees what
 //           came before: what a closing side did is seen by whoever finds the channel closed.
 //           R1 every release of a reference -> the last one: the element destructors see all uses.
@@ -62,26 +62,20 @@ using rt::Payload;
 
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_into_slot(Hchan* c, char* slot, Payload from) {
-    if constexpr (kWord)
-        *reinterpret_cast<uint64_t*>(slot) = from.word;
-    else
-        c->ops->move(slot, from.at);
+    if constexpr (kWord) *reinterpret_cast<uint64_t*>(slot) = from.word;
+    else c->ops->move(slot, from.at);
 }
 // Out of the ring for good; *to is a word, or the place that to->at says.
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_out_of_slot(Hchan* c, Payload* to, char* slot) {
-    if constexpr (kWord)
-        to->word = *reinterpret_cast<uint64_t*>(slot);
-    else
-        c->ops->relocate(to->at, slot);
+    if constexpr (kWord) to->word = *reinterpret_cast<uint64_t*>(slot);
+    else c->ops->relocate(to->at, slot);
 }
 // From a sender to a receiver.
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_across(Hchan* c, Payload* to, Payload from) {
-    if constexpr (kWord)
-        to->word = from.word;
-    else
-        c->ops->move(to->at, from.at);
+    if constexpr (kWord) to->word = from.word;
+    else c->ops->move(to->at, from.at);
 }
 
 [[gnu::always_inline]] inline char* ring_next(const Hchan* c, char* slot) {
@@ -161,7 +155,8 @@ void unlock_commit(void* c, rt::G* gp);
     return rt::switch_away(mp, rt::p_of(mp), gp);
 }
 
-// Waits with the lock held, which whoever runs next releases. The waiter's Sudogs are linked. Returns the M it wakes on.
+// Waits with the lock held, which whoever runs next releases. The waiter's Sudogs are linked. Returns the M it wakes
+// on.
 [[gnu::always_inline]] inline rt::M* park_on(rt::M* mp, Hchan* c, rt::WaitReason why) {
     if (mp->foreign) [[unlikely]]
         return rt::park(mp, unlock_commit, c, why);

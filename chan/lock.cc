@@ -38,7 +38,8 @@ void punish(P* pp) {
 void SharedLock::lock_slow() {
     for (int i = 0; i < kPauses; ++i) {
         arch::pause();
-        if (state_.load(std::memory_order_relaxed) == 0 && state_.exchange(1, std::memory_order_acquire) == 0)  // K1
+        // K1
+        if (state_.load(std::memory_order_relaxed) == 0 && state_.exchange(1, std::memory_order_acquire) == 0)
             return;
     }
     // Either this sees the lock free, or the holder's look at sleepers, which comes after the fence, sees us.

@@ -1,8 +1,8 @@
 // chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, a futex lock once it is shared.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A channel is made biased to the P of its maker. Whoever is inside the gate with that P is alone with the channel, since
-// everybody else, finding another bias than his own P, first takes the bias away for good:
+// A channel is made biased to the P of its maker. Whoever is inside the gate with that P is alone with the channel,
+// since everybody else, finding another bias than his own P, first takes the bias away for good:
 //
 //      the holder of the P                       the one who wants in (outside the gate)
 //      1  in_rt = 1 (enter)                      1  bias: P -> kRevoking, by CAS
@@ -10,12 +10,12 @@
 //      3  read bias: mine? then go ahead         3  wait until the M that holds P is outside the gate, or P is nobody's
 //                                                4  bias = kUnbiased: from now on the SharedLock counts
 //
-// If the fence of the right side falls after 3 of the left, the M is seen inside; if before, it finds kRevoking. Who finds
-// kRevoking, or another P, leaves the gate and waits outside: so two Ms that want each other's channels do not wait for
-// each other's leaving.
-// Why: most channels live and die among goroutines of one P, and the lock's one locked instruction is half the cost of an
-// operation on a buffer. A revocation costs about 1 us; a P whose channels are taken away again and again makes its next
-// ones shared from the start (P::chan_shared).
+// If the fence of the right side falls after 3 of the left, the M is seen inside; if before, it finds kRevoking. Who
+// finds kRevoking, or another P, leaves the gate and waits outside: so two Ms that want each other's channels do not
+// wait for each other's leaving.
+// Why: most channels live and die among goroutines of one P, and the lock's one locked instruction is half the cost
+// of an operation on a buffer. A revocation costs about 1 us; a P whose channels are taken away again and again
+// makes its next ones shared from the start (P::chan_shared).
 //
 // Invariant: inside the gate, between lock and unlock, the bias stays kUnbiased, or is this P and may become kRevoking.
 // Context:   [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.
@@ -28,9 +28,9 @@
 
 namespace gort::detail {
 
-// One locked instruction to take, none to give back: who goes to sleep pays for the fence that unlock lacks, between its
-// store and its look at sleepers (kernel/membarrier.h). Blocks the M, so nothing of unbounded time is done under it.
-// unlock looks at the lock once more after it gave it away: the memory must stay readable.
+// One locked instruction to take, none to give back: who goes to sleep pays for the fence that unlock lacks, between
+// its store and its look at sleepers (kernel/membarrier.h). Blocks the M, so nothing of unbounded time is done under
+// it. unlock looks at the lock once more after it gave it away: the memory must stay readable.
 class SharedLock {
 public:
     void lock() {
@@ -82,8 +82,8 @@ void chan_revoke_at_end(ChanLock& lock);
     return mp;
 }
 
-// Of a channel that we have locked: is it the lock that we hold? If it was this P's own, others may have begun to take it
-// away meanwhile; but they wait for our leaving before they call it unbiased.
+// Of a channel that we have locked: is it the lock that we hold? If it was this P's own, others may have begun to
+// take it away meanwhile; but they wait for our leaving before they call it unbiased.
 [[gnu::always_inline]] inline bool chan_is_shared(const ChanLock& lock) {
     return lock.bias.load(std::memory_order_relaxed) == unbiased();
 }

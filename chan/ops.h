@@ -5,7 +5,8 @@
 // A word channel carries elements of at most 8 bytes that may be copied as bytes, in a register. Any other element is
 // passed by address: the sender's object is moved from when the send succeeds, the receiver's place must be raw storage
 // and holds an object if and only if something was received.
-// Context: any goroutine or thread. Functions that block or panic say so; c may be null (Go's nil channel) where it may.
+// Context: any goroutine or thread. Functions that block or panic say so; c may be null (Go's nil channel) where it
+// may.
 #pragma once
 
 #include <cstddef>
@@ -38,8 +39,8 @@ struct WordTry {
     TryResult result;
 };
 
-// A new channel with one reference. `buffer` holds cap elements; null if cap or ops->size is 0. `shared`: from the start
-// nobody's, so that it may be locked inside the gate (chan/lock.h).
+// A new channel with one reference. `buffer` holds cap elements; null if cap or ops->size is 0. `shared`: from the
+// start nobody's, so that it may be locked inside the gate (chan/lock.h).
 Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared = false);
 void chan_retain(Hchan* c);   // c is not null
 void chan_release(Hchan* c);  // the last one destroys what is buffered

@@ -4,16 +4,16 @@
 //   1  glance   in random order at each channel, without its lock. The first one that looks ready is locked alone and
 //               tried: one that can proceed at that instant is as good as any. If all channels belong to this P, nobody
 //               else can be at them, and what was seen is true of all of them at once.
-//   2  lock     otherwise all are locked, in the order of their addresses and each once, and looked at again. The P's own
-//               need no lock. Another P's are first made shared, outside the gate, and everything begins anew; a
-//               channel never goes back from shared to biased, so that ends.
+//   2  lock     otherwise all are locked, in the order of their addresses and each once, and looked at again. The
+//               P's own need no lock. Another P's are first made shared, outside the gate, and everything begins
+//               anew; a channel never goes back from shared to biased, so that ends.
 //   3  wait     a Sudog for each case, in the items on the caller's stack; the locks are released by the commit.
 //   4  resume   whoever claimed us (chan/hchan.h) took out one Sudog. The others come out one by one, each under its
 //               channel's lock alone: select_done is set, so they can do no more than be taken out by somebody else.
 //
 // Invariants: (1) select_done is 0 only from the lock of 2 until a claim: no Sudog of an earlier select is linked then.
-//             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine go on
-//             and the items vanish; not earlier, as step 4 needs every lock but the winner's.
+//             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine
+//             go on and the items vanish; not earlier, as step 4 needs every lock but the winner's.
 //             (3) a channel that was this P's own, or shared, when we entered is still not locked, or locked, when we
 //             leave: the bias can only become kRevoking meanwhile, and nobody takes that channel's lock before we left.
 // Cost:      locked instructions when a case is ready: one, none if its channel is the P's own. When it blocks: one for
@@ -42,10 +42,8 @@ public:
     Items(SelectItem* base, uint32_t n, size_t stride) : base_(base), n_(n), stride_(stride) {}
     uint32_t size() const { return kN ? kN : n_; }
     SelectItem& operator[](uint32_t i) const {
-        if constexpr (kN)
-            return base_[i];
-        else
-            return *reinterpret_cast<SelectItem*>(reinterpret_cast<char*>(base_) + i * stride_);
+        if constexpr (kN) return base_[i];
+        else return *reinterpret_cast<SelectItem*>(reinterpret_cast<char*>(base_) + i * stride_);
     }
     // The i-th in the random order.
     SelectItem& nth(uint32_t i) const { return (*this)[(*this)[i].poll]; }
@@ -69,8 +67,7 @@ template <uint32_t kN>
     kernel::Rand* rand = &foreign;
     if (P* pp = p_of(mp)) [[likely]]
         rand = &pp->rand;
-    else
-        foreign = foreign_rand();
+    else foreign = foreign_rand();
     if constexpr (kN == 2) {
         const uint32_t first = choose(*rand, 2);
         items[0].poll = first;

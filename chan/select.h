@@ -4,8 +4,9 @@
 //
 //      switch (gort::select(gort::on_recv(jobs, job, ok), gort::on_send(out, x), gort::otherwise())) { case 0: …
 //
-// Cases. ch is a chan<T>, or the half that fits; a nil channel's case is never ready. A variable is written and a handler
-// runs only if that case was chosen, after the operation and outside of all locks: a handler may do what it likes.
+// Cases. ch is a chan<T>, or the half that fits; a nil channel's case is never ready. A variable is written and a
+// handler runs only if that case was chosen, after the operation and outside of all locks: a handler may do what it
+// likes.
 //      on_recv(ch)              receives and drops
 //      on_recv(ch, out)         out = what was received, T{} when closed
 //      on_recv(ch, out, ok)     and ok = false when closed
@@ -15,13 +16,13 @@
 //      otherwise(), otherwise(f)   chosen when no other is ready; at most one
 // The result is the place of the chosen case among the arguments, counted from 0, nil channels and otherwise included.
 //
-// Of several that are ready each is as likely as the others. Nothing else happens to channels of other cases. Blocks unless
-// there is an otherwise; for ever if all channels are nil, or there is no case at all. No heap is used. There is no
-// priority among cases: select twice, the first time with otherwise, for that.
+// Of several that are ready each is as likely as the others. Nothing else happens to channels of other cases. Blocks
+// unless there is an otherwise; for ever if all channels are nil, or there is no case at all. No heap is used. There
+// is no priority among cases: select twice, the first time with otherwise, for that.
 // A send that is chosen on a closed channel panics: "send on closed channel".
 //
-// Each argument of a case is evaluated once, before any choice. C++ does not say in which order it evaluates the arguments
-// of a call; where that matters, select_any({…}) with braces evaluates case after case as they are written.
+// Each argument of a case is evaluated once, before any choice. C++ does not say in which order it evaluates the
+// arguments of a call; where that matters, select_any({…}) with braces evaluates case after case as they are written.
 // Channels and variables are not copied: they must live and stay as they are until select returns. A channel given as
 // an rvalue (c.done(), after(d)) is kept by its case.
 //
@@ -106,10 +107,8 @@ struct Assign {
     }
     template <class T>
     void closed() {
-        if constexpr (std::is_default_constructible_v<T>)
-            *out = T{};
-        else if constexpr (!std::is_same_v<U, T> && std::is_default_constructible_v<U>)
-            *out = U{};
+        if constexpr (std::is_default_constructible_v<T>) *out = T{};
+        else if constexpr (!std::is_same_v<U, T> && std::is_default_constructible_v<U>) *out = U{};
         if (ok) *ok = false;
     }
 };
@@ -124,12 +123,9 @@ struct Handler {
     }
     template <class T>
     void closed() {
-        if constexpr (std::is_default_constructible_v<T>)
-            call<T>(T{}, false);
-        else if constexpr (std::invocable<F&, std::optional<T>&&>)
-            std::invoke(f, std::optional<T>());
-        else if constexpr (std::invocable<F&>)
-            std::invoke(f);
+        if constexpr (std::is_default_constructible_v<T>) call<T>(T{}, false);
+        else if constexpr (std::invocable<F&, std::optional<T>&&>) std::invoke(f, std::optional<T>());
+        else if constexpr (std::invocable<F&>) std::invoke(f);
         else
             static_assert(
                 std::invocable<F&>,
@@ -140,14 +136,10 @@ struct Handler {
 private:
     template <class T>
     void call(T&& value, bool ok) {
-        if constexpr (std::invocable<F&, T&&, bool>)
-            std::invoke(f, std::move(value), ok);
-        else if constexpr (std::invocable<F&, T&&>)
-            std::invoke(f, std::move(value));
-        else if constexpr (std::invocable<F&>)
-            std::invoke(f);
-        else
-            std::invoke(f, ok ? std::optional<T>(std::move(value)) : std::optional<T>());
+        if constexpr (std::invocable<F&, T&&, bool>) std::invoke(f, std::move(value), ok);
+        else if constexpr (std::invocable<F&, T&&>) std::invoke(f, std::move(value));
+        else if constexpr (std::invocable<F&>) std::invoke(f);
+        else std::invoke(f, ok ? std::optional<T>(std::move(value)) : std::optional<T>());
     }
 };
 
@@ -187,10 +179,8 @@ struct RecvCase {
         if constexpr (!is_word<T>) it.at = place;
     }
     void complete(SelectItem& it, void* place, bool ok) {
-        if constexpr (is_word<T>)
-            take_word(it.word, ok);
-        else
-            take(place, ok);
+        if constexpr (is_word<T>) take_word(it.word, ok);
+        else take(place, ok);
     }
     bool run_alone(bool blocks) {
         if constexpr (is_word<T>) {
@@ -217,10 +207,8 @@ struct RecvCase {
 
 private:
     void take_word(uint64_t word, bool ok) {
-        if (ok)
-            sink.template put<T>(from_word<T>(word));
-        else
-            sink.template closed<T>();
+        if (ok) sink.template put<T>(from_word<T>(word));
+        else sink.template closed<T>();
     }
     void take(void* place, bool ok) {
         if (!ok) return sink.template closed<T>();
@@ -247,23 +235,17 @@ struct SendCase {
         it.c = ch.get();
         it.sends = true;
         it.is_word = is_word<T>;
-        if constexpr (is_word<T>)
-            it.word = source.word;
-        else
-            it.at = address();
+        if constexpr (is_word<T>) it.word = source.word;
+        else it.at = address();
     }
     void complete(SelectItem&, void*, bool) { f(); }
     bool run_alone(bool blocks) {
         if constexpr (is_word<T>) {
-            if (blocks)
-                chan_send_word(ch.get(), source.word);
-            else if (!chan_try_send_word(ch.get(), source.word))
-                return false;
+            if (blocks) chan_send_word(ch.get(), source.word);
+            else if (!chan_try_send_word(ch.get(), source.word)) return false;
         } else {
-            if (blocks)
-                chan_send(ch.get(), address());
-            else if (!chan_try_send(ch.get(), address()))
-                return false;
+            if (blocks) chan_send(ch.get(), address());
+            else if (!chan_try_send(ch.get(), address())) return false;
         }
         f();
         return true;
@@ -271,10 +253,8 @@ struct SendCase {
 
 private:
     void* address() {
-        if constexpr (std::is_same_v<Source, Copy<T>>)
-            return std::addressof(source.value);
-        else
-            return source.value;
+        if constexpr (std::is_same_v<Source, Copy<T>>) return std::addressof(source.value);
+        else return source.value;
     }
 };
 
@@ -397,10 +377,8 @@ struct Cases {
 
 template <class C>
 bool run_alone(C& c, bool blocks) {
-    if constexpr (C::is_otherwise)
-        return false;
-    else
-        return c.run_alone(blocks);
+    if constexpr (C::is_otherwise) return false;
+    else return c.run_alone(blocks);
 }
 template <class C>
 void run_otherwise(C& c) {
@@ -439,8 +417,7 @@ requires(sizeof...(Cs) > 0) int select(Cs&&... cases) {
         SelectItem* it = items;
         (fill(cases, it, place), ...);
         Selected got;
-        if constexpr (n == 2)
-            got = other < 0 ? select_wait2(items) : select_try2(items);
+        if constexpr (n == 2) got = other < 0 ? select_wait2(items) : select_try2(items);
         else
             got = other < 0 ? select_wait(items, n, sizeof(SelectItem))
                             : select_try(items, n, sizeof(SelectItem));

@@ -6,9 +6,9 @@
 //      for (auto& in : inputs) cases.push_back(gort::on_recv(in, value, ok));
 //      int i = gort::select_any(cases);
 //
-// Cases and results are those of select.h; up to 2^31 - 1 of them. An empty range blocks for ever. More than one otherwise
-// panics. A case may be used again and again. A select_case owns what it needs: the channel, and what it sends, which
-// moves into it from an rvalue and stays there until it is sent. After that it sends what the move left.
+// Cases and results are those of select.h; up to 2^31 - 1 of them. An empty range blocks for ever. More than one
+// otherwise panics. A case may be used again and again. A select_case owns what it needs: the channel, and what it
+// sends, which moves into it from an rvalue and stays there until it is sent. After that it sends what the move left.
 // Copies of a select_case share handler and value. Variables to receive into are the caller's.
 // Context: as select. A select_case must not be in two selects at a time, nor be copied or moved meanwhile.
 // Memory:  making a case may use the heap, select_any does not.
@@ -25,10 +25,8 @@ namespace detail {
 
 template <class F>
 std::decay_t<F> keep(std::remove_reference_t<F>& f) {
-    if constexpr (std::is_lvalue_reference_v<F>)
-        return f;
-    else
-        return std::move(f);
+    if constexpr (std::is_lvalue_reference_v<F>) return f;
+    else return std::move(f);
 }
 
 // What a case does with the element. Shared by copies of a select_case.

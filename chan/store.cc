@@ -1,14 +1,15 @@
 // chan/store.cc - a channel's memory and its references.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Headers come from a list of the P's and go back to it, in chains of kBatch through a depot when one P makes and another
-// one drops. They are never unmapped, because a lock is looked at once more after it was released. Rings come from the
-// typed layer, which knows the program's allocator.
+// Headers come from a list of the P's and go back to it, in chains of kBatch through a depot when one P makes and
+// another one drops. They are never unmapped, because a lock is looked at once more after it was released. Rings
+// come from the typed layer, which knows the program's allocator.
 //
-// The number of references is owned + shared. `owned` is written plainly by whoever is inside the gate with the P that the
-// channel is biased to, and stays as it is once the bias is gone; `shared` is everybody's, by locked instructions, and may
-// be negative. Only who can know the sum may find that he had the last one: so a release from elsewhere takes the bias
-// away first. Neither waits for a P, and both may be called inside the gate: when an element's move copies a handle.
+// The number of references is owned + shared. `owned` is written plainly by whoever is inside the gate with the P
+// that the channel is biased to, and stays as it is once the bias is gone; `shared` is everybody's, by locked
+// instructions, and may be negative. Only who can know the sum may find that he had the last one: so a release from
+// elsewhere takes the bias away first. Neither waits for a P, and both may be called inside the gate: when an
+// element's move copies a handle.
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
 #include "rt/slab.h"
@@ -137,7 +138,8 @@ Hchan* init(void* header, const ElemOps* ops, size_t cap, void* buffer, P* bias)
 void free_header(P* pp, Hchan* c) {
     auto* entry = new (static_cast<void*>(c)) FreeChan{static_cast<FreeChan*>(pp->chan_free), nullptr};
     pp->chan_free = entry;
-    if (++pp->chan_free_count >= 2 * kBatch) [[unlikely]] spill(pp);
+    if (++pp->chan_free_count >= 2 * kBatch) [[unlikely]]
+        spill(pp);
 }
 
 // No reference is left. Outside the gate: runs the user's destructors.
@@ -167,7 +169,8 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
         if (chain->next) put_chain(chain->next);
         return init(chain, ops, cap, buffer, unbiased());
     }
-    if (!pp->chan_free) [[unlikely]] refill(pp);
+    if (!pp->chan_free) [[unlikely]]
+        refill(pp);
     auto* header = static_cast<FreeChan*>(pp->chan_free);
     pp->chan_free = header->next;
     --pp->chan_free_count;
@@ -219,9 +222,9 @@ enum class Released { kNot, kDone, kLast };
 void chan_release(Hchan* c) {
     if (c->lock.bias.load(std::memory_order_acquire) != unbiased()) {  // B1
         switch (release_owned(c)) {
-            case Released::kNot: chan_revoke(c->lock); break;
-            case Released::kDone: return;
-            case Released::kLast: return drop(c);
+        case Released::kNot: chan_revoke(c->lock); break;
+        case Released::kDone: return;
+        case Released::kLast: return drop(c);
         }
     }
     if (c->shared.fetch_sub(1, std::memory_order_acq_rel) - 1 + c->owned == 0) drop(c);  // R1

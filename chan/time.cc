@@ -1,10 +1,11 @@
 // chan/time.cc - timers behind channels and functions: who holds what, and what a stop that comes late must do.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A TimeChan is the buffer of its channel, a ring of one word, and the timer that fills it. It never blocks and is never
-// stale: fn fills the ring only if the setting that fired is still the present one, and stop and reset empty it, all under
-// TimeChan::lock. The channel is shared from the start, because fn runs inside the gate and could not take a bias away.
-// Invariants: (1) refs = 1 while the channel has handles + the settings that are pending or whose fn is on its way.
+// A TimeChan is the buffer of its channel, a ring of one word, and the timer that fills it. It never blocks and is
+// never stale: fn fills the ring only if the setting that fired is still the present one, and stop and reset empty
+// it, all under TimeChan::lock. The channel is shared from the start, because fn runs inside the gate and could not
+// take a bias away. Invariants: (1) refs = 1 while the channel has handles + the settings that are pending or whose
+// fn is on its way.
 //             (2) armed: the present setting has not fired, been stopped, or been made obsolete.
 //             (3) the heap refers to the timer only while a setting holds a reference; so fn finds it alive.
 // A run's end makes pending timers idle (timers_abandon): whoever then finds a setting of another epoch that is not
@@ -43,13 +44,16 @@ static_assert(sizeof(Timer) <= sizeof(FuncTimer::timer) && alignof(Timer) <= ali
 void last_handle_gone(void* buffer) noexcept;
 void no_move(void*, void*) noexcept {}
 void no_destroy(void*) noexcept {}
-constexpr ElemOps kTimeOps{sizeof(uint64_t), alignof(uint64_t), true, true, no_move, no_move, no_destroy, last_handle_gone};
+constexpr ElemOps kTimeOps{sizeof(uint64_t), alignof(uint64_t), true,       true,
+                           no_move,          no_move,           no_destroy, last_handle_gone};
 
 TimeChan* time_of(Hchan* c) { return static_cast<TimeChan*>(c->buffer); }
 uint64_t epoch() { return sched.epoch.load(std::memory_order_relaxed); }
 
 void release(TimeChan* tc) {
-    if (tc->refs.load(std::memory_order_acquire) == 1 || tc->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) slab.free(tc);
+    if (tc->refs.load(std::memory_order_acquire) == 1 ||
+        tc->refs.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        slab.free(tc);
 }
 
 Timers* heap_of(M* mp) {
@@ -70,7 +74,8 @@ void tell(M* mp) {
 }
 M* enter_running() {
     M* mp = enter();
-    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped) [[unlikely]] not_running(mp);
+    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped) [[unlikely]]
+        not_running(mp);
     return mp;
 }
 
@@ -195,8 +200,8 @@ void time_panic(const char* text) { host_throw_panic(text); }
 
 // ---- functions ----
 //
-// No lock: a firing on its way counts as the function's start. Each setting has a reference, which a stop that was in time
-// or the goroutine that runs the function gives back.
+// No lock: a firing on its way counts as the function's start. Each setting has a reference, which a stop that was
+// in time or the goroutine that runs the function gives back.
 
 namespace {
 

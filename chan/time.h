@@ -2,10 +2,10 @@
 // chan/time.h - what of time hands out channels or starts goroutines: after, timer, ticker, tick, after_func.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The clock is std::chrono::steady_clock: what is received is the instant of firing, in that clock's time_point. Any chrono
-// duration is accepted; a fraction of a nanosecond is rounded up, and one whose end cannot be counted never ends.
-// timer and ticker are counted handles: copies denote the same timer. The last handle of a timer or ticker, its channel's
-// included, stops it; what after_func started runs though nobody holds it.
+// The clock is std::chrono::steady_clock: what is received is the instant of firing, in that clock's time_point. Any
+// chrono duration is accepted; a fraction of a nanosecond is rounded up, and one whose end cannot be counted never
+// ends. timer and ticker are counted handles: copies denote the same timer. The last handle of a timer or ticker,
+// its channel's included, stops it; what after_func started runs though nobody holds it.
 // Go 1.23's rules: a timer's channel looks unbuffered (len and cap are 0); once stop or reset has returned nothing is
 // received that belongs to the setting before; a value that nobody has received yet counts as pending.
 // The end of a run forgets timers that are pending then, as it abandons goroutines.
@@ -49,7 +49,8 @@ bool func_timer_stop(FuncTimer* t);
 bool func_timer_reset(FuncTimer* t, int64_t ns);
 inline void func_timer_retain(FuncTimer* t) { t->refs.fetch_add(1, std::memory_order_relaxed); }
 inline void func_timer_release(FuncTimer* t) {
-    if (t->refs.load(std::memory_order_acquire) == 1 || t->refs.fetch_sub(1, std::memory_order_acq_rel) == 1) t->destroy(t);
+    if (t->refs.load(std::memory_order_acquire) == 1 || t->refs.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        t->destroy(t);
 }
 
 template <class F>
@@ -96,7 +97,8 @@ public:
     timer() = default;  // Go's zero Timer: stop and reset panic
     // Sends the time on c() once d has passed. d <= 0: at once.
     template <class Rep, class Period>
-    explicit timer(std::chrono::duration<Rep, Period> d) : c_(detail::time_chan_handle(detail::to_ns(d), 0)) {}
+    explicit timer(std::chrono::duration<Rep, Period> d)
+        : c_(detail::time_chan_handle(detail::to_ns(d), 0)) {}
 
     // Nil for one of after_func. stop and reset do not close it.
     const recv_chan<time_point>& c() const& noexcept { return c_; }
@@ -107,7 +109,8 @@ public:
     bool stop() const {
         if (auto* t = f_.get()) return detail::func_timer_stop(t);
         auto* c = detail::Access::get(c_);
-        if (!c) [[unlikely]] detail::time_panic("time: Stop called on uninitialized Timer");
+        if (!c) [[unlikely]]
+            detail::time_panic("time: Stop called on uninitialized Timer");
         return detail::time_chan_stop(c);
     }
 
@@ -116,7 +119,8 @@ public:
     bool reset(std::chrono::duration<Rep, Period> d) const {
         if (auto* t = f_.get()) return detail::func_timer_reset(t, detail::to_ns(d));
         auto* c = detail::Access::get(c_);
-        if (!c) [[unlikely]] detail::time_panic("time: Reset called on uninitialized Timer");
+        if (!c) [[unlikely]]
+            detail::time_panic("time: Reset called on uninitialized Timer");
         return detail::time_chan_reset(c, detail::to_ns(d), 0);
     }
 
@@ -161,7 +165,8 @@ public:
         const int64_t ns = detail::to_ns(d);
         if (ns == 0) detail::time_panic("non-positive interval for Ticker.Reset");
         auto* c = detail::Access::get(c_);
-        if (!c) [[unlikely]] detail::time_panic("time: Reset called on uninitialized Ticker");
+        if (!c) [[unlikely]]
+            detail::time_panic("time: Reset called on uninitialized Ticker");
         detail::time_chan_reset(c, ns, ns);
     }
 
@@ -182,14 +187,16 @@ recv_chan<time_point> tick(std::chrono::duration<Rep, Period> d) {
     return ns ? detail::time_chan_handle(ns, ns) : recv_chan<time_point>();
 }
 
-// Calls f() in a goroutine of its own once d has passed. f is kept by value and called as an lvalue, once for each setting
-// that fires; it is destroyed when it will not run (again) and no handle is left. A null function: panic.
+// Calls f() in a goroutine of its own once d has passed. f is kept by value and called as an lvalue, once for each
+// setting that fires; it is destroyed when it will not run (again) and no handle is left. A null function: panic.
 template <class Rep, class Period, class F>
 timer after_func(std::chrono::duration<Rep, Period> d, F&& f, Site site = Site::here()) {
     using D = std::decay_t<F>;
-    static_assert(std::is_invocable_v<D&>, "gort::after_func: the function must be callable without arguments");
+    static_assert(std::is_invocable_v<D&>,
+                  "gort::after_func: the function must be callable without arguments");
     if constexpr (detail::is_nullable<D> && !std::is_function_v<std::remove_reference_t<F>>)
-        if (f == nullptr) [[unlikely]] detail::time_panic("time: AfterFunc of a nil function");
+        if (f == nullptr) [[unlikely]]
+            detail::time_panic("time: AfterFunc of a nil function");
     auto* t = new detail::FuncTimerOf<D>(std::forward<F>(f));
     t->site = site;
     t->invoke = [](void* storage) {

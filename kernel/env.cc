@@ -51,15 +51,9 @@ const char* parse_size(const char* text, uint64_t min, uint64_t max, uint64_t* o
     if (const char* why = digits(&text, &v)) return why;
     uint64_t unit = 1;
     switch (*text) {
-    case 'K':
-        unit = uint64_t{1} << 10;
-        break;
-    case 'M':
-        unit = uint64_t{1} << 20;
-        break;
-    case 'G':
-        unit = uint64_t{1} << 30;
-        break;
+    case 'K': unit = uint64_t{1} << 10; break;
+    case 'M': unit = uint64_t{1} << 20; break;
+    case 'G': unit = uint64_t{1} << 30; break;
     }
     if (unit != 1) ++text;
     if (*text) return "not a number with K, M, G or nothing after it";

@@ -49,10 +49,8 @@ void lock_rank_tried(LockRank rank, const void* lock) {
     if (rank == LockRank::kUnranked) return;
     ThreadArea* area = thread_area();
     // A select on more channels than the list holds goes unchecked beyond it.
-    if (area->held == kMaxHeldLocks)
-        ++area->unlisted;
-    else
-        area->ranks[area->held++] = {lock, static_cast<uint32_t>(rank)};
+    if (area->held == kMaxHeldLocks) ++area->unlisted;
+    else area->ranks[area->held++] = {lock, static_cast<uint32_t>(rank)};
 }
 
 void lock_rank_release(LockRank rank, const void* lock) {

@@ -36,10 +36,8 @@ void heavy_barrier() {
     for (int i = 0; i < kTries; ++i) {
         r = sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
         if (r == 0) return;
-        if (r == -EPERM)
-            sys_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
-        else
-            sys_sched_yield();
+        if (r == -EPERM) sys_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
+        else sys_sched_yield();
     }
     fatal_errno("membarrier", r);
 }

@@ -45,8 +45,7 @@ inline void full_barrier() {
 [[gnu::always_inline]] inline void light_barrier() {
     if (g_expedited) [[likely]]
         std::atomic_signal_fence(std::memory_order_seq_cst);
-    else
-        full_barrier();
+    else full_barrier();
 }
 
 }  // namespace gort::kernel

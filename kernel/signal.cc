@@ -24,10 +24,8 @@ bool is_fault(int sig, const siginfo_t* info) {
     case SIGBUS:
     case SIGILL:
     case SIGFPE:
-    case SIGTRAP:
-        return info && info->si_code > 0;  // > 0: the kernel, not kill or sigqueue
-    default:
-        return false;
+    case SIGTRAP: return info && info->si_code > 0;  // > 0: the kernel, not kill or sigqueue
+    default: return false;
     }
 }
 
@@ -84,10 +82,8 @@ void forward_signal(SignalAction* previous, int sig, siginfo_t* info, void* cont
     SignalSet before = 0;
     block_signals(p.mask, &before);
     if (p.flags & kNoDefer) unblock_signals(signal_bit(sig) & ~p.mask, nullptr);
-    if (p.flags & kSiginfo)
-        reinterpret_cast<SignalHandler>(p.handler)(sig, info, context);
-    else
-        reinterpret_cast<void (*)(int)>(p.handler)(sig);
+    if (p.flags & kSiginfo) reinterpret_cast<SignalHandler>(p.handler)(sig, info, context);
+    else reinterpret_cast<void (*)(int)>(p.handler)(sig);
     set_signal_mask(before, nullptr);
 }
 

@@ -68,10 +68,8 @@ int injected(Sys) { return 0; }
 
 template <class T>
 long word(T value) {
-    if constexpr (std::is_pointer_v<T>)
-        return reinterpret_cast<long>(value);
-    else
-        return static_cast<long>(value);
+    if constexpr (std::is_pointer_v<T>) return reinterpret_cast<long>(value);
+    else return static_cast<long>(value);
 }
 
 template <class... A>

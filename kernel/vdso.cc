@@ -64,24 +64,12 @@ public:
             auto* d = at<Elf64_Dyn>(dynamic->p_vaddr + i * sizeof(Elf64_Dyn));
             if (!d || d->d_tag == DT_NULL) break;
             switch (d->d_tag) {
-            case DT_STRTAB:
-                strings_ = d->d_un.d_ptr;
-                break;
-            case DT_SYMTAB:
-                symbols_ = d->d_un.d_ptr;
-                break;
-            case DT_HASH:
-                hash_ = d->d_un.d_ptr;
-                break;
-            case DT_GNU_HASH:
-                gnu_hash_ = d->d_un.d_ptr;
-                break;
-            case DT_VERSYM:
-                versions_ = d->d_un.d_ptr;
-                break;
-            case DT_VERDEF:
-                definitions_ = d->d_un.d_ptr;
-                break;
+            case DT_STRTAB: strings_ = d->d_un.d_ptr; break;
+            case DT_SYMTAB: symbols_ = d->d_un.d_ptr; break;
+            case DT_HASH: hash_ = d->d_un.d_ptr; break;
+            case DT_GNU_HASH: gnu_hash_ = d->d_un.d_ptr; break;
+            case DT_VERSYM: versions_ = d->d_un.d_ptr; break;
+            case DT_VERDEF: definitions_ = d->d_un.d_ptr; break;
             }
         }
         return strings_ && symbols_ && (hash_ || gnu_hash_);

@@ -30,12 +30,9 @@ size_t probe_page_size() {
 
 int prot(Access access) {
     switch (access) {
-    case Access::kNone:
-        return PROT_NONE;
-    case Access::kRead:
-        return PROT_READ;
-    case Access::kReadWrite:
-        return PROT_READ | PROT_WRITE;
+    case Access::kNone: return PROT_NONE;
+    case Access::kRead: return PROT_READ;
+    case Access::kReadWrite: return PROT_READ | PROT_WRITE;
     }
     return PROT_NONE;
 }

@@ -1,10 +1,10 @@
 // rt/deadlock.cc - when nothing can ever wake: everybody is asleep and nobody outside can change that.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Outside are threads of the program's own. One that has called into gort is counted (sched.foreign), but one that has not
-// may be about to: main starts a thread and waits for what it will send. So before a deadlock is declared the process's
-// threads are counted, and while there are some that we do not know, it is only suspected. sysmon looks again now and
-// then, for what we do not know may also be an M on its way out.
+// Outside are threads of the program's own. One that has called into gort is counted (sched.foreign), but one that
+// has not may be about to: main starts a thread and waits for what it will send. So before a deadlock is declared
+// the process's threads are counted, and while there are some that we do not know, it is only suspected. sysmon
+// looks again now and then, for what we do not know may also be an M on its way out.
 #include "arch/sanitize.h"
 #include "kernel/sys.h"
 #include "kernel/vm.h"
@@ -67,7 +67,8 @@ void check_deadlock_locked() {
     if (!sched.has_main || sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return;
     if (sched.main_done.load(std::memory_order_relaxed)) return;
     if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
-    if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed)) return;
+    if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed))
+        return;
     if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed)) return;
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
         if (sched.allp[i]->timers.count.load(std::memory_order_relaxed)) return;

@@ -60,7 +60,8 @@ public:
     }
     const char* cstr() {
         auto* s = reinterpret_cast<const char*>(p_);
-        while (u8() != 0) {}
+        while (u8() != 0) {
+        }
         return ok() ? s : "";
     }
     // The next n bytes as a reader of their own.

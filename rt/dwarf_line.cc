@@ -186,7 +186,8 @@ bool Unit::read_table(ByteReader* r, uint64_t wanted, Entry* out) const {
 bool Unit::describe_v4(uint64_t file, LineInfo* out) {
     ByteReader r = tables_;
     const ByteReader directories = r;
-    while (*r.cstr()) {}
+    while (*r.cstr()) {
+    }
     for (uint64_t i = 1; r.more(); ++i) {
         const char* name = r.cstr();
         if (!*name) return false;

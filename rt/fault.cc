@@ -60,7 +60,8 @@ bool find_overflow(uintptr_t address, uintptr_t sp, SlotRef* slot) {
         if (overflows(*slot, address, sp)) return true;
         // In the middle of a switch the thread may still stand on another slot than it says.
         *slot = stack_slot_of(address);
-        return slot->part == SlotPart::kGuard && sp >= slot->base && sp <= reinterpret_cast<uintptr_t>(slot->bounds.hi);
+        return slot->part == SlotPart::kGuard && sp >= slot->base &&
+               sp <= reinterpret_cast<uintptr_t>(slot->bounds.hi);
     }
     *slot = stack_slot_of(address);
     if (slot->part != SlotPart::kGuard) return false;
@@ -175,10 +176,8 @@ void fault_print_overflow(kernel::Out& out, const OverflowInfo& info) {
     out.str("runtime: goroutine stack exceeds ").udec(info.bounds.size()).str("-byte limit\n");
     out.str("runtime: sp=").hex(info.sp).str(" stack=[").hex(info.bounds.lo).str(", ");
     out.hex(info.bounds.hi).ch(')');
-    if (info.address)
-        out.str(" address=").hex(info.address).ch('\n');
-    else
-        out.str(" canary overwritten\n");
+    if (info.address) out.str(" address=").hex(info.address).ch('\n');
+    else out.str(" canary overwritten\n");
     if (info.cls + 1 < kStackClasses) {
         size_t twice = stack_class_size(info.cls + 1) >> 10;
         out.str("runtime: to raise it: gort::go(gort::stack_size(").udec(twice).str(" << 10), f)");

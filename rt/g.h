@@ -6,7 +6,8 @@
 //             (2) stack == nullptr until the G first runs: a queued fresh G costs its 192 bytes and no stack.
 //             (2b) ctx.sp is the handle of a stack that anybody's M may resume; null while fresh, and while parked or
 //             queued if the G is locked to an M, which keeps the handle (M::locked_sp).
-//             (3) the memory of a G is never unmapped while the runtime is up, so a stale pointer may be read (not used).
+//             (3) the memory of a G is never unmapped while the runtime is up, so a stale pointer may be read (not
+//                 used).
 // Context:    fields are grouped by who may touch them; "holder" is the M that runs it, or whoever took it off a queue.
 #pragma once
 
@@ -55,8 +56,8 @@ enum class WaitReason : uint8_t {
 };
 const char* wait_reason_text(WaitReason why);
 
-
-inline constexpr size_t kInlineCallable = 64;  // a callable with its arguments up to this size lives in the G itself
+// a callable with its arguments up to this size lives in the G itself
+inline constexpr size_t kInlineCallable = 64;
 
 struct alignas(64) G {
     // --- first line: all that a switch touches. Holder only, but for status and select_done.
@@ -67,11 +68,13 @@ struct alignas(64) G {
     WaitReason wait_reason = WaitReason::kNone;
     uint8_t stack_class = 0;                    // rt/stack.h; written at spawn
     uint16_t flags = 0;                         // kG… below
-    void* wake = nullptr;                       // what the waker hands over: for channels the sudog that fired
+    // what the waker hands over: for channels the sudog that fired
+    void* wake = nullptr;
     std::atomic<uint32_t> select_done{0};       // select: 1 once a case has won (claimed by CAS)
     uint32_t spare = 0;
     void* param = nullptr;                      // what the parked side left for its waker
-    M* locked_m = nullptr;                      // lock_os_thread: the only M that may run it; a pseudo-G's own M
+    // lock_os_thread: the only M that may run it; a pseudo-G's own M
+    M* locked_m = nullptr;
 
     // --- second line: life of the goroutine. Written at spawn, at park for dumps.
     void (*invoke)(void* storage) = nullptr;  // moves the callable out of storage, calls it, destroys it

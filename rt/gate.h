@@ -10,8 +10,8 @@
 //      2  light_barrier                        2  heavy_barrier (membarrier: a full fence in every running thread)
 //      3  read shut                            3  read in_rt
 //
-// If 3 reads in_rt == 0, the M is in user code and will find the gate shut when it enters: the P is the taker's, to keep
-// or to put back. If it reads 1, the M may be using the P: the taker opens the gate again and leaves a request in
+// If 3 reads in_rt == 0, the M is in user code and will find the gate shut when it enters: the P is the taker's, to
+// keep or to put back. If it reads 1, the M may be using the P: the taker opens the gate again and leaves a request in
 // p.attention, which the M answers at its next scheduling decision. An M that is inside does not look at shut.
 // An M that finds the gate shut goes to enter_slow, which first takes gate_lock: a thief opens before it unlocks.
 //
@@ -37,10 +37,12 @@ namespace gort::rt {
 // thread; only leave() may be skipped, by a switch that never comes back.
 [[gnu::always_inline]] inline M* enter() {
     M* mp = self();
-    if (!mp) [[unlikely]] mp = attach_foreign();
+    if (!mp) [[unlikely]]
+        mp = attach_foreign();
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] return enter_slow(mp);  // G2
+    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]]
+        return enter_slow(mp);  // G2
     if (!mp->p) __builtin_unreachable();
     return mp;
 }
@@ -52,8 +54,8 @@ namespace gort::rt {
 
 enum class Taken { kYes, kInside, kGone };
 
-// Takes pp from the M that holds it. kYes: the P is ours, the gate is shut, and m's gate_lock is HELD (finish with give_back
-// or keep). kInside: the M is in the runtime. kGone: nobody holds it, or somebody else is at its gate.
+// Takes pp from the M that holds it. kYes: the P is ours, the gate is shut, and m's gate_lock is HELD (finish with
+// give_back or keep). kInside: the M is in the runtime. kGone: nobody holds it, or somebody else is at its gate.
 Taken take(P* pp, M** holder);
 void give_back(M* holder);         // the thief's end: the M has its P again; unlocks
 void keep(P* pp, M* holder);       // sysmon's end: the M is without P when it comes back; unlocks

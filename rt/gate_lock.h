@@ -1,5 +1,5 @@
-// rt/gate_lock.h - a lock for inside the gate: one locked instruction to take it, none to give it back, none at all when
-// this thread is the only one that can be inside (rt/solo.h).
+// rt/gate_lock.h - a lock for inside the gate: one locked instruction to take it, none to give it back, none at all
+// when this thread is the only one that can be inside (rt/solo.h).
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Unlocking is a plain store and then a look at whether somebody sleeps. Between the two belongs a full fence, and the
@@ -12,8 +12,8 @@
 //
 // Either 3 of the sleeper finds 0, or 3 of the holder finds the sleeper. The kernel looks at state again before it lets
 // anybody sleep, so the argument holds for every later holder as well: its own 1 to 3 come after the sleeper's 2.
-// Context:    [G or foreign thread, inside the gate], on any stack; or any thread while the runtime is not up. Blocks the
-//             M: under it, no park, no user code, nothing of unbounded time.
+// Context:    [G or foreign thread, inside the gate], on any stack; or any thread while the runtime is not up.
+//             Blocks the M: under it, no park, no user code, nothing of unbounded time.
 // Lifetime:   unlock reads the lock after it gave it away, so the memory must outlive all users by more than the lock.
 // Ordering:   K1 unlock's release -> lock's acquire.
 #pragma once

@@ -4,8 +4,8 @@
 //
 // Context: unless a comment says otherwise everything here may be called by a goroutine and by any other thread of the
 //          process while the runtime is up; nothing here may be called from a signal handler.
-// Memory order: `go` happens before the goroutine's first action. A goroutine's end orders nothing by itself: join with a
-//          channel, a wait_group or the like.
+// Memory order: `go` happens before the goroutine's first action. A goroutine's end orders nothing by itself: join
+//          with a channel, a wait_group or the like.
 // Source: Go's language specification ("Go statements"), Go's package runtime.
 #pragma once
 
@@ -24,10 +24,12 @@ namespace gort {
 // What run() and start() may be told; 0 means the default, which an environment variable may give. A bad value in the
 // environment ends the process: one line that names variable, value and what is accepted, exit 2.
 struct options {
-    int max_procs = 0;      // how many goroutines run at once. GORT_MAXPROCS, else the CPUs that affinity and cgroup allow
+    // how many goroutines run at once. GORT_MAXPROCS, else the CPUs that affinity and cgroup allow
+    int max_procs = 0;
     int max_threads = 0;    // more OS threads than this end the process as in Go. Default 10000
-    size_t stack_size = 0;  // bytes of address space for each goroutine's stack, 128 KiB to 1 GiB, rounded up to a power of
-                            // two; memory is used as it is touched. GORT_STACK (256K, 1M …). Default 256 KiB
+    // bytes of address space for each goroutine's stack, 128 KiB to 1 GiB, rounded up to a power of
+    // two; memory is used as it is touched. GORT_STACK (256K, 1M …). Default 256 KiB
+    size_t stack_size = 0;
     uint64_t seed = 0;      // of the scheduler's random choices. GORT_SEED. Default: random
 };
 
@@ -70,8 +72,8 @@ struct Call {
     }
 };
 
-// Runs on the goroutine's stack: takes the callable out of the G, so that the G's bytes are free for dumps, and destroys
-// it when the goroutine ends, by whatever way.
+// Runs on the goroutine's stack: takes the callable out of the G, so that the G's bytes are free for dumps, and
+// destroys it when the goroutine ends, by whatever way.
 template <class C>
 void invoke_inline(void* storage) {
     struct Guard {
@@ -90,14 +92,17 @@ void invoke_boxed(void* storage) {
 }
 
 template <class F>
-constexpr bool is_nullable = std::is_pointer_v<F> || std::is_member_pointer_v<F> ||
-                             requires(const F& f) { f == nullptr; static_cast<bool>(f); };
+constexpr bool is_nullable = std::is_pointer_v<F> || std::is_member_pointer_v<F> || requires(const F& f) {
+    f == nullptr;
+    static_cast<bool>(f);
+};
 
 template <class F, class... A>
 void spawn(const Site& site, size_t stack, F&& f, A&&... args) {
     using C = Call<std::decay_t<F>, std::decay_t<A>...>;
     if constexpr (is_nullable<std::decay_t<F>> && !std::is_function_v<std::remove_reference_t<F>>)
-        if (f == nullptr) [[unlikely]] go_of_nil();
+        if (f == nullptr) [[unlikely]]
+            go_of_nil();
     if constexpr (sizeof(C) > kInline || alignof(C) > 16) {
         C* boxed = new C{std::forward<F>(f), {std::forward<A>(args)...}};
         spawn_copy(invoke_boxed<C>, &boxed, sizeof boxed, site, stack);
@@ -119,13 +124,14 @@ void spawn(const Site& site, size_t stack, F&& f, A&&... args) {
 }
 
 template <class T>
-concept not_option = !std::is_same_v<std::remove_cvref_t<T>, stack_size> && !std::is_same_v<std::remove_cvref_t<T>, Site>;
+concept not_option =
+    !std::is_same_v<std::remove_cvref_t<T>, stack_size> && !std::is_same_v<std::remove_cvref_t<T>, Site>;
 
 }  // namespace detail
 
-// Starts a goroutine that calls f(args…). Callable and arguments are moved or copied in before go returns; a result is
-// ignored. A null function pointer or empty std::function: fatal error "go of nil func value". No memory: fatal error.
-// Never blocks. The overloads exist because a default argument cannot follow a parameter pack.
+// Starts a goroutine that calls f(args…). Callable and arguments are moved or copied in before go returns; a result
+// is ignored. A null function pointer or empty std::function: fatal error "go of nil func value". No memory: fatal
+// error. Never blocks. The overloads exist because a default argument cannot follow a parameter pack.
 template <detail::not_option F>
 void go(F&& f, Site site = Site::here()) {
     detail::spawn(site, 0, std::forward<F>(f));
@@ -143,8 +149,8 @@ void go(F&& f, A&& a, B&& b, C&& c, Site site = Site::here()) {
     detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
 }
 // More arguments: no line is kept.
-template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C, detail::not_option D,
-          detail::not_option... E>
+template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C,
+          detail::not_option D, detail::not_option... E>
 void go(F&& f, A&& a, B&& b, C&& c, D&& d, E&&... e) {
     detail::spawn(Site{}, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
                   std::forward<D>(d), std::forward<E>(e)...);
@@ -158,10 +164,10 @@ void go(stack_size n, F&& f, A&& a, E&&... e) {
     detail::spawn(Site{}, n.bytes, std::forward<F>(f), std::forward<A>(a), std::forward<E>(e)...);
 }
 
-// Runs `main` as the main goroutine, first on the calling thread, and returns its value (0 if it returns nothing) when it
-// returns. Goroutines still alive then are abandoned as Go abandons them at exit: their destructors do not run; one that
-// is running stops at its next call into gort. The process lives on and may call run again. A second run while one is
-// active, or while start's runtime is up: panic.
+// Runs `main` as the main goroutine, first on the calling thread, and returns its value (0 if it returns nothing)
+// when it returns. Goroutines still alive then are abandoned as Go abandons them at exit: their destructors do not
+// run; one that is running stops at its next call into gort. The process lives on and may call run again. A second
+// run while one is active, or while start's runtime is up: panic.
 template <class F>
 int run(F&& main, const options& o = {}) {
     struct Frame {
@@ -171,10 +177,8 @@ int run(F&& main, const options& o = {}) {
     detail::run_main(
         [](void* p) {
             auto* fr = *static_cast<Frame**>(p);
-            if constexpr (std::is_void_v<std::invoke_result_t<F&>>)
-                (*fr->f)();
-            else
-                fr->result = static_cast<int>((*fr->f)());
+            if constexpr (std::is_void_v<std::invoke_result_t<F&>>) (*fr->f)();
+            else fr->result = static_cast<int>((*fr->f)());
         },
         &frame, o);
     return frame.result;
@@ -202,8 +206,8 @@ void unlock_os_thread();
 // As Go's debug.SetMaxThreads: the limit before. Above it the process ends: "thread exhaustion".
 int set_max_threads(int n);
 
-// Runs f, which may block the OS thread, with the P handed on after about 20 us. Not needed for correctness: a goroutine
-// that blocks or spins anywhere without a call into gort loses its P within about 10 ms.
+// Runs f, which may block the OS thread, with the P handed on after about 20 us. Not needed for correctness: a
+// goroutine that blocks or spins anywhere without a call into gort loses its P within about 10 ms.
 template <class F>
 decltype(auto) blocking(F&& f) {
     struct Guard {

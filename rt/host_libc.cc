@@ -49,7 +49,8 @@ pthread_once_t g_exit_once = PTHREAD_ONCE_INIT;
 // round but one.
 void at_exit(void* p) {
     auto* list = static_cast<AtExit*>(p);
-    if (++list->rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 && pthread_setspecific(g_exit_key, list) == 0) return;
+    if (++list->rounds < PTHREAD_DESTRUCTOR_ITERATIONS - 1 && pthread_setspecific(g_exit_key, list) == 0)
+        return;
     while (list) {
         AtExit* next = list->next;
         list->fn(list->arg);
@@ -69,7 +70,8 @@ int host_start_thread(void (*fn)(void*), void* arg, size_t stack) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         err = EINVAL;
         // EINVAL: too small. libc puts the program's thread_locals on this stack too, and they may be large.
-        for (size_t size = stack + kMinThreadStack + kToolStack; err == EINVAL && size <= kMaxThreadStack; size *= 2) {
+        for (size_t size = stack + kMinThreadStack + kToolStack; err == EINVAL && size <= kMaxThreadStack;
+             size *= 2) {
             pthread_t thread;
             err = pthread_attr_setstacksize(&attr, size);
             if (!err) err = pthread_create(&thread, &attr, thread_main, start);

@@ -3,10 +3,10 @@
 //
 // THREE WAYS DOWN, all of them end at gort_invoke (arch/x86_64/invoke.S):
 //   return      nothing happens.
-//   exception   search phase: personality() writes down the stack of the throw point; cleanup phase: the destructors run;
-//               then gort_landed prints the report and the process ends.
-//   goexit      a forced unwind: the destructors run, no handler but `catch (...)` sees it; gort_landed returns, and the
-//               goroutine has finished.
+//   exception   search phase: personality() writes down the stack of the throw point; cleanup phase: the destructors
+//               run; then gort_landed prints the report and the process ends.
+//   goexit      a forced unwind: the destructors run, no handler but `catch (...)` sees it; gort_landed returns, and
+//               the goroutine has finished.
 // A deferred function that runs because its scope unwinds gets a bottom frame of its own, gort_guarded, since C++ lets
 // nothing out of a destructor then. What arrives there is kept in a Note for gort_landed.
 //
@@ -115,11 +115,13 @@ Note* find(const G* gp, F fits, bool take = false) {
 }
 
 void drop(Note* note) {
-    delete find(note->gp, [&](Note* n) { return n == note; }, true);
+    delete find(
+        note->gp, [&](Note* n) { return n == note; }, true);
 }
 
 bool is_cxx(const _Unwind_Exception* exc) {
-    return (exc->exception_class >> 8 & 0xffffff) == 0x432b2b;  // "GNUCC++" or "CLNGC++", then a byte for the kind
+    // "GNUCC++" or "CLNGC++", then a byte for the kind
+    return (exc->exception_class >> 8 & 0xffffff) == 0x432b2b;
 }
 
 // ---- what is said of an exception ----
@@ -284,7 +286,8 @@ void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit) {
         if (find(gp, [](Note* n) { return n->kind == Note::kExit; }))
             text = "goexit met a noexcept function or a destructor";
         else if (const std::type_info* type = abi::__cxa_current_exception_type())
-            text = "terminate called after throwing an instance of '" + type_text(type) + "': " + text_of_current();
+            text = "terminate called after throwing an instance of '" + type_text(type) +
+                   "': " + text_of_current();
     } catch (...) {
     }
     fatal_error(text.c_str());
@@ -313,7 +316,10 @@ _Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwin
         if (bottom) {
             dying_begin();
             // What an earlier panic's deferred functions threw went with that one, when it was caught.
-            while (Note* n = find(gp, [](Note* m) { return m->kind == Note::kDeferred || m->kind == Note::kPending; }, true)) delete n;
+            while (Note* n = find(
+                       gp, [](Note* m) { return m->kind == Note::kDeferred || m->kind == Note::kPending; },
+                       true))
+                delete n;
         }
         if (Note* n = add_note(Note::kThrown, gp)) {
             n->exc = exc;
@@ -334,7 +340,8 @@ void gort_landed(_Unwind_Exception* exc) {
     G* gp = current_g();
     Note *thrown = nullptr, *deferred = nullptr, *exit = nullptr;
     Note** last = &deferred;
-    while (Note* n = find(gp, [](Note*) { return true; }, true)) {
+    while (Note* n = find(
+               gp, [](Note*) { return true; }, true)) {
         n->next = nullptr;
         if (n->kind == Note::kThrown && n->exc == exc) {
             thrown = n;
@@ -371,7 +378,8 @@ void panic(std::string_view message) { throw panic_error(std::string(message)); 
 void goexit() {
     G* gp = current_g();
     if (!gp) panic("goexit: called outside of a goroutine");
-    if (Note* n = find(gp, [](Note* m) { return m->kind == Note::kExit && !m->replaced; })) n->replaced = true;
+    if (Note* n = find(gp, [](Note* m) { return m->kind == Note::kExit && !m->replaced; }))
+        n->replaced = true;
     Note* n = add_note(Note::kExit, gp);
     if (!n) fatal_error("goexit: out of memory");
     n->uncaught = std::uncaught_exceptions();

@@ -237,7 +237,8 @@ void Images::open_file(Image* image) {
                             {".eh_frame", image->eh_hdr ? nullptr : &image->eh_frame}};
         auto symbols = [&](uint32_t type) {
             for (size_t i = 0; i < n; ++i)
-                if (!image->symbols.data && sh[i].sh_type == type && sh[i].sh_entsize == sizeof(Elf64_Sym) && sh[i].sh_link < n) {
+                if (!image->symbols.data && sh[i].sh_type == type && sh[i].sh_entsize == sizeof(Elf64_Sym) &&
+                    sh[i].sh_link < n) {
                     map_section(fd, sh[i], &image->symbols);
                     map_section(fd, sh[sh[i].sh_link], &image->names);
                 }
@@ -258,7 +259,9 @@ void Images::open_file(Image* image) {
 
 void Images::free() {
     for (Image& image : *this) {
-        for (Section* s : {&image.symbols, &image.names, &image.eh_frame, &image.line, &image.line_str, &image.str}) unmap(s);
+        for (Section* s :
+             {&image.symbols, &image.names, &image.eh_frame, &image.line, &image.line_str, &image.str})
+            unmap(s);
         if (image.index) give_memory(image.index, image.index_size * sizeof(SymbolRef));
     }
     if (cache) give_memory(cache, cache_size);

@@ -32,19 +32,23 @@ struct alignas(64) M {
     void* commit_arg = nullptr;
     G* commit_g = nullptr;
     EhGlobals* eh = nullptr;  // of this thread
-    const void* left_from = nullptr;  // return_site() of the blocking call that was switched away from last: rt/park.h
+    // return_site() of the blocking call that was switched away from last: rt/park.h
+    const void* left_from = nullptr;
 
     // --- cold
     alignas(64) arch::Context g0;  // the thread's own stack: where an M without work waits
     kernel::Mutex gate_lock{kernel::LockRank::kGate};
     kernel::Note note;             // idle, or a foreign thread's park
-    std::atomic<uint32_t> called{0};  // futex: M0, and an M with a locked G, wait here. C1: release to acquire
+    // futex: M0, and an M with a locked G, wait here. C1: release to acquire
+    std::atomic<uint32_t> called{0};
     bool in_poll = false;          // sched.lock: its sleep is the poller's
     P* next_p = nullptr;           // handed over before the note is woken
     arch::Context dead;            // of a stack left for good, until its tools are told
     void* dead_stack = nullptr;    // that stack, if it goes back to the pool
-    G* next_g = nullptr;           // to be run by g0: picked on a goroutine's stack, or handed over with next_p
-    P* called_p = nullptr;         // handed over before `called` is set: the M may still be busy with a P of its own
+    // to be run by g0: picked on a goroutine's stack, or handed over with next_p
+    G* next_g = nullptr;
+    // handed over before `called` is set: the M may still be busy with a P of its own
+    P* called_p = nullptr;
     G* called_g = nullptr;
     G* left_g = nullptr;           // who switched to g0, until g0 has looked at it
     G* locked_g = nullptr;         // lock_os_thread: this M runs nothing else
@@ -55,7 +59,8 @@ struct alignas(64) M {
     M* prev_all = nullptr;
     bool in_midle = false;         // sched.lock
     bool dying = false;            // its locked G ended: the thread ends too
-    std::atomic<bool> lost_p{false};  // gate_lock: the P was retaken while user code ran; counted in sched.detached
+    // gate_lock: the P was retaken while user code ran; counted in sched.detached
+    std::atomic<bool> lost_p{false};
     uint64_t epoch = 0;            // the run it belongs to
     uint64_t id = 0;
     int tid = 0;

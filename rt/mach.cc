@@ -1,4 +1,5 @@
-// rt/mach.cc - Ms: starting, idling, handing a P over, coming back without one; and threads of the program that call in.
+// rt/mach.cc - Ms: starting, idling, handing a P over, coming back without one; and threads of the program that call
+// in.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // An M without work gives its P to sched.pidle and lies in sched.midle, both under sched.lock. Whoever has work for an
@@ -21,7 +22,8 @@ namespace gort::rt {
 
 namespace {
 
-constexpr size_t kThreadStack = 256 << 10;  // of an M's g0: the scheduler, signal-free; touched pages count, not these
+// of an M's g0: the scheduler, signal-free; touched pages count, not these
+constexpr size_t kThreadStack = 256 << 10;
 
 Slab<M> m_slab;
 
@@ -138,7 +140,8 @@ void wait_for_p_locked(M* mp) {
 // M0 and an M with a locked goroutine never lie in midle: nobody may give them just any work. They wait here for their
 // own. `called` is a flag, not a Note, because the end of the run may call as well.
 void wait_until_called(M* mp) {
-    while (running() && !mp->called.load(std::memory_order_acquire)) kernel::futex_wait(&mp->called, 0);  // C1
+    // C1
+    while (running() && !mp->called.load(std::memory_order_acquire)) kernel::futex_wait(&mp->called, 0);
     if (!running()) return;
     mp->called.store(0, std::memory_order_relaxed);
     P* pp = mp->called_p;
@@ -224,7 +227,8 @@ void free_m(M* mp) {
     if (mp->next_all) mp->next_all->prev_all = mp->prev_all;
     mp->next_all = sched.spare_ms;
     sched.spare_ms = mp;
-    if (!mp->foreign && mp->epoch == sched.epoch.load(std::memory_order_relaxed)) sched.nm.fetch_sub(1, std::memory_order_relaxed);
+    if (!mp->foreign && mp->epoch == sched.epoch.load(std::memory_order_relaxed))
+        sched.nm.fetch_sub(1, std::memory_order_relaxed);
 }
 
 // The thread's end: the P goes to whoever collects it, the M's memory back.
@@ -370,7 +374,8 @@ M* enter_slow(M* mp) {
     mp->commit_g = gp;
     sched.lock.lock();
     if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) {
-        if (mp->epoch == sched.epoch.load(std::memory_order_relaxed)) sched.detached.fetch_sub(1, std::memory_order_relaxed);
+        if (mp->epoch == sched.epoch.load(std::memory_order_relaxed))
+            sched.detached.fetch_sub(1, std::memory_order_relaxed);
         sched.lock.unlock();
         mp->commit_fn = leave_run;
         return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back

@@ -3,8 +3,9 @@
 //
 // Invariants: (1) a P is running (an M's p), idle (sched.pidle), or in the hands of the one who took it.
 //             (2) an idle P has empty queues; its timers are served by whoever sleeps with a deadline.
-// Context:    everything up to `shared` belongs to the M that holds the P and is inside the gate, or to whoever took the
-//             P through the gate (rt/gate.h). Fields that others may glance at are relaxed atomics: a glance is a guess.
+// Context:    everything up to `shared` belongs to the M that holds the P and is inside the gate, or to whoever took
+//             the P through the gate (rt/gate.h). Fields that others may glance at are relaxed atomics: a glance is
+//             a guess.
 #pragma once
 
 #include "kernel/lock.h"
@@ -15,12 +16,14 @@
 namespace gort::rt {
 
 inline constexpr uint32_t kMaxProcs = 1024;
-inline constexpr uint32_t kGlobalEvery = 61;   // scheduling decisions between two looks at the global queue (Go's figure)
+// scheduling decisions between two looks at the global queue (Go's figure)
+inline constexpr uint32_t kGlobalEvery = 61;
 inline constexpr uint32_t kMagazine = 128;     // free Gs travel between Ps in chains of this many
 inline constexpr uint32_t kStackCache = 64;    // warm stacks of the default class that a P keeps
 
 // Reasons why a P's holder should look up at its next scheduling decision.
-inline constexpr uint32_t kAskSteal = 1;     // a thief met us inside the runtime: put half the queue where it can be had
+// a thief met us inside the runtime: put half the queue where it can be had
+inline constexpr uint32_t kAskSteal = 1;
 inline constexpr uint32_t kAskPreempt = 2;   // the time slice is over: runnext goes to the tail of the queue
 inline constexpr uint32_t kAskRelease = 4;   // give the P up: the number of Ps changes, or the runtime stops
 inline constexpr uint32_t kAskTimers = 8;    // a timer of this P is due and sysmon noticed
@@ -29,7 +32,8 @@ struct alignas(64) P {
     // --- the holder's
     std::atomic<G*> runnext{nullptr};  // readied last: runs next and inherits the time slice
     std::atomic<uint32_t> countdown{kGlobalEvery};  // scheduling decisions until the next look around
-    std::atomic<uint32_t> rounds{0};   // how often it began anew; with countdown: has anything been picked since?
+    // how often it began anew; with countdown: has anything been picked since?
+    std::atomic<uint32_t> rounds{0};
     RunQueue runq;  // its head counts time slices begun: sysmon watches it stand still
     G* gfree = nullptr;        // magazine in use, linked through next
     uint32_t gfree_count = 0;
@@ -51,7 +55,8 @@ struct alignas(64) P {
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};
-    std::atomic<M*> m{nullptr};  // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
+    // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
+    std::atomic<M*> m{nullptr};
     uint32_t index = 0;          // in sched.allp
     P* next_idle = nullptr;      // sched.lock
     bool retired = false;        // sched.lock: gomaxprocs shrank

@@ -9,12 +9,12 @@
 // What differs from Go, because C++ does:
 //   - `catch` in any function recovers, not only a deferred one.
 //   - A deferred function that throws while another exception unwinds cannot replace it. The first one goes on; if it
-//     ends the process the report shows both, as Go's does ("panic: first", then "<tab>panic: second"); if it is caught,
-//     the second is dropped. Any other destructor that throws then calls std::terminate, as always.
-//   - goexit unwinds through `catch (...)`: a handler that does not rethrow loses its effect, the goroutine ends all the
-//     same. Only a handler that throws something else instead replaces the exit by that. A noexcept function on the way
-//     ends the process (std::terminate), so call goexit neither there nor in a destructor; a deferred function may.
-// Context: [G]; panic and defer also on any other thread.
+//     ends the process the report shows both, as Go's does ("panic: first", then "<tab>panic: second"); if it is
+//     caught, the second is dropped. Any other destructor that throws then calls std::terminate, as always.
+//   - goexit unwinds through `catch (...)`: a handler that does not rethrow loses its effect, the goroutine ends all
+//     the same. Only a handler that throws something else instead replaces the exit by that. A noexcept function on
+//     the way ends the process (std::terminate), so call goexit neither there nor in a destructor; a deferred
+// function may. Context: [G]; panic and defer also on any other thread.
 #pragma once
 
 #include <exception>
@@ -60,8 +60,7 @@ public:
     ~defer() noexcept(false) {
         if (detail::scope_unwinds(uncaught_)) [[unlikely]]
             detail::run_deferred(&f_, [](void* f) { (*static_cast<F*>(f))(); });
-        else
-            f_();
+        else f_();
     }
 
 private:

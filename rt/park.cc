@@ -24,7 +24,8 @@ M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why) {
 }  // namespace
 
 M* park(M* mp, CommitFn commit, void* arg, WaitReason why) {
-    if (mp->foreign) [[unlikely]] return park_foreign(mp, commit, arg, why);
+    if (mp->foreign) [[unlikely]]
+        return park_foreign(mp, commit, arg, why);
     G* gp = mp->curg;
     gp->wait_reason = why;
     gp->wait_since = sched.coarse_now.load(std::memory_order_relaxed);
@@ -44,7 +45,8 @@ void ready(M* mp, G* gp) {
     GORT_DCHECK(gp->status.load(std::memory_order_relaxed) == GStatus::kWaiting);
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
     P* pp = p_of(mp);
-    if (!pp) [[unlikely]] return put_global(gp);
+    if (!pp) [[unlikely]]
+        return put_global(gp);
     if (G* old = pp->runnext.load(std::memory_order_relaxed)) pp->runq.push(old);
     pp->runnext.store(gp, std::memory_order_relaxed);
     maybe_poke();

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A P beyond the new number is retired: taken from the idle list, taken through the gate from an M in user code, or
-// given up by its M, which is asked through `attention`. Its goroutines go to the global queue, its timers to another P.
+// given up by its M, which is asked through `attention`. Its goroutines go to the global queue, its timers to
+// another P.
 #include "kernel/sys.h"
 #include "rt/park.h"
 #include "rt/slab.h"
@@ -109,7 +110,8 @@ bool set_procs(M* mp, int n, int* before) {
         P* pp = sched.allp[i];
         if (pp == mine || pp->retired) continue;
         --have;
-        sched.lock.lock();  // all at once: nobody may see as many idle Ps as there are, while one of them runs
+        // all at once: nobody may see as many idle Ps as there are, while one of them runs
+        sched.lock.lock();
         pp->retired = true;
         const bool idle = remove_idle_p_locked(pp);
         sched.nprocs.store(have, std::memory_order_relaxed);

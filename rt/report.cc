@@ -23,7 +23,8 @@ namespace gort::rt {
 namespace {
 
 constexpr int kExitFatal = 2, kExitBroken = 4, kExitHopeless = 5;
-constexpr int kPatience = 1000;  // rounds for which a main that has returned waits for a panic to unwind: about a second
+// rounds for which a main that has returned waits for a panic to unwind: about a second
+constexpr int kPatience = 1000;
 constexpr kernel::Timespec kRound{0, 1'000'000};
 constexpr int kEagain = 11;
 
@@ -214,7 +215,14 @@ bool answer(void* context) {
 // On a thread of its own: the one that got the signal may hold any lock, and goes on meanwhile.
 void quit_main(void*) {
     begin_report(true);
-    kernel::Out(2).str("SIGQUIT: quit\nPC=").hex(g_quit.pc).str(" m=").udec(g_quit.m).str(" sigcode=").dec(g_quit.code).ch('\n');
+    kernel::Out(2)
+        .str("SIGQUIT: quit\nPC=")
+        .hex(g_quit.pc)
+        .str(" m=")
+        .udec(g_quit.m)
+        .str(" sigcode=")
+        .dec(g_quit.code)
+        .ch('\n');
     Stacks s;
     s.gp = g_quit.gp;
     s.trace = g_quit.gp ? &g_quit.trace : nullptr;
@@ -262,7 +270,10 @@ void read_level() {
     } else if (!kernel::parse_uint(text, 0, UINT64_MAX, &n)) {
         g_level = n == 0 ? Level::kNone : n == 1 ? Level::kAll : Level::kSystem;
     } else {
-        kernel::Out(2).str("GORT_TRACEBACK=").str(text).str(": not a level; accepted: none, single, all, system, crash, or 0, 1, 2\n");
+        kernel::Out(2)
+            .str("GORT_TRACEBACK=")
+            .str(text)
+            .str(": not a level; accepted: none, single, all, system, crash, or 0, 1, 2\n");
         kernel::sys_exit_group(kExitFatal);
     }
 }
@@ -292,7 +303,9 @@ void fatal_error(const char* text) { die_fatally(text, true); }
 void fatal_deadlock() {
     bool any = false;
     for_each_g([](G* gp, void* arg) { *static_cast<bool*>(arg) |= !(gp->flags & kGSystem); }, &any);
-    die_fatally(any ? "all goroutines are asleep - deadlock!" : "no goroutines (main called runtime.Goexit) - deadlock!", false);
+    die_fatally(any ? "all goroutines are asleep - deadlock!"
+                    : "no goroutines (main called runtime.Goexit) - deadlock!",
+                false);
 }
 
 void fatal_thread_exhaustion(int limit) {
@@ -306,7 +319,11 @@ void fatal_thread_exhaustion(int limit) {
 void fatal_newosproc(int have, int error) {
     {
         kernel::Out out(2);
-        out.str("runtime: failed to create new OS thread (have ").dec(have).str(" already; errno=").dec(error).str(")\n");
+        out.str("runtime: failed to create new OS thread (have ")
+            .dec(have)
+            .str(" already; errno=")
+            .dec(error)
+            .str(")\n");
         if (error == kEagain) out.str("runtime: may need to increase max user processes (ulimit -u)\n");
     }
     die_fatally("newosproc", true);

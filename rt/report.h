@@ -5,10 +5,11 @@
 //   none, 0   the line alone                          all, 1     every goroutine
 //   single    the goroutine that failed (default)     system, 2  and the runtime's own frames     crash  and SIGABRT
 //
-// Invariants: (1) reports never interleave: the second thread waits and then prints its own; the last one ends the process.
+// Invariants: (1) reports never interleave: the second thread waits and then prints its own; the last one ends the
+// process.
 //             (2) a fault inside a report ends the process at once: exit 4, and 5 if even that goes wrong.
-// Context:    any thread, any stack with 1 KiB left: the report runs on a stack of its own. What is marked [signal] also
-//             in handlers. No lock that another thread needs may be held, as Ms go on running meanwhile.
+// Context:    any thread, any stack with 1 KiB left: the report runs on a stack of its own. What is marked [signal]
+//             also in handlers. No lock that another thread needs may be held, as Ms go on running meanwhile.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ namespace gort::rt {
 struct G;
 struct Trace;
 
-// host_init calls it, once for the process and after env_init: GORT_TRACEBACK, the report of stack overflows, and SIGQUIT
-// unless GORT_SIGQUIT=0 or the program has a handler of its own.
+// host_init calls it, once for the process and after env_init: GORT_TRACEBACK, the report of stack overflows, and
+// SIGQUIT unless GORT_SIGQUIT=0 or the program has a handler of its own.
 void report_init();
 
 // A mistake of the program's that cannot be caught: "fatal error: <text>" and its stack.
@@ -36,8 +37,9 @@ void report_init();
 // An exception that left its goroutine: `text` is everything up to the empty line, trace the stack of the throw point.
 [[noreturn]] void report_panic(const char* text, const Trace* trace);
 
-// Main has returned: a goroutine that is dying of an exception gets about a second to run its destructors, and the time it
-// takes to report. Returns if nobody is dying. Called by the main goroutine, outside the gate, before its run ends.
+// Main has returned: a goroutine that is dying of an exception gets about a second to run its destructors, and the
+// time it takes to report. Returns if nobody is dying. Called by the main goroutine, outside the gate, before its
+// run ends.
 void wait_for_dying(void (*yield)());
 void dying_begin();  // the exception has passed all handlers; its destructors run now
 void dying_end();    // goexit in a deferred function has stopped it

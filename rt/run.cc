@@ -1,8 +1,8 @@
 // rt/run.cc - the runtime's start and end, its options, and the small public calls.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// START  options and environment are checked, Ps made, sysmon started; run() turns the calling thread into M0, which runs
-//        the main goroutine and nothing else, so that it is free to return when main does, whoever ran it last.
+// START  options and environment are checked, Ps made, sysmon started; run() turns the calling thread into M0, which
+//        runs the main goroutine and nothing else, so that it is free to return when main does, whoever ran it last.
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
 //        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
 //        What is parked or queued is abandoned: its stack is freed, its destructors never run.
@@ -30,15 +30,25 @@ kernel::Mutex init_lock{kernel::LockRank::kInit};
 bool initialized = false;
 
 [[noreturn]] void bad_env(const char* name, const char* value, const char* why, const char* accepted) {
-    kernel::Out(2).str(name).str("=").str(value).str(": ").str(why).str("; accepted: ").str(accepted).ch('\n');
+    kernel::Out(2)
+        .str(name)
+        .str("=")
+        .str(value)
+        .str(": ")
+        .str(why)
+        .str("; accepted: ")
+        .str(accepted)
+        .ch('\n');
     kernel::sys_exit_group(2);
 }
 
-uint64_t env_uint(const char* name, uint64_t min, uint64_t max, uint64_t otherwise, bool size, const char* accepted) {
+uint64_t env_uint(const char* name, uint64_t min, uint64_t max, uint64_t otherwise, bool size,
+                  const char* accepted) {
     const char* text = kernel::env_get(name);
     if (!text) return otherwise;
     uint64_t value = 0;
-    const char* why = size ? kernel::parse_size(text, min, max, &value) : kernel::parse_uint(text, min, max, &value);
+    const char* why =
+        size ? kernel::parse_size(text, min, max, &value) : kernel::parse_uint(text, min, max, &value);
     if (why) bad_env(name, text, why, accepted);
     return value;
 }
@@ -56,22 +66,27 @@ void init_once() {
 // Options as they hold, or a panic that names the bad one.
 const char* configure(const options& o) {
     Config& c = sched.config;
-    if (o.max_procs < 0 || o.max_procs > static_cast<int>(kMaxProcs)) return "run: options.max_procs out of range (1 to 1024)";
+    if (o.max_procs < 0 || o.max_procs > static_cast<int>(kMaxProcs))
+        return "run: options.max_procs out of range (1 to 1024)";
     if (o.max_threads < 0) return "run: options.max_threads out of range (at least 1)";
     sched.ncpu = kernel::affinity_cpu_count();
-    c.max_procs = o.max_procs ? o.max_procs
-                              : static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs,
-                                                          static_cast<uint64_t>(kernel::cpu_count()), false, "1 to 1024"));
+    c.max_procs =
+        o.max_procs
+            ? o.max_procs
+            : static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs,
+                                        static_cast<uint64_t>(kernel::cpu_count()), false, "1 to 1024"));
     c.max_threads = o.max_threads ? o.max_threads : 10000;
     sched.max_threads.store(c.max_threads, std::memory_order_relaxed);
-    c.stack_size = o.stack_size ? o.stack_size
-                                : env_uint("GORT_STACK", stack_class_size(0), stack_class_size(kStackClasses - 1),
-                                           kDefaultStackSize, true, "128K to 1G");
+    c.stack_size = o.stack_size
+                       ? o.stack_size
+                       : env_uint("GORT_STACK", stack_class_size(0), stack_class_size(kStackClasses - 1),
+                                  kDefaultStackSize, true, "128K to 1G");
     sched.stack_class = stack_class_for(c.stack_size);
     if (sched.stack_class < 0) return "run: options.stack_size out of range (at most 1 GiB)";
     c.seed = o.seed ? o.seed : env_uint("GORT_SEED", 1, UINT64_MAX, 0, false, "1 to 18446744073709551615");
     if (!c.seed) c.seed = kernel::random_seed();
-    c.schedtrace_ms = static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
+    c.schedtrace_ms =
+        static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
     return nullptr;
 }
 
@@ -117,7 +132,8 @@ const char* begin(const options& o, bool has_main) {
     sched.detached.store(0, std::memory_order_relaxed);
     sched.nm.store(has_main ? 1 : 0, std::memory_order_relaxed);
     sched.epoch.fetch_add(1, std::memory_order_relaxed);
-    for (int i = 0, all = sched.nallp.load(std::memory_order_relaxed); i < all || i < sched.config.max_procs; ++i) {
+    for (int i = 0, all = sched.nallp.load(std::memory_order_relaxed); i < all || i < sched.config.max_procs;
+         ++i) {
         P* pp = i < all ? sched.allp[i] : nullptr;
         if (!pp) {
             pp = new_p(static_cast<uint32_t>(i));
@@ -197,7 +213,8 @@ void end() {
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
         pp->runnext.store(nullptr, std::memory_order_relaxed);
-        while (pp->runq.pop()) {}
+        while (pp->runq.pop()) {
+        }
         timers_abandon(&pp->timers);
         flush_p_caches(pp);
     }
@@ -313,7 +330,8 @@ int num_goroutine() {
 }
 
 int num_cpu() {
-    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped) return kernel::affinity_cpu_count();
+    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped)
+        return kernel::affinity_cpu_count();
     return sched.ncpu;
 }
 

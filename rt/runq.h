@@ -27,7 +27,8 @@ public:
 
     void push(G* gp) {
         uint32_t t = tail_.load(std::memory_order_relaxed);
-        if (t - head_.load(std::memory_order_relaxed) > mask_) [[unlikely]] grow();
+        if (t - head_.load(std::memory_order_relaxed) > mask_) [[unlikely]]
+            grow();
         ring_[t & mask_] = gp;
         tail_.store(t + 1, std::memory_order_relaxed);
     }

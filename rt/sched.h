@@ -8,13 +8,13 @@
 //   is readied    runnext of the waker's P
 //   ends          spawn.cc: goroutine_entry looks at what is next before it gives up the stack
 //
-// WHO WAKES AN M. Not the one who makes work: a wake costs as much as a thousand switches. Work waits for its own P, and
-// sysmon.cc, which looks every 20 to 50 us while any P is idle and another one busy, wakes an M when what waited at one
-// look still waits at the next. Only work without a P (from foreign threads, the poller, timers) wakes at once.
+// WHO WAKES AN M. Not the one who makes work: a wake costs as much as a thousand switches. Work waits for its own P,
+// and sysmon.cc, which looks every 20 to 50 us while any P is idle and another one busy, wakes an M when what waited
+// at one look still waits at the next. Only work without a P (from foreign threads, the poller, timers) wakes at once.
 //
-// Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under sched.lock: so
-//             no wake-up is lost. (3) while some P is idle and some other runs, sysmon is awake or will wake within 10 ms.
-// Lock order: kernel/lock_rank.h: sched.lock, then gate locks, then stacks.
+// Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under
+//             sched.lock: so no wake-up is lost. (3) while some P is idle and some other runs, sysmon is awake or
+// will wake within 10 ms. Lock order: kernel/lock_rank.h: sched.lock, then gate locks, then stacks.
 #pragma once
 
 #include "kernel/lock.h"
@@ -106,7 +106,8 @@ void free_m(M* mp);
 void start_m(P* pp, G* first = nullptr);       // an idle or new M runs pp, `first` at once
 void start_thread_of(M* mp);                   // sysmon: of sched.births
 void stop_m(M* mp);                            // no P: sleeps until somebody hands one over, or the run ends
-bool go_idle(M* mp);                           // gives the P up and sleeps; false: the M must look at itself again
+// gives the P up and sleeps; false: the M must look at itself again
+bool go_idle(M* mp);
 void hand_off_and_wait(M* mp, G* first);       // locked M or M0: another M goes on, until ours is wanted
 void run_locked(M* mp, G* gp);                 // gp may run on its own M only: hand the P to that
 void retire_p(M* mp);                          // kAskRelease
@@ -151,7 +152,8 @@ bool on_sysmon();                              // is this its thread
 void sysmon_poke();                            // it sleeps long and there is something to see
 
 inline void maybe_poke() {
-    if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]] sysmon_poke();
+    if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]]
+        sysmon_poke();
 }
 
 [[gnu::always_inline]] inline void count_pick(P* pp) {
@@ -177,20 +179,26 @@ inline void maybe_poke() {
     }
 }
 
-[[gnu::noinline]] bool nothing_around(P* pp);  // a look around from here: if there is nothing to see, the count begins anew
+// a look around from here: if there is nothing to see, the count begins anew
+[[gnu::noinline]] bool nothing_around(P* pp);
 
 // What stops the direct way from one G to the next: the P wants to look around (every kGlobalEvery-th time, or asked);
 // the G may not be left so (locked, main on M0, guarded by a canary); exception state to be saved. Then g0 does it, for
 // here the caller may still hold the lock that its commit releases.
 [[gnu::always_inline]] inline bool must_use_g0(const M* mp, P* pp, const G* gp) {
     const EhGlobals* eh = mp->eh;
-    if (pp->attention.load(std::memory_order_relaxed) | (gp->flags & kGLeaveByG0)) [[unlikely]] return true;
-    if ((reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0) [[unlikely]] return true;
+    if (pp->attention.load(std::memory_order_relaxed) | (gp->flags & kGLeaveByG0)) [[unlikely]]
+        return true;
+    if ((reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0) [[unlikely]]
+        return true;
     return pp->countdown.load(std::memory_order_relaxed) == 0 && !nothing_around(pp);
 }
 
-// Was the goroutine that was left last in a call from the same place as the function that asks? See arch::return_by_jump.
-[[gnu::always_inline]] inline bool returns_in_step(const M* mp) { return mp->left_from == arch::return_site(); }
+// Was the goroutine that was left last in a call from the same place as the function that asks? See
+// arch::return_by_jump.
+[[gnu::always_inline]] inline bool returns_in_step(const M* mp) {
+    return mp->left_from == arch::return_site();
+}
 
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
 
@@ -211,7 +219,8 @@ inline void maybe_poke() {
 // gp, the running goroutine, will be published by the commit. Runs others until it is resumed; returns the M it then
 // runs on. No hop over g0 while there is something to run.
 [[gnu::always_inline]] inline M* switch_away(M* mp, P* pp, G* gp) {
-    if (must_use_g0(mp, pp, gp)) [[unlikely]] return switch_to_g0(mp, gp, nullptr);
+    if (must_use_g0(mp, pp, gp)) [[unlikely]]
+        return switch_to_g0(mp, gp, nullptr);
     G* next = pick_next(pp);
     if (!next) return switch_to_g0(mp, gp, nullptr);
     return switch_to_g(mp, gp, next);

@@ -1,9 +1,10 @@
 // rt/schedule.cc - an M on its own stack: what to run next when the P's queue does not say, stealing, going idle.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Order of looking: own runnext and queue (every 61st time the global queue first) - global queue - descriptors - timers
-// of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under sched.lock after a last
-// look at the global queue under the same lock, so what comes there later finds the idle P and wakes an M for it.
+// Order of looking: own runnext and queue (every 61st time the global queue first) - global queue - descriptors -
+// timers of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under sched.lock
+// after a last look at the global queue under the same lock, so what comes there later finds the idle P and wakes an
+// M for it.
 #include "rt/clock.h"
 #include "rt/sched.h"
 
@@ -20,8 +21,8 @@ constexpr int kSpinPauses = 16;   // between two rounds
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
 
-// Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue. Who made that work woke
-// one M for all of it, so whoever takes some and leaves some wakes the next.
+// Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue. Who made that work
+// woke one M for all of it, so whoever takes some and leaves some wakes the next.
 G* take_global(P* pp) {
     if (!sched.runq_size.load(std::memory_order_relaxed)) return nullptr;
     kernel::LockGuard guard(sched.lock);
@@ -125,7 +126,8 @@ G* steal_round(M* mp, P* pp) {
 // Some other P has work queued or somebody may put it there soon.
 bool worth_spinning() {
     if (sched.ncpu < 2) return false;
-    const int busy = sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) - 1;
+    const int busy =
+        sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) - 1;
     return busy > 0 && sched.spinning.load(std::memory_order_relaxed) * 2 < busy + 1;
 }
 
@@ -143,9 +145,9 @@ uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
     M* holder;
     P* pp = p_of(mp);
     switch (take(victim, &holder)) {
-        case Taken::kGone: return 0;
-        case Taken::kInside: victim->attention.fetch_or(kAskSteal, std::memory_order_release); return 0;
-        case Taken::kYes: break;
+    case Taken::kGone: return 0;
+    case Taken::kInside: victim->attention.fetch_or(kAskSteal, std::memory_order_release); return 0;
+    case Taken::kYes: break;
     }
     const uint32_t size = victim->runq.size();
     uint32_t n = size - size / 2;
@@ -183,8 +185,10 @@ void put_global_list(GList* list) {
 G* find_runnable(M* mp) {
     for (;;) {
         P* pp = p_of(mp);
-        if (!pp || !running() || (pp->attention.load(std::memory_order_relaxed) & kAskRelease)) return nullptr;
-        if (pp->countdown.load(std::memory_order_relaxed) == 0 || pp->attention.load(std::memory_order_relaxed))
+        if (!pp || !running() || (pp->attention.load(std::memory_order_relaxed) & kAskRelease))
+            return nullptr;
+        if (pp->countdown.load(std::memory_order_relaxed) == 0 ||
+            pp->attention.load(std::memory_order_relaxed))
             if (G* gp = look_around(pp)) return gp;
         if (G* gp = take_local(pp)) return gp;
         if (G* gp = take_global(pp)) return gp;

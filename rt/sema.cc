@@ -8,7 +8,9 @@ constinit SemaSlot g_sema[detail::kSemaSlots];
 
 namespace {
 
-std::atomic<uint32_t>& wanted_of(const Waiter* w) { return detail::g_sema_wanted[detail::sema_slot(w->sg.object)]; }
+std::atomic<uint32_t>& wanted_of(const Waiter* w) {
+    return detail::g_sema_wanted[detail::sema_slot(w->sg.object)];
+}
 
 // Plain arithmetic: it changes under the slot's lock only.
 void add_wanted(const Waiter* w, uint32_t n) {
@@ -24,7 +26,8 @@ void inherit(Waiter* heir, const Waiter* root) {
     heir->counted = root->counted;
 }
 
-void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<GateLock*>(lock)->unlock(); }  // the left side locked it
+// the left side locked it
+void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<GateLock*>(lock)->unlock(); }
 
 }  // namespace
 

@@ -1,13 +1,15 @@
 // rt/sema.h - who waits for which address: the wait queues of everything in rt/sync.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A table of slots, found by hashing the object's address. Each has a lock and a list of queues, one for each address that
-// somebody waits for: the first waiter of a queue, its root, stands for it. Objects hold a word or two and no queue, so they
-// may be destroyed as soon as nobody uses them, and what is left of a run is unlinked without looking at them.
+// A table of slots, found by hashing the object's address. Each has a lock and a list of queues, one for each
+// address that somebody waits for: the first waiter of a queue, its root, stands for it. Objects hold a word or two
+// and no queue, so they may be destroyed as soon as nobody uses them, and what is left of a run is unlinked without
+// looking at them.
 //
-// Invariants: (1) under the slot's lock: one root for each address that has waiters, and only those; last, woken, starving,
-//             counted mean something in a root only. (2) g_sema_wanted[slot] is the number of counted roots; a mutex's
-//             root is counted iff it is starving or nobody woken from its queue is still on his way; no others are.
+// Invariants: (1) under the slot's lock: one root for each address that has waiters, and only those; last, woken,
+//             starving, counted mean something in a root only. (2) g_sema_wanted[slot] is the number of counted
+//             roots; a mutex's root is counted iff it is starving or nobody woken from its queue is still on his
+//             way; no others are.
 //             (3) G::waiting is the waiter's Sudog from before it is linked until it is back.
 // Lock:     the slot's, rank kSema, in the gate. A waiter's park releases it. Nothing is readied and no user code runs
 //           under it.

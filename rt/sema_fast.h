@@ -10,8 +10,8 @@
 //      2  light_fence                        2  heavy_barrier
 //      3  read g_sema_wanted[slot]           3  take the lock if state is 0, else sleep
 //
-// Either 3 of the right finds 0, or 3 of the left finds a sleeper. Slots are found by address and live for ever, so after
-// step 1 nothing of the object is touched: whoever takes the lock next may destroy it.
+// Either 3 of the right finds 0, or 3 of the left finds a sleeper. Slots are found by address and live for ever, so
+// after step 1 nothing of the object is touched: whoever takes the lock next may destroy it.
 #pragma once
 
 #include <atomic>
@@ -29,8 +29,8 @@ inline constexpr size_t kSemaSlots = 4096;
 // Queues of this slot whose head wants to be woken by the next unlock.
 extern std::atomic<uint32_t> g_sema_wanted[kSemaSlots];
 
-// Goroutines that run without a P because theirs was taken away. One of them must stop at its next call into gort; those
-// that do not enter the gate ask here whether they should.
+// Goroutines that run without a P because theirs was taken away. One of them must stop at its next call into gort;
+// those that do not enter the gate ask here whether they should.
 extern std::atomic<uint32_t> g_strays;
 
 inline size_t sema_slot(const void* object) {
@@ -46,8 +46,7 @@ void full_fence();
 [[gnu::always_inline]] inline void light_fence() {
     if (kernel::g_expedited) [[likely]]
         std::atomic_signal_fence(std::memory_order_seq_cst);
-    else
-        full_fence();
+    else full_fence();
 }
 
 }  // namespace gort::detail

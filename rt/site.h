@@ -2,7 +2,8 @@
 // rt/site.h - a place in the source, captured by a default argument: where a goroutine was created.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Static strings of the compiler: copying one costs three words. clang 14 has the builtins but not std::source_location.
+// Static strings of the compiler: copying one costs three words. clang 14 has the builtins but not
+// std::source_location.
 #pragma once
 
 #include <cstdint>

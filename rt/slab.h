@@ -1,7 +1,8 @@
 // rt/slab.h - objects of one type from chunks that are never unmapped before the runtime's end: pointers stay readable.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Context: any thread; its own leaf lock. alloc gives zero-initialised-by-constructor objects; chains are linked by next.
+// Context: any thread; its own leaf lock. alloc gives zero-initialised-by-constructor objects; chains are linked by
+// next.
 #pragma once
 
 #include <new>

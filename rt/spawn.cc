@@ -126,12 +126,14 @@ void goroutine_entry(void* stack, void*) {
         mp = enter();
         G* gp = mp->curg;
         P* pp = p_of(mp);
-        if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]] end_special(mp, gp);
+        if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]]
+            end_special(mp, gp);
         pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const int cls = gp->stack_class;
         G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
         if (next && !next->ctx.sp) {
-            if (next->stack || (cls != sched.stack_class && next->stack_class != cls)) {  // locked to another M; or see below
+            // locked to another M; or see below
+            if (next->stack || (cls != sched.stack_class && next->stack_class != cls)) {
                 mp->next_g = next;
                 next = nullptr;
             } else if (next->stack_class == cls) {
@@ -148,7 +150,8 @@ void goroutine_entry(void* stack, void*) {
         arch::Context last = gp->ctx;
         free_g(pp, gp);
         if (cls == sched.stack_class) stack_to_cache(pp, stack);
-        if (arch::kToolWatches || cls != sched.stack_class) {  // the pool gives it to others, a tool takes its fiber away
+        // the pool gives it to others, a tool takes its fiber away
+        if (arch::kToolWatches || cls != sched.stack_class) {
             mp->dead = last;
             mp->dead_stack = cls == sched.stack_class ? nullptr : stack;
             mp->commit_arg = mp;
@@ -170,7 +173,8 @@ void goroutine_entry(void* stack, void*) {
 
 G* alloc_g(P* pp) {
     G* gp = pp->gfree;
-    if (!gp) [[unlikely]] gp = refill(pp);
+    if (!gp) [[unlikely]]
+        gp = refill(pp);
     pp->gfree = gp->next;
     --pp->gfree_count;
     return gp;
@@ -249,7 +253,8 @@ void flush_p_caches(P* pp) {
 void free_abandoned_g(G* gp) {
     if (gp->stack) {
         if (gp->waiting && waits_in_sema(gp)) sema_abandon(gp);
-        else if (auto abandon = sched.abandon.load(std::memory_order_relaxed); abandon && gp->waiting) abandon(gp);
+        else if (auto abandon = sched.abandon.load(std::memory_order_relaxed); abandon && gp->waiting)
+            abandon(gp);
         arch::context_destroy(&gp->ctx);
         stack_free(gp->stack_class, gp->stack);
     }
@@ -269,7 +274,8 @@ void free_abandoned_gs() {
 GStatus observed_status(const G* gp) {
     const GStatus status = gp->status.load(std::memory_order_acquire);
     if (status != GStatus::kRunnable) return status;
-    for (const M* mp = sched.allm; mp; mp = mp->next_all)  // without the lock: dumps ask in any state of things
+    // without the lock: dumps ask in any state of things
+    for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (mp->curg == gp) return GStatus::kRunning;
     return status;
 }

@@ -229,8 +229,7 @@ size_t scavenge_class(int cls, bool all, size_t limit) {
 
 const char* stack_error_text(StackError error) {
     switch (error) {
-    case StackError::kNone:
-        return "no error";
+    case StackError::kNone: return "no error";
     case StackError::kNoAddressSpace:
         return "no address space for another stack (see ulimit -v, vm.overcommit_memory, vm.max_map_count)";
     case StackError::kTooManyArenas:

@@ -10,9 +10,10 @@
 //   kLost      unlinked by a waker who found that another case had won   that waker
 // A waiter that was woken reads its state without a lock: ready() and park order it.
 // Invariants: (1) first == nullptr iff last == nullptr; links are consistent whenever the lock is free.
-//             (2) G::waiting is the head of the list through `also` of a waiting goroutine's Sudogs, and null otherwise:
-//             set before the park, cleared when it is back and all of them are unlinked.
-// Context:    [G or foreign thread, inside the gate], under the object's lock. first may be read by anybody at any time.
+//             (2) G::waiting is the head of the list through `also` of a waiting goroutine's Sudogs, and null
+//             otherwise: set before the park, cleared when it is back and all of them are unlinked.
+// Context:    [G or foreign thread, inside the gate], under the object's lock. first may be read by anybody at any
+// time.
 // Ordering:   W1 first is written with release so that a look without the lock sees what the operations before it did.
 #pragma once
 

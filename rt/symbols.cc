@@ -26,8 +26,9 @@ const Elf64_Sym* symbol_at(const Image& image, size_t i) {
 
 bool is_function(const Image& image, const Elf64_Sym* s) {
     const unsigned type = ELF64_ST_TYPE(s->st_info);
-    return (type == STT_FUNC || type == STT_GNU_IFUNC) && s->st_shndx != SHN_UNDEF && s->st_value >= image.base &&
-           s->st_value - image.base <= UINT32_MAX && s->st_name < image.names.size;
+    return (type == STT_FUNC || type == STT_GNU_IFUNC) && s->st_shndx != SHN_UNDEF &&
+           s->st_value >= image.base && s->st_value - image.base <= UINT32_MAX &&
+           s->st_name < image.names.size;
 }
 
 // Of several names for one address (a constructor's, an alias), the last in the table wins: sorting is by both.
@@ -48,7 +49,8 @@ void build_index(Images* images, Image* image) {
     for (size_t i = 0; i < n && image->index_size < functions; ++i) {
         const Elf64_Sym* s = symbol_at(*image, i);
         if (!is_function(*image, s)) continue;
-        image->index[image->index_size++] = {static_cast<uint32_t>(s->st_value - image->base), static_cast<uint32_t>(i)};
+        image->index[image->index_size++] = {static_cast<uint32_t>(s->st_value - image->base),
+                                             static_cast<uint32_t>(i)};
     }
     heap_sort(image->index, image->index_size, before);
 }
@@ -56,7 +58,8 @@ void build_index(Images* images, Image* image) {
 void find_name(const Image& image, uint64_t address, Symbol* out) {
     if (!image.index_size || address < image.base || address - image.base > UINT32_MAX) return;
     const auto offset = static_cast<uint32_t>(address - image.base);
-    size_t low = 0, high = image.index_size;  // the last one that begins at or below offset is in [low - 1, high - 1]
+    // the last one that begins at or below offset is in [low - 1, high - 1]
+    size_t low = 0, high = image.index_size;
     while (low < high) {
         const size_t mid = low + (high - low) / 2;
         if (image.index[mid].offset <= offset) low = mid + 1;

@@ -16,7 +16,8 @@ namespace gort::rt {
 struct Symbol {
     const Image* image;  // null: no file
     const char* name;    // as in the symbol table, mangled; null: none
-    uintptr_t offset;    // of pc: from the function's begin, or in the file's address space when there is no name
+    // of pc: from the function's begin, or in the file's address space when there is no name
+    uintptr_t offset;
     LineInfo line;
 };
 

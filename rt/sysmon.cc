@@ -1,17 +1,17 @@
 // rt/sysmon.cc - the monitor thread: wakes Ms for work that waits, takes Ps from goroutines that keep them too long.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// WORK THAT WAITS. The makers of work never wake anybody (rt/sched.h). While some P is idle and another one runs, sysmon
-// looks every kFast: a G that was queued at the last look and still is has waited that long, so part of the queue goes to
-// the global one and an M is woken. A queue that turns over faster than that is left alone, however long it is:
-// two goroutines that hand a value back and forth stay on one CPU, whose caches they share.
-// After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves work;
-// pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
-// TIME SLICES. A P whose queue's head stands still for kSlice while others want a P: if its goroutine is in user code the P
-// is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
+// WORK THAT WAITS. The makers of work never wake anybody (rt/sched.h). While some P is idle and another one runs,
+// sysmon looks every kFast: a G that was queued at the last look and still is has waited that long, so part of the
+// queue goes to the global one and an M is woken. A queue that turns over faster than that is left alone, however
+// long it is: two goroutines that hand a value back and forth stay on one CPU, whose caches they share.
+// After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves
+// work; pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
+// TIME SLICES. A P whose queue's head stands still for kSlice while others want a P: if its goroutine is in user
+// code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
-// Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute; beyond
-// that only those whose threads sleep lose it.
+// Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute;
+// beyond that only those whose threads sleep lose it.
 // REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups.
 // Context: its own thread, without M or P; so it readies through the global queue and runs no timers itself.
 #include "kernel/futex.h"
@@ -28,7 +28,8 @@ namespace {
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
 constexpr int64_t kSlice = 10'000'000;
-constexpr int64_t kRestAfter = 12'000'000;  // so that a process with a ticker does not stop and start it each time
+// so that a process with a ticker does not stop and start it each time
+constexpr int64_t kRestAfter = 12'000'000;
 constexpr int64_t kSuspectFirst = 1'000'000, kSuspectMost = 60'000'000'000;
 constexpr int64_t kPollEvery = 10'000'000;
 constexpr int kPatience = 50;
@@ -49,7 +50,9 @@ int spinners() {
     int n = 0;
     kernel::LockGuard guard(sched.lock);
     for (M* mp = sched.allm; mp; mp = mp->next_all)
-        if (mp->lost_p.load(std::memory_order_relaxed) && mp->epoch == sched.epoch.load(std::memory_order_relaxed) && kernel::thread_state(mp->tid) == 'R') ++n;
+        if (mp->lost_p.load(std::memory_order_relaxed) &&
+            mp->epoch == sched.epoch.load(std::memory_order_relaxed) && kernel::thread_state(mp->tid) == 'R')
+            ++n;
     return n;
 }
 
@@ -63,16 +66,18 @@ bool may_lose_its_p(const P* pp) {
     return spinners() < limit;
 }
 
-// Part of what waits in pp's queue goes to where an idle M finds it. If its M is inside the runtime, it is asked to do so.
+// Part of what waits in pp's queue goes to where an idle M finds it. If its M is inside the runtime, it is asked to
+// do so.
 bool shed(P* pp) {
     M* holder;
     switch (take(pp, &holder)) {
-        case Taken::kGone: return false;
-        case Taken::kInside: pp->attention.fetch_or(kAskSteal, std::memory_order_release); return true;
-        case Taken::kYes: break;
+    case Taken::kGone: return false;
+    case Taken::kInside: pp->attention.fetch_or(kAskSteal, std::memory_order_release); return true;
+    case Taken::kYes: break;
     }
     GList list;
-    for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && list.count < kShedMost; --n) list.push(pp->runq.pop());
+    for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && list.count < kShedMost; --n)
+        list.push(pp->runq.pop());
     if (!list.head)
         if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
             pp->runnext.store(nullptr, std::memory_order_relaxed);
@@ -85,7 +90,8 @@ bool shed(P* pp) {
 }
 
 bool others_want_a_p(const P* pp) {
-    return !pp->runq.empty() || pp->runnext.load(std::memory_order_relaxed) || sched.runq_size.load(std::memory_order_relaxed) ||
+    return !pp->runq.empty() || pp->runnext.load(std::memory_order_relaxed) ||
+           sched.runq_size.load(std::memory_order_relaxed) ||
            sched.poll_waiters.load(std::memory_order_relaxed) || earliest_timer() != INT64_MAX;
 }
 
@@ -96,9 +102,9 @@ bool retake(P* pp) {
     }
     M* holder;
     switch (take(pp, &holder)) {
-        case Taken::kGone: return false;
-        case Taken::kInside: pp->attention.fetch_or(kAskPreempt, std::memory_order_release); return false;
-        case Taken::kYes: break;
+    case Taken::kGone: return false;
+    case Taken::kInside: pp->attention.fetch_or(kAskPreempt, std::memory_order_release); return false;
+    case Taken::kYes: break;
     }
     keep(pp, holder);
     sched.retakes.fetch_add(1, std::memory_order_relaxed);
@@ -117,14 +123,16 @@ bool look_at(P* pp, int64_t now) {
     bool acted = false;
     const uint32_t tick = pp->runq.head(), head = tick, tail = pp->runq.tail();
     G* next = pp->runnext.load(std::memory_order_relaxed);
-    const uint64_t picks = uint64_t{pp->rounds.load(std::memory_order_relaxed)} << 32 | pp->countdown.load(std::memory_order_relaxed);
+    const uint64_t picks = uint64_t{pp->rounds.load(std::memory_order_relaxed)} << 32 |
+                           pp->countdown.load(std::memory_order_relaxed);
     if (tick != pp->seen_tick) {
         pp->seen_tick = tick;
         pp->seen_when = now;
     }
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
     const bool queue_waits = pp->seen_tail != pp->seen_head && static_cast<int32_t>(head - pp->seen_tail) < 0;
-    const bool next_waits = next && next == pp->seen_runnext && picks == pp->seen_picks && head == pp->seen_head;
+    const bool next_waits =
+        next && next == pp->seen_runnext && picks == pp->seen_picks && head == pp->seen_head;
     if (idle_p && (queue_waits || next_waits)) acted = shed(pp);
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
@@ -191,7 +199,8 @@ void sysmon_main(void*) {
     int64_t quiet_since = 0;
     int fruitless = 0;
     while (!stopping()) {
-        const uint32_t seen = word.load(std::memory_order_acquire);  // before the look at what it may be about
+        // before the look at what it may be about
+        const uint32_t seen = word.load(std::memory_order_acquire);
         start_births();
         int64_t now = rt::now();
         if (all_idle() && sched.config.schedtrace_ms == 0) {
@@ -221,9 +230,11 @@ void sysmon_main(void*) {
         sched.coarse_now.store(now, std::memory_order_relaxed);
 
         bool acted = false;
-        for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) acted |= look_at(sched.allp[i], now);
+        for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+            acted |= look_at(sched.allp[i], now);
         acted |= serve_timers(now);
-        if (sched.poll_waiters.load(std::memory_order_relaxed) && !sched.poller && now - last_poll >= kPollEvery) {
+        if (sched.poll_waiters.load(std::memory_order_relaxed) && !sched.poller &&
+            now - last_poll >= kPollEvery) {
             last_poll = now;
             acted |= sched.poll(0) > 0;
         }

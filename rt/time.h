@@ -28,14 +28,13 @@ constexpr int64_t to_ns(std::chrono::duration<Rep, Period> d) {
     if (ns >= 9223372036854775807.0L) return INT64_MAX;
     if constexpr (std::chrono::treat_as_floating_point_v<Rep> || Period::num != 1)
         return static_cast<int64_t>(__builtin_ceill(ns));
-    else
-        return std::chrono::ceil<std::chrono::nanoseconds>(d).count();
+    else return std::chrono::ceil<std::chrono::nanoseconds>(d).count();
 }
 
 }  // namespace detail
 
-// Blocks for at least d. d <= 0 returns at once, without letting others run; a d so large that its end cannot be counted
-// never returns.
+// Blocks for at least d. d <= 0 returns at once, without letting others run; a d so large that its end cannot be
+// counted never returns.
 template <class Rep, class Period>
 void sleep(std::chrono::duration<Rep, Period> d) {
     detail::sleep_ns(detail::to_ns(d));

@@ -144,10 +144,8 @@ void heap_pop(TimerWheel* w) {
     TimerEntry* heap = w->heap;
     uint32_t kept = 0;
     for (uint32_t i = 0; i < w->heap_n; ++i) {
-        if (heap[i].slot->timer)
-            heap[kept++] = heap[i];
-        else
-            drop_slot(w, heap[i].slot);
+        if (heap[i].slot->timer) heap[kept++] = heap[i];
+        else drop_slot(w, heap[i].slot);
     }
     w->heap_n = kept;
     w->heap_dead = 0;
@@ -224,10 +222,8 @@ void reset_bucket(TimerBucket* b) {
     for (uint32_t seen = 0; seen < n;) {
         for (uint32_t i = 0; i < c->used; ++i) __builtin_prefetch(c->entry[i].slot);
         for (uint32_t i = 0; i < c->used; ++i) {
-            if (c->entry[i].slot->timer)
-                append(w, b, c->entry[i]);
-            else
-                drop_slot(w, c->entry[i].slot);
+            if (c->entry[i].slot->timer) append(w, b, c->entry[i]);
+            else drop_slot(w, c->entry[i].slot);
         }
         seen += static_cast<uint32_t>(c->used);
         TimerChunk* next = c->next;
@@ -268,7 +264,8 @@ void place(TimerWheel* w, TimerEntry e) {
     }
 }
 
-// Of level 0, the two buckets that are opened next: a bucket's timers are in the cache when it is opened, if it is soon.
+// Of level 0, the two buckets that are opened next: a bucket's timers are in the cache when it is opened, if it is
+// soon.
 [[gnu::always_inline]] inline void prefetch_next(const TimerWheel* w) {
     uint64_t bits = w->bits[0];
     if (!bits) return;
@@ -407,10 +404,8 @@ Timer* wheel_take(TimerWheel* w, int64_t now, bool* more) {
         TimerSlot* slot = e->slot;
         Timer* t = slot->timer;
         if (t && e->when > now) return nullptr;
-        if (from_heap)
-            heap_pop(w);
-        else
-            run_pop(w);
+        if (from_heap) heap_pop(w);
+        else run_pop(w);
         drop_slot(w, slot);
         if (!t) continue;
         t->slot = nullptr;

@@ -3,10 +3,10 @@
 //
 // Time is cut into quanta of 2^14 ns. `cur` is the quantum that the wheel has reached. An entry of this quantum or an
 // earlier one is at the end of the run, a sorted queue, or where it would be out of order there, in the heap. Any other
-// one is in the bucket of the highest group of six bits in which its quantum differs from cur: level = that group, digit
-// = its six bits there. So the buckets of a level lie in time order, all of a level lie before all of the next one, and
-// an entry changes its bucket only when cur moves into that bucket: the bucket is opened and its entries go to lower
-// levels. A timer of 30 s is moved three times if it lives to fire, and only appended if it is stopped before.
+// one is in the bucket of the highest group of six bits in which its quantum differs from cur: level = that group,
+// digit = its six bits there. So the buckets of a level lie in time order, all of a level lie before all of the next
+// one, and an entry changes its bucket only when cur moves into that bucket: the bucket is opened and its entries go
+// to lower levels. A timer of 30 s is moved three times if it lives to fire, and only appended if it is stopped before.
 //
 // Invariants: (1) an entry and its slot are a pair for life: the slot is reused only after the entry is dropped.
 //             (2) slot->timer is null or a pending Timer with t->slot == slot. Nothing else points to a Timer.
@@ -99,8 +99,8 @@ void wheel_delete(TimerWheel* w);
 void wheel_insert(TimerWheel* w, Timer* t);  // sets t->slot
 void wheel_remove(TimerWheel* w, Timer* t);  // clears t->slot
 
-// Takes off the earliest timer that is due at `now`, and clears t->slot. Null: none is due; or, if *more, a large bucket
-// is half open, and the caller should let others have the lock before it asks again.
+// Takes off the earliest timer that is due at `now`, and clears t->slot. Null: none is due; or, if *more, a large
+// bucket is half open, and the caller should let others have the lock before it asks again.
 Timer* wheel_take(TimerWheel* w, int64_t now, bool* more);
 
 // No entry is due before this. kForever if there is none.

@@ -179,7 +179,9 @@ void timers_abandon(Timers* ts) {
     GateLockGuard guard(ts->lock);
     if (!ts->wheel) return;
     for (bool more = true; more;)
-        while (Timer* t = wheel_take(ts->wheel, kForever, &more)) t->home.store(nullptr, std::memory_order_release);  // T1
+        // T1
+        while (Timer* t = wheel_take(ts->wheel, kForever, &more))
+            t->home.store(nullptr, std::memory_order_release);
     timers_clear(ts);
 }
 

@@ -83,8 +83,8 @@ bool timers_move(Timers* from, Timers* to);
 // Forgets all timers, pending or not, without touching them, and gives the memory back. Nobody else may use the heap.
 void timers_clear(Timers* ts);
 
-// The end of a run: makes every pending timer idle, its fn will not be called, and gives the memory back. Threads of the
-// program's own may stop, reset and start timers meanwhile.
+// The end of a run: makes every pending timer idle, its fn will not be called, and gives the memory back. Threads of
+// the program's own may stop, reset and start timers meanwhile.
 void timers_abandon(Timers* ts);
 
 // When a timer that was due at `when` is due next: when plus the least multiple of period that is after now.

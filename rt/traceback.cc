@@ -110,12 +110,16 @@ bool is_std_throw(const char* name) {
 }
 
 bool is_runtime(const Symbol& s) {
+    // clang-format off
     static constexpr const char* kPrefixes[] = {
-        "gort_", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail", "_ZNK4gort6detail",
-        "_ZZN4gort", "_ZZNK4gort", "_ZN4gort15dump_goroutines", "_ZN4gort5panic", "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality",
-        "__clang_call_terminate", "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",
+        "gort_", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail",
+        "_ZNK4gort6detail", "_ZZN4gort", "_ZZNK4gort", "_ZN4gort15dump_goroutines", "_ZN4gort5panic",
+        "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality", "__clang_call_terminate",
+        "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",
         "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply", "_ZSt12__apply_impl"};
-    return s.name && (any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes) || is_std_throw(s.name));
+    // clang-format on
+    return s.name &&
+           (any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes) || is_std_throw(s.name));
 }
 
 // What lies between the throw and the user's frame, and has no names where libraries are stripped.
@@ -125,21 +129,23 @@ bool is_thrower(const Symbol& s) {
     const char* base = s.image->path;
     for (const char* p = base; *p; ++p)
         if (*p == '/') base = p + 1;
-    return starts(base, "libgcc_s.") || starts(base, "libstdc++.") || starts(base, "libc++") || starts(base, "libunwind.");
+    return starts(base, "libgcc_s.") || starts(base, "libstdc++.") || starts(base, "libc++") ||
+           starts(base, "libunwind.");
 }
 
 // The functions between goroutine_entry and what the user gave to `go` or `run`.
 bool is_wrapper(const Symbol& s) {
-    static constexpr const char* kPrefixes[] = {"_ZN4gort6detail4Call", "_ZZN4gort6detail4Call", "_ZN4gort6detail8run_main",
-                                                "_ZSt8__invoke", "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply",
-                                                "_ZSt12__apply_impl"};
+    static constexpr const char* kPrefixes[] = {
+        "_ZN4gort6detail4Call", "_ZZN4gort6detail4Call", "_ZN4gort6detail8run_main",
+        "_ZSt8__invoke",        "_ZSt13__invoke_impl",   "_ZSt6invoke",
+        "_ZSt5apply",           "_ZSt12__apply_impl"};
     return s.name && any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes);
 }
 
 // The outermost of them. Where the compiler inlined the user's function into it, it is the user's frame.
 bool is_caller_of_user(const Symbol& s) {
-    return s.name && (starts(s.name, "_ZN4gort6detail13invoke_inline") || starts(s.name, "_ZN4gort6detail12invoke_boxed") ||
-                      starts(s.name, "_ZZN4gort3run"));
+    return s.name && (starts(s.name, "_ZN4gort6detail13invoke_inline") ||
+                      starts(s.name, "_ZN4gort6detail12invoke_boxed") || starts(s.name, "_ZZN4gort3run"));
 }
 
 const char* find_text(const char* s, const char* part) {
@@ -163,7 +169,8 @@ bool has_user_inlined(const Symbol& s, const Symbol& inner) {
 
 // ---- one frame ----
 
-// "void gort::detail::invoke_inline<gort::detail::Call<X, …> >(void*)" and "gort::run<X>(…)…": X is what the user wrote.
+// "void gort::detail::invoke_inline<gort::detail::Call<X, …> >(void*)" and "gort::run<X>(…)…": X is what the user
+// wrote.
 void print_what_was_called(kernel::Out& out, char* text) {
     static constexpr const char* kMarks[] = {"gort::detail::Call<", "gort::run<"};
     for (char* p = text; *p; ++p)
@@ -267,7 +274,9 @@ void print_trace(kernel::Out& out, Images* images, const Trace& trace, const Pri
     bool thrower = true;
     for (uint32_t i = 0; i < stored; ++i) {
         find_symbol(images, trace.pc[i], &s);
-        const bool hide = is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner) : thrower ? is_thrower(s) : is_runtime(s);
+        const bool hide = is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner)
+                          : thrower            ? is_thrower(s)
+                                               : is_runtime(s);
         thrower = thrower && hide;
         show[i] = how.system || !hide;
         shown += show[i];
@@ -284,14 +293,16 @@ void print_trace(kernel::Out& out, Images* images, const Trace& trace, const Pri
     for (uint32_t i = 0; i < stored; ++i) {
         if (!show[i]) continue;
         const uint32_t k = nth++;
-        if (elide && k == kShownEachEnd) out.str("...").udec(missing + (shown - 2 * kShownEachEnd)).str(" frames elided...\n");
+        if (elide && k == kShownEachEnd)
+            out.str("...").udec(missing + (shown - 2 * kShownEachEnd)).str(" frames elided...\n");
         if (elide && k >= kShownEachEnd && k < last_from) continue;
         find_symbol(images, trace.pc[i], &s);
         print_frame(out, s, trace.pc[i], how);
     }
 }
 
-void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running, const PrintHow& how) {
+void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running,
+                     const PrintHow& how) {
     Glance g;
     glance(gp, &g);
     const bool waits = !trace && !running && g.state == GStatus::kWaiting;
@@ -315,7 +326,13 @@ void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace*
         out.str("\tgoroutine running on other thread; stack unavailable\n");
     }
     if (!(g.flags & kGMain) && g.site.file)
-        out.str("created by ").str(g.site.function).str(" at ").str(g.site.file).ch(':').udec(g.site.line).ch('\n');
+        out.str("created by ")
+            .str(g.site.function)
+            .str(" at ")
+            .str(g.site.file)
+            .ch(':')
+            .udec(g.site.line)
+            .ch('\n');
 }
 
 Goroutines::Goroutines() {
@@ -354,12 +371,14 @@ int Goroutines::thread_of(const G* gp, GStatus state) const {
     return 0;
 }
 
-void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool first, const PrintHow& how) const {
+void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool first,
+                       const PrintHow& how) const {
     for (size_t i = 0; i < n_; ++i) {
         const G* gp = items_[i].gp;
         Glance g;
         glance(gp, &g);
-        if (gp == except || g.id != items_[i].id || g.state == GStatus::kFree || g.state == GStatus::kDead) continue;
+        if (gp == except || g.id != items_[i].id || g.state == GStatus::kFree || g.state == GStatus::kDead)
+            continue;
         if (!first) out.ch('\n');
         first = false;
         const int tid = thread_of(gp, g.state);

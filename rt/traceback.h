@@ -6,10 +6,11 @@
 //      worker(int)
 //              /home/me/worker.cc:42 +0x1a
 //      created by main at /home/me/main.cc:12
-// A parked goroutine's stack is walked from outside and may be resumed meanwhile: every read stays inside its bounds, and
-// what has changed during the walk counts as running.
-// Context: any thread, any stack with 8 KiB left. Memory comes from mmap; demangling alone uses malloc. [signal] too, with
-//          how.in_handler, but for Goroutines and all that prints more than one: they take the scheduler's locks.
+// A parked goroutine's stack is walked from outside and may be resumed meanwhile: every read stays inside its
+// bounds, and what has changed during the walk counts as running.
+// Context: any thread, any stack with 8 KiB left. Memory comes from mmap; demangling alone uses malloc. [signal]
+//          too, with how.in_handler, but for Goroutines and all that prints more than one: they take the scheduler's
+//          locks.
 #pragma once
 
 #include <cstddef>
@@ -26,9 +27,12 @@ inline constexpr uint32_t kTraceHead = 64, kTraceTail = 64;
 struct Trace {
     uint64_t total;  // frames; more than are stored: those between were left out
     uintptr_t pc[kTraceHead + kTraceTail];  // the innermost, then the outermost
-    uint32_t stored() const { return total < kTraceHead + kTraceTail ? static_cast<uint32_t>(total) : kTraceHead + kTraceTail; }
+    uint32_t stored() const {
+        return total < kTraceHead + kTraceTail ? static_cast<uint32_t>(total) : kTraceHead + kTraceTail;
+    }
 };
-inline constexpr uintptr_t kExactPc = uintptr_t{1} << 63;  // set: the next instruction to run; else a return address
+// set: the next instruction to run; else a return address
+inline constexpr uintptr_t kExactPc = uintptr_t{1} << 63;
 
 void trace_here(Trace* out);                           // of the caller, on whatever stack
 void trace_context(const void* ucontext, Trace* out);  // of what a signal interrupted
@@ -52,7 +56,8 @@ void print_header(kernel::Out& out, const Status& status);
 
 void print_trace(kernel::Out& out, Images* images, const Trace& trace, const PrintHow& how);
 // trace: of one that runs here. Else its stack is walked if it has one at rest, and `running` says why not.
-void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running, const PrintHow& how);
+void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace* trace, bool running,
+                     const PrintHow& how);
 
 // All goroutines as they are at one moment, by id.
 class Goroutines {

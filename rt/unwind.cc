@@ -159,7 +159,8 @@ bool find_fde(Images* images, Image* image, uintptr_t pc, Fde* fde) {
         const Section& s = image->eh_frame;
         if (!s.data) return false;
         const uintptr_t runtime = s.address + image->bias;
-        return scan_fdes(s.data, s.data + s.size, pc, static_cast<intptr_t>(runtime - reinterpret_cast<uintptr_t>(s.data)), fde);
+        return scan_fdes(s.data, s.data + s.size, pc,
+                         static_cast<intptr_t>(runtime - reinterpret_cast<uintptr_t>(s.data)), fde);
     }
     const auto base = reinterpret_cast<uintptr_t>(image->eh_hdr);
     ByteReader r(image->eh_hdr, limit);
@@ -191,7 +192,8 @@ enum class How : uint8_t { kSame, kUndefined, kAtOffset, kOffset, kRegister, kAt
 
 struct Rule {
     How how;
-    int32_t value;  // offset from the CFA, register, or where the expression begins, from the start of the CIE's program
+    // offset from the CFA, register, or where the expression begins, from the start of the CIE's program
+    int32_t value;
 };
 
 struct Row {
@@ -217,7 +219,8 @@ public:
     }
     // The expression that a rule or the CFA refers to.
     ByteReader expression(int32_t value) const {
-        ByteReader r(base_ + value, fde_.program.end() > base_ + value ? fde_.program.end() : fde_.cie.program.end());
+        ByteReader r(base_ + value,
+                     fde_.program.end() > base_ + value ? fde_.program.end() : fde_.cie.program.end());
         return r.part(r.uleb());
     }
     Row row;
@@ -255,6 +258,7 @@ bool Program::execute(ByteReader r, uintptr_t until) {
         case 0xc0: restore(low); continue;                                // restore
         }
         uint64_t reg;
+        // clang-format off
         switch (op) {
         case 0x00: break;                                                   // nop
         case 0x01: loc_ = read_pointer(&r, fde_.cie.encoding, 0); break;    // set_loc
@@ -297,17 +301,19 @@ bool Program::execute(ByteReader r, uintptr_t until) {
         case 0x14: reg = r.uleb(); set(reg, How::kOffset, offset(r.uleb())); break;     // val_offset
         case 0x15: reg = r.uleb(); set(reg, How::kOffset, r.sleb() * fde_.cie.data_align); break;
         case 0x16: reg = r.uleb(); set(reg, How::kExpression, here(r)); skip_block(); break;
-        case 0x2d: break;                                // ARM64: the return address is signed from here on; we strip all
+        case 0x2d: break;                                // ARM64: the return address is signed from here on
         case 0x2e: r.uleb(); break;                      // GNU_args_size
         case 0x2f: reg = r.uleb(); set(reg, How::kAtOffset, -offset(r.uleb())); break;
         default: return false;
         }
+        // clang-format on
     }
     return r.ok();
 }
 
 // What PLT stubs, over-aligned frames and signal frames use of DWARF's expressions.
-bool evaluate(ByteReader r, const arch::Regs& regs, StackRange range, bool with_cfa, uintptr_t cfa, uintptr_t* out) {
+bool evaluate(ByteReader r, const arch::Regs& regs, StackRange range, bool with_cfa, uintptr_t cfa,
+              uintptr_t* out) {
     constexpr unsigned kMax = 16;
     uintptr_t stack[kMax];
     unsigned n = 0;
@@ -319,7 +325,7 @@ bool evaluate(ByteReader r, const arch::Regs& regs, StackRange range, bool with_
         bool push = true;
         if (op >= 0x30 && op <= 0x4f) v = op - 0x30u;                                                   // lit
         else if (op >= 0x50 && op <= 0x6f) v = reg(op - 0x50u);                                         // reg
-        else if (op >= 0x70 && op <= 0x8f) v = reg(op - 0x70u) + static_cast<uintptr_t>(r.sleb());      // breg
+        else if (op >= 0x70 && op <= 0x8f) v = reg(op - 0x70u) + static_cast<uintptr_t>(r.sleb());  // breg
         else if (op == 0x03 || op == 0x0e || op == 0x0f) v = r.u64();
         else if (op == 0x08) v = r.u8();
         else if (op == 0x09) v = static_cast<uintptr_t>(static_cast<intptr_t>(r.get<int8_t>()));
@@ -465,7 +471,8 @@ bool Unwinder::step_by_table(bool* is_end) {
 bool Unwinder::step_by_frame_pointer() {
     const uintptr_t fp = regs_.r[kDwarfFp];
     uintptr_t caller_fp = 0, ra = 0;
-    if ((fp & 7) || fp < sp() || !read_stack(range_, fp, &caller_fp) || !read_stack(range_, fp + 8, &ra)) return false;
+    if ((fp & 7) || fp < sp() || !read_stack(range_, fp, &caller_fp) || !read_stack(range_, fp + 8, &ra))
+        return false;
     regs_.r[kDwarfFp] = caller_fp;
     regs_.r[kDwarfSp] = fp + 16;
     regs_.pc = regs_.r[kDwarfRa] = arch::strip_return_address(ra);

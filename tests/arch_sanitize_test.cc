@@ -78,10 +78,8 @@ bool poisoned(const void* p, size_t n) {
 [[gnu::noinline]] void red_zones(int depth, void (*leaf)(void*), void* arg) {
     char local[100];
     std::memset(launder(local), depth, sizeof local);
-    if (depth == 0)
-        leaf(arg);
-    else
-        red_zones(depth - 1, leaf, arg);
+    if (depth == 0) leaf(arg);
+    else red_zones(depth - 1, leaf, arg);
     std::memset(launder(local), depth, sizeof local);
 }
 void throw_it(void*) { throw std::runtime_error("out of ten frames"); }

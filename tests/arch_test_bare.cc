@@ -43,10 +43,8 @@ void call(void*) { g_calls++; }
     for (int i = 0; i < 2; i++) {
         g_b = init_stack(g_stack[0] + sizeof g_stack[0], other, &g_calls);
         gort_call_below(g_b, call, nullptr);
-        if (i)
-            switch_to(&g_a, g_b, &g_a);
-        else
-            gort_switch_abi(&g_a, g_b, &g_a);
+        if (i) switch_to(&g_a, g_b, &g_a);
+        else gort_switch_abi(&g_a, g_b, &g_a);
         gort_switch_abi(&g_a, g_b, nullptr);
         gort_call_below(g_b, call, nullptr);
         switch_to(&g_a, g_b, nullptr);

@@ -347,12 +347,8 @@ template <bool S>
             b += 7;
             hop<S>();
             break;
-        case 2:
-            hop<S>();
-            break;
-        default:
-            a ^= b;
-            hop<S>();
+        case 2: hop<S>(); break;
+        default: a ^= b; hop<S>();
         }
         a += b ^ 3;
     }

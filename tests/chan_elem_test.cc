@@ -26,20 +26,30 @@ using gort::unit;
 // ---- what compiles and what does not ----
 
 template <class C, class V>
-concept sends = requires(C c, V&& v) { c.send(std::forward<V>(v)); };
+concept sends = requires(C c, V&& v) {
+    c.send(std::forward<V>(v));
+};
 template <class C, class V>
-concept streams = requires(C c, V&& v) { c << std::forward<V>(v); };
+concept streams = requires(C c, V&& v) {
+    c << std::forward<V>(v);
+};
 template <class C>
-concept receives = requires(C c) { c.recv(); };
+concept receives = requires(C c) {
+    c.recv();
+};
 template <class C, class V>
 concept receives_into = requires(C c, V& v) {
     c.recv(v);
     c.try_recv(v);
 };
 template <class C>
-concept closes = requires(C c) { c.close(); };
+concept closes = requires(C c) {
+    c.close();
+};
 template <class C>
-concept ranges_over = requires(C c) { c.begin(); };
+concept ranges_over = requires(C c) {
+    c.begin();
+};
 
 using Unique = std::unique_ptr<int>;
 struct NoDefault {
@@ -52,19 +62,25 @@ struct Const {
 };
 
 // ch11, cc40: direction is a matter of type.
-static_assert(std::is_convertible_v<chan<int>, send_chan<int>> && std::is_convertible_v<chan<int>, recv_chan<int>>);
-static_assert(!std::is_convertible_v<send_chan<int>, chan<int>> && !std::is_convertible_v<recv_chan<int>, chan<int>>);
-static_assert(!std::is_convertible_v<send_chan<int>, recv_chan<int>> && !std::is_convertible_v<recv_chan<int>, send_chan<int>>);
-static_assert(!std::is_convertible_v<chan<int>, send_chan<long>> && !std::is_convertible_v<chan<int>, chan<long>>);
+static_assert(std::is_convertible_v<chan<int>, send_chan<int>> &&
+              std::is_convertible_v<chan<int>, recv_chan<int>>);
+static_assert(!std::is_convertible_v<send_chan<int>, chan<int>> &&
+              !std::is_convertible_v<recv_chan<int>, chan<int>>);
+static_assert(!std::is_convertible_v<send_chan<int>, recv_chan<int>> &&
+              !std::is_convertible_v<recv_chan<int>, send_chan<int>>);
+static_assert(!std::is_convertible_v<chan<int>, send_chan<long>> &&
+              !std::is_convertible_v<chan<int>, chan<long>>);
 static_assert(!std::is_convertible_v<gort::detail::Hchan*, chan<int>>);
 static_assert(sends<chan<int>, int> && sends<send_chan<int>, int> && !sends<recv_chan<int>, int>);
 static_assert(streams<chan<int>, int> && streams<send_chan<int>, int> && !streams<recv_chan<int>, int>);
 static_assert(receives<chan<int>> && receives<recv_chan<int>> && !receives<send_chan<int>>);
-static_assert(receives_into<chan<int>, int> && receives_into<recv_chan<int>, int> && !receives_into<send_chan<int>, int>);
+static_assert(receives_into<chan<int>, int> && receives_into<recv_chan<int>, int> &&
+              !receives_into<send_chan<int>, int>);
 static_assert(closes<chan<int>> && closes<send_chan<int>> && !closes<recv_chan<int>>);
 static_assert(ranges_over<chan<int>> && ranges_over<recv_chan<int>> && !ranges_over<send_chan<int>>);
 // cc40: wrong element types.
-static_assert(!sends<chan<int>, std::string> && !sends<chan<std::string>, int*> && !receives_into<chan<int>, long>);
+static_assert(!sends<chan<int>, std::string> && !sends<chan<std::string>, int*> &&
+              !receives_into<chan<int>, long>);
 static_assert(!sends<chan<Unique>, Unique&> && sends<chan<Unique>, Unique>);  // move-only: no copy
 static_assert(!receives<chan<NoDefault>> && receives_into<chan<NoDefault>, NoDefault>);
 static_assert(!receives_into<chan<Const>, Const> && receives<chan<Const>>);
@@ -73,7 +89,8 @@ static_assert(std::ranges::input_range<chan<int>> && std::ranges::input_range<re
 static_assert(std::ranges::input_range<const chan<NoDefault>> && !std::ranges::forward_range<chan<int>>);
 static_assert(std::input_iterator<gort::recv_iterator<std::string>>);
 // Handles are cheap values.
-static_assert(std::is_nothrow_copy_constructible_v<chan<int>> && std::is_nothrow_move_assignable_v<chan<int>>);
+static_assert(std::is_nothrow_copy_constructible_v<chan<int>> &&
+              std::is_nothrow_move_assignable_v<chan<int>>);
 static_assert(sizeof(chan<std::array<char, 1000>>) == sizeof(void*));
 
 TEST(cc35_views_over_channels) {
@@ -88,9 +105,10 @@ TEST(cc35_views_over_channels) {
         for (int n : c)
             if (int v = n * n; n % 2 == 1)
 #else
-        for (int v : c | std::views::filter([](int n) { return n % 2 == 1; }) | std::views::transform([](int n) { return n * n; }))
+        for (int v : c | std::views::filter([](int n) { return n % 2 == 1; }) |
+                         std::views::transform([](int n) { return n * n; }))
 #endif
-            sum += v;
+                sum += v;
         CHECK_EQ(sum, 1 + 9 + 25 + 49 + 81);
 
         auto u = make_chan<Unique>(3);
@@ -209,7 +227,8 @@ TEST_P(cc01_types, 1, 2) {
             return a;
         });
         matrix<std::optional<std::string>>([](int i) { return std::to_string(i); });
-        matrix<std::variant<int, std::string>>([](int i) { return std::variant<int, std::string>(std::to_string(i)); });
+        matrix<std::variant<int, std::string>>(
+            [](int i) { return std::variant<int, std::string>(std::to_string(i)); });
     });
 }
 
@@ -480,8 +499,8 @@ TEST_P(ch30_cc05_a_throwing_copy_sends_nothing, 1, 2) {
             });
             wait_for(c, Side::kReceivers, 1);
             const Fussy bad(-1), good(5);
-            for (auto send : {+[](const chan<Fussy>& to, const Fussy& f) { to << f; },
-                              +[](const chan<Fussy>& to, const Fussy& f) { to.try_send(f); }}) {
+            for (auto send : {+[](const chan<Fussy>&to, const Fussy&f) { to << f; },
+                              +[](const chan<Fussy>&to, const Fussy&f) { to.try_send(f); }}) {
                 int caught = 0;
                 try {
                     send(c, bad);

@@ -6,7 +6,8 @@
 #pragma once
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 sees it in std::regex when AddressSanitizer is on
+// GCC 12 sees it in std::regex when AddressSanitizer is on
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
 #include <fcntl.h>
@@ -91,8 +92,8 @@ Died run_child(F body) {
 #define CHECK_DIED(d, ...)                                                                                          \
     do {                                                                                                            \
         if (!(__VA_ARGS__)) {                                                                                       \
-            std::printf("status %#x\n--- stdout\n%s--- stderr\n%s---\n", unsigned((d).status), (d).out.c_str(),     \
-                        (d).err.c_str());                                                                           \
+            std::printf("status %#x\n--- stdout\n%s--- stderr\n%s---\n", unsigned((d).status), \
+                        (d).out.c_str(), (d).err.c_str());                                     \
             std::fflush(stdout);                                                                                    \
             ::gort::test::fail(__FILE__, __LINE__, "CHECK_DIED(%s)", #__VA_ARGS__);                                 \
         }                                                                                                           \

@@ -37,10 +37,8 @@ TEST(a_wild_pointer_into_somebody_elses_guard_is_no_overflow) {
             g_running = in_slot ? m.header : nullptr;
             fault_set_running_slot(running);
             char* guard = stack_bounds(other.header).lo - 64;
-            if (in_slot)
-                m.run([](void* p) { poke(static_cast<char*>(p)); }, guard);
-            else
-                poke(guard);
+            if (in_slot) m.run([](void* p) { poke(static_cast<char*>(p)); }, guard);
+            else poke(guard);
         });
         CHECK(e.by(SIGSEGV));
         CHECK(!e.has("overflow"));

@@ -64,7 +64,10 @@ TEST(PN_31_goexit_from_main_with_others_blocked_is_the_ordinary_deadlock) {
         });
     });
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.matches("^fatal error: all goroutines are asleep - deadlock!\n\ngoroutine [0-9]+ \\[chan receive\\]:\n"));
+    CHECK_DIED(
+        d,
+        d.matches(
+            "^fatal error: all goroutines are asleep - deadlock!\n\ngoroutine [0-9]+ \\[chan receive\\]:\n"));
 }
 
 TEST(PN_32_CC_11_catch_all_cannot_keep_a_goroutine_alive) {
@@ -246,7 +249,8 @@ TEST(pthread_exit_on_a_goroutine_is_refused) {
     TEST_SKIP("ThreadSanitizer itself dies of it");
 #endif
     Died d = die_in_child([] { pthread_exit(nullptr); });
-    CHECK_DIED(d, d.exit_code() == 2 && d.said("fatal error: pthread_exit or thread cancellation on a goroutine"));
+    CHECK_DIED(
+        d, d.exit_code() == 2 && d.said("fatal error: pthread_exit or thread cancellation on a goroutine"));
 }
 
 TEST(many_goexits_leave_nothing_behind) {

@@ -154,10 +154,8 @@ struct Elf {
         dynamic[1] = {DT_SYMTAB, {link(symbols)}};
         dynamic[2] = {DT_VERSYM, {link(versions)}};
         dynamic[3] = {DT_VERDEF, {link(definitions)}};
-        if (gnu_hash)
-            dynamic[4] = {DT_GNU_HASH, {link(gnu)}};
-        else
-            dynamic[4] = {DT_HASH, {link(hash)}};
+        if (gnu_hash) dynamic[4] = {DT_GNU_HASH, {link(gnu)}};
+        else dynamic[4] = {DT_HASH, {link(hash)}};
         const auto symbol = [&](int i, const char* name, int bind, int type, int section, size_t at) {
             symbols[i].st_name = text(name);
             symbols[i].st_info = static_cast<unsigned char>(bind << 4 | type);

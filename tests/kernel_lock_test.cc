@@ -270,10 +270,8 @@ TEST(note_hands_over_between_threads) {
     for (int i = 0; i < s.rounds; ++i) {
         ++s.value;
         s.ping.wake();
-        if (i % 2)
-            s.pong.sleep();
-        else
-            CHECK(s.pong.timed_sleep(int64_t{60} * kNsPerSec));
+        if (i % 2) s.pong.sleep();
+        else CHECK(s.pong.timed_sleep(int64_t{60} * kNsPerSec));
         s.pong.clear();
     }
     w.join();

@@ -295,118 +295,62 @@ static long call(Sys which) {
     unsigned char in;
     long r = 0;
     switch (which) {
-    case Sys::kMmap:
-        return sys_mmap(nullptr, 0, 0, 0, -1, 0);
-    case Sys::kMunmap:
-        return sys_munmap(nullptr, 0);
-    case Sys::kMprotect:
-        return sys_mprotect(nullptr, 0, 0);
-    case Sys::kMadvise:
-        return sys_madvise(nullptr, 0, 0);
-    case Sys::kProcessMadvise:
-        return sys_process_madvise(-1, &vec, 1, 0, 0);
-    case Sys::kMincore:
-        return sys_mincore(nullptr, 0, &in);
-    case Sys::kFutex:
-        return sys_futex(&word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-    case Sys::kClone:
-        return sys_clone(CLONE_THREAD, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
-    case Sys::kGettid:
-        return sys_gettid();
-    case Sys::kGetpid:
-        return sys_getpid();
-    case Sys::kTgkill:
-        return sys_tgkill(::getpid(), ::getpid(), 0);
-    case Sys::kRtSigaction:
-        return sys_rt_sigaction(SIGUSR1, nullptr, buf);
-    case Sys::kRtSigprocmask:
-        return sys_rt_sigprocmask(SIG_BLOCK, nullptr, mask);
-    case Sys::kSigaltstack:
-        return sys_sigaltstack(nullptr, &stack);
-    case Sys::kRead:
-        return sys_read(-1, buf, 1);
-    case Sys::kWrite:
-        return sys_write(-1, buf, 1);
-    case Sys::kWritev:
-        return sys_writev(-1, &vec, 1);
-    case Sys::kReadv:
-        return sys_readv(-1, &vec, 1);
-    case Sys::kPread:
-        return sys_pread(-1, buf, 1, 0);
-    case Sys::kOpenat:
-        return sys_openat(-1, "", 0, 0);
-    case Sys::kClose:
-        return sys_close(-1);
-    case Sys::kFcntl:
-        return sys_fcntl(-1, F_GETFD, 0);
-    case Sys::kIoctl:
-        return sys_ioctl(-1, FIONREAD, buf);
-    case Sys::kDup3:
-        return sys_dup3(-1, -1, 0);
-    case Sys::kPipe2:
-        return sys_pipe2(pair, -1);
-    case Sys::kUnlinkat:
-        return sys_unlinkat(-1, "", 0);
-    case Sys::kEventfd2:
-        return sys_eventfd2(0, -1);
-    case Sys::kEpollCreate1:
-        return sys_epoll_create1(-1);
-    case Sys::kEpollCtl:
-        return sys_epoll_ctl(-1, EPOLL_CTL_ADD, -1, &event);
-    case Sys::kEpollPwait:
-        return sys_epoll_pwait(-1, &event, 1, 0);
-    case Sys::kEpollPwait2:
-        return sys_epoll_pwait2(-1, &event, 1, &none);
-    case Sys::kSchedYield:
-        return sys_sched_yield();
-    case Sys::kSchedGetaffinity:
-        return sys_sched_getaffinity(0, sizeof mask, mask);
-    case Sys::kSchedSetaffinity:
-        return sys_sched_setaffinity(0, 8, mask);
-    case Sys::kNanosleep:
-        return sys_nanosleep(&none, &t);
-    case Sys::kClockNanosleep:
-        return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &none, &t);
-    case Sys::kClockGettime:
-        return sys_clock_gettime(CLOCK_MONOTONIC, &t);
-    case Sys::kGetrandom:
-        return sys_getrandom(buf, 1, 0);
-    case Sys::kMembarrier:
-        return sys_membarrier(MEMBARRIER_CMD_QUERY, 0);
-    case Sys::kPrctl:
-        return sys_prctl(PR_GET_NAME, reinterpret_cast<unsigned long>(buf));
-    case Sys::kPrlimit:
-        return sys_prlimit(0, RLIMIT_NOFILE, nullptr, &limit);
-    case Sys::kSocket:
-        return sys_socket(-1, 0, 0);
-    case Sys::kBind:
-        return sys_bind(-1, a, len);
-    case Sys::kListen:
-        return sys_listen(-1, 1);
-    case Sys::kAccept4:
-        return sys_accept4(-1, a, &len, 0);
-    case Sys::kConnect:
-        return sys_connect(-1, a, len);
-    case Sys::kGetsockname:
-        return sys_getsockname(-1, a, &len);
-    case Sys::kGetpeername:
-        return sys_getpeername(-1, a, &len);
-    case Sys::kGetsockopt:
-        return sys_getsockopt(-1, 0, 0, buf, &len);
-    case Sys::kSetsockopt:
-        return sys_setsockopt(-1, 0, 0, buf, len);
-    case Sys::kShutdown:
-        return sys_shutdown(-1, 0);
-    case Sys::kRecvfrom:
-        return sys_recvfrom(-1, buf, 1, 0, nullptr, nullptr);
-    case Sys::kSendto:
-        return sys_sendto(-1, buf, 1, 0, nullptr, 0);
-    case Sys::kRecvmsg:
-        return sys_recvmsg(-1, &msg, 0);
-    case Sys::kSendmsg:
-        return sys_sendmsg(-1, &msg, 0);
-    case Sys::kCount:
-        break;  // no default: the compiler names a call that is missing here
+    case Sys::kMmap: return sys_mmap(nullptr, 0, 0, 0, -1, 0);
+    case Sys::kMunmap: return sys_munmap(nullptr, 0);
+    case Sys::kMprotect: return sys_mprotect(nullptr, 0, 0);
+    case Sys::kMadvise: return sys_madvise(nullptr, 0, 0);
+    case Sys::kProcessMadvise: return sys_process_madvise(-1, &vec, 1, 0, 0);
+    case Sys::kMincore: return sys_mincore(nullptr, 0, &in);
+    case Sys::kFutex: return sys_futex(&word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+    case Sys::kClone: return sys_clone(CLONE_THREAD, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
+    case Sys::kGettid: return sys_gettid();
+    case Sys::kGetpid: return sys_getpid();
+    case Sys::kTgkill: return sys_tgkill(::getpid(), ::getpid(), 0);
+    case Sys::kRtSigaction: return sys_rt_sigaction(SIGUSR1, nullptr, buf);
+    case Sys::kRtSigprocmask: return sys_rt_sigprocmask(SIG_BLOCK, nullptr, mask);
+    case Sys::kSigaltstack: return sys_sigaltstack(nullptr, &stack);
+    case Sys::kRead: return sys_read(-1, buf, 1);
+    case Sys::kWrite: return sys_write(-1, buf, 1);
+    case Sys::kWritev: return sys_writev(-1, &vec, 1);
+    case Sys::kReadv: return sys_readv(-1, &vec, 1);
+    case Sys::kPread: return sys_pread(-1, buf, 1, 0);
+    case Sys::kOpenat: return sys_openat(-1, "", 0, 0);
+    case Sys::kClose: return sys_close(-1);
+    case Sys::kFcntl: return sys_fcntl(-1, F_GETFD, 0);
+    case Sys::kIoctl: return sys_ioctl(-1, FIONREAD, buf);
+    case Sys::kDup3: return sys_dup3(-1, -1, 0);
+    case Sys::kPipe2: return sys_pipe2(pair, -1);
+    case Sys::kUnlinkat: return sys_unlinkat(-1, "", 0);
+    case Sys::kEventfd2: return sys_eventfd2(0, -1);
+    case Sys::kEpollCreate1: return sys_epoll_create1(-1);
+    case Sys::kEpollCtl: return sys_epoll_ctl(-1, EPOLL_CTL_ADD, -1, &event);
+    case Sys::kEpollPwait: return sys_epoll_pwait(-1, &event, 1, 0);
+    case Sys::kEpollPwait2: return sys_epoll_pwait2(-1, &event, 1, &none);
+    case Sys::kSchedYield: return sys_sched_yield();
+    case Sys::kSchedGetaffinity: return sys_sched_getaffinity(0, sizeof mask, mask);
+    case Sys::kSchedSetaffinity: return sys_sched_setaffinity(0, 8, mask);
+    case Sys::kNanosleep: return sys_nanosleep(&none, &t);
+    case Sys::kClockNanosleep: return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &none, &t);
+    case Sys::kClockGettime: return sys_clock_gettime(CLOCK_MONOTONIC, &t);
+    case Sys::kGetrandom: return sys_getrandom(buf, 1, 0);
+    case Sys::kMembarrier: return sys_membarrier(MEMBARRIER_CMD_QUERY, 0);
+    case Sys::kPrctl: return sys_prctl(PR_GET_NAME, reinterpret_cast<unsigned long>(buf));
+    case Sys::kPrlimit: return sys_prlimit(0, RLIMIT_NOFILE, nullptr, &limit);
+    case Sys::kSocket: return sys_socket(-1, 0, 0);
+    case Sys::kBind: return sys_bind(-1, a, len);
+    case Sys::kListen: return sys_listen(-1, 1);
+    case Sys::kAccept4: return sys_accept4(-1, a, &len, 0);
+    case Sys::kConnect: return sys_connect(-1, a, len);
+    case Sys::kGetsockname: return sys_getsockname(-1, a, &len);
+    case Sys::kGetpeername: return sys_getpeername(-1, a, &len);
+    case Sys::kGetsockopt: return sys_getsockopt(-1, 0, 0, buf, &len);
+    case Sys::kSetsockopt: return sys_setsockopt(-1, 0, 0, buf, len);
+    case Sys::kShutdown: return sys_shutdown(-1, 0);
+    case Sys::kRecvfrom: return sys_recvfrom(-1, buf, 1, 0, nullptr, nullptr);
+    case Sys::kSendto: return sys_sendto(-1, buf, 1, 0, nullptr, 0);
+    case Sys::kRecvmsg: return sys_recvmsg(-1, &msg, 0);
+    case Sys::kSendmsg: return sys_sendmsg(-1, &msg, 0);
+    case Sys::kCount: break;  // no default: the compiler names a call that is missing here
     }
     return r;
 }

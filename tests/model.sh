@@ -49,7 +49,8 @@ run_model() {
     verdict="ended with status $status"
     if grep -q 'errors: 0$' "$at/log"; then
         verdict=passed
-        grep -q 'max search depth too small\|Search not completed\|reached -DMEMLIM' "$at/log" && verdict='searched only a part'
+        grep -q 'max search depth too small\|Search not completed\|reached -DMEMLIM' "$at/log" &&
+            verdict='searched only a part'
     elif grep -q 'errors: [1-9]' "$at/log"; then
         verdict='found an error'
     fi

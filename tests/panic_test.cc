@@ -212,7 +212,8 @@ TEST(PN_08_panics_thrown_again_to_any_depth) {
             std::throw_with_nested(panic_error("third"));
         }
     });
-    CHECK_DIED(d, d.err.rfind("panic: first [recovered]\n\tpanic: second [recovered]\n\tpanic: third\n\n", 0) == 0);
+    CHECK_DIED(
+        d, d.err.rfind("panic: first [recovered]\n\tpanic: second [recovered]\n\tpanic: third\n\n", 0) == 0);
 }
 
 TEST(PN_11_an_empty_deferred_function_fails_when_it_is_called) {
@@ -258,7 +259,8 @@ TEST(PN_09_PN_14_PN_15_values_of_any_type) {
     };
     const Case cases[] = {
         {[] { throw std::runtime_error("what"); }, "panic: what"},
-        {[] { throw std::system_error(std::make_error_code(std::errc::timed_out)); }, "panic: Connection timed out"},
+        {[] { throw std::system_error(std::make_error_code(std::errc::timed_out)); },
+         "panic: Connection timed out"},
         {[] { throw "text"; }, "panic: text"},
         {[] { throw std::string("string"); }, "panic: string"},
         {[] { throw std::string_view("view"); }, "panic: view"},
@@ -345,7 +347,8 @@ TEST(PN_24_two_panics_at_once_do_not_interleave) {
             return text;
         }
     };
-    const std::regex blocks("(panic: (left|right)\n\ngoroutine [0-9]+ \\[running\\]:\n[^:]*::.*\n\t.*\ncreated by .*\n){1,2}");
+    const std::regex blocks(
+        "(panic: (left|right)\n\ngoroutine [0-9]+ \\[running\\]:\n[^:]*::.*\n\t.*\ncreated by .*\n){1,2}");
     for (int round = 0; round < 10; round++) {
         Died d = run_child([] {
             with_procs(4, [] {
@@ -368,7 +371,8 @@ TEST(PN_26_PN_27_fatal_errors_cannot_be_recovered_and_run_no_guards) {
         }
     });
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.err.rfind("fatal error: sync: unlock of unlocked mutex\n\ngoroutine 1 [running]:\n", 0) == 0);
+    CHECK_DIED(
+        d, d.err.rfind("fatal error: sync: unlock of unlocked mutex\n\ngoroutine 1 [running]:\n", 0) == 0);
     CHECK_DIED(d, d.out.empty());
     CHECK_DIED(d, !d.said("fatal_error(") && !d.said("gort_"));
 }
@@ -391,11 +395,16 @@ TEST(PN_28_exit_codes) {
 TEST(CC_09_noexcept_violation_and_terminate_name_the_goroutine) {
     Died d = die_in_child([]() noexcept { throw_boom(); });
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.matches("^fatal error: terminate called after throwing an instance of 'std::runtime_error': boom\n\n"
-                            "goroutine [0-9]+ \\[running\\]:\n"));
+    CHECK_DIED(
+        d, d.matches(
+               "^fatal error: terminate called after throwing an instance of 'std::runtime_error': boom\n\n"
+               "goroutine [0-9]+ \\[running\\]:\n"));
     CHECK_DIED(d, d.block("goroutine ").find("CC_09") != std::string::npos);
     d = die_in_child([] { std::terminate(); });
-    CHECK_DIED(d, d.matches("^fatal error: terminate called without an active exception\n\ngoroutine [0-9]+ \\[running\\]"));
+    CHECK_DIED(
+        d,
+        d.matches(
+            "^fatal error: terminate called without an active exception\n\ngoroutine [0-9]+ \\[running\\]"));
     d = die_in_child([] {
         struct Bad {
             ~Bad() noexcept(false) { throw 1; }
@@ -428,7 +437,8 @@ void move_to_another_thread() {
     std::atomic<bool> moved{false}, over{false};
     const long from = tid();
     go([&] {
-        while (!moved) {}
+        while (!moved) {
+        }
         over = true;
     });
     while (tid() == from) yield();
@@ -506,8 +516,12 @@ TEST_P(CC_10_destructors_yield_during_unwinding) {
 TEST(a_thread_calls_what_it_promised_when_it_ends) {
     static std::string log;
     std::thread([] {
-        CHECK_EQ(rt::host_on_thread_exit([](void* s) { log += static_cast<const char*>(s); }, const_cast<char*>("b")), 0);
-        CHECK_EQ(rt::host_on_thread_exit([](void* s) { log += static_cast<const char*>(s); }, const_cast<char*>("a")), 0);
+        CHECK_EQ(rt::host_on_thread_exit([](void* s) { log += static_cast<const char*>(s); },
+                                         const_cast<char*>("b")),
+                 0);
+        CHECK_EQ(rt::host_on_thread_exit([](void* s) { log += static_cast<const char*>(s); },
+                                         const_cast<char*>("a")),
+                 0);
     }).join();
     CHECK_EQ(log, "ab");
 }

@@ -1,8 +1,8 @@
 // tests/sched_block_test.cc - nobody starves: spinning and blocking goroutines, stealing, waking, idling.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// No clocks: each test ends only if what it is about happens, and hangs otherwise. The ids (GR-…) are those of the list of
-// Go's behaviours.
+// No clocks: each test ends only if what it is about happens, and hangs otherwise. The ids (GR-…) are those of the
+// list of Go's behaviours.
 #include "tests/sched_test.h"
 
 using namespace gort;
@@ -13,7 +13,8 @@ namespace {
 
 // Computes without a call into gort.
 void spin_until(const std::atomic<bool>& stop) {
-    while (!stop.load(std::memory_order_relaxed)) {}
+    while (!stop.load(std::memory_order_relaxed)) {
+    }
 }
 
 TEST_P(GR_17_goroutines_that_never_call_do_not_starve_others, 1, 2, 8) {
@@ -139,7 +140,8 @@ TEST_P(GR_23_as_many_run_at_once_as_there_are_ps, 2, 8) {
                 for (int i = 0; i < procs; ++i)
                     go([&, procs] {
                         ++here;
-                        while (here.load() < procs) {}
+                        while (here.load() < procs) {
+                        }
                         join.done();
                     });
             });

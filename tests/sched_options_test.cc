@@ -23,7 +23,8 @@ TEST(RT_02_GORT_MAXPROCS) {
         Died d = run_child([good] { CHECK_EQ(procs_by_default(), atoi(good)); });
         CHECK_DIED(d, d.exit_code() == 0);
     }
-    Died d = run_child([] { CHECK_EQ(with_procs(2, [] { return gomaxprocs(0); }), 2); });  // the program's word counts
+    // the program's word counts
+    Died d = run_child([] { CHECK_EQ(with_procs(2, [] { return gomaxprocs(0); }), 2); });
     CHECK_DIED(d, d.exit_code() == 0);
 }
 
@@ -84,18 +85,22 @@ TEST(bad_options_are_panics_and_leave_nothing_running) {
     };
     CHECK_EQ(bad([](options& o) { o.max_procs = -1; }), "run: options.max_procs out of range (1 to 1024)");
     CHECK_EQ(bad([](options& o) { o.max_procs = 1025; }), "run: options.max_procs out of range (1 to 1024)");
-    CHECK_EQ(bad([](options& o) { o.max_threads = -1; }), "run: options.max_threads out of range (at least 1)");
-    CHECK_EQ(bad([](options& o) { o.stack_size = size_t{2} << 30; }), "run: options.stack_size out of range (at most 1 GiB)");
+    CHECK_EQ(bad([](options& o) { o.max_threads = -1; }),
+             "run: options.max_threads out of range (at least 1)");
+    CHECK_EQ(bad([](options& o) { o.stack_size = size_t{2} << 30; }),
+             "run: options.stack_size out of range (at most 1 GiB)");
     options o;
     o.max_procs = 3;
     o.stack_size = 100;  // rounded up
     o.max_threads = 50;
     o.seed = 5;
-    const int value = gort::run([] {
-        CHECK_EQ(set_max_threads(60), 50);
-        CHECK_EQ(rt::stack_class_size(rt::sched.stack_class), size_t{128} << 10);
-        return gomaxprocs(0);
-    }, o);
+    const int value = gort::run(
+        [] {
+            CHECK_EQ(set_max_threads(60), 50);
+            CHECK_EQ(rt::stack_class_size(rt::sched.stack_class), size_t{128} << 10);
+            return gomaxprocs(0);
+        },
+        o);
     CHECK_EQ(value, 3);
 }
 

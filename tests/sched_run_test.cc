@@ -4,7 +4,6 @@
 // The ids (GR-…, RT-…, CC-…) are those of the list of Go's behaviours.
 #include <signal.h>
 
-
 #include "tests/sched_test.h"
 
 using namespace gort;
@@ -18,10 +17,12 @@ namespace {
 TEST_P(CC_21_run_returns_what_main_returns, 1, 2, 8) {
     CHECK_EQ(with_procs(procs, [] { return 42; }), 42);
     CHECK_EQ(with_procs(procs, [] {}), 0);
-    CHECK_EQ(with_procs(procs, [] {
-        nap(1us);  // comes back wherever
-        return 7;
-    }), 7);
+    CHECK_EQ(with_procs(procs,
+                        [] {
+                            nap(1us);  // comes back wherever
+                            return 7;
+                        }),
+             7);
     int by_reference = 0;
     auto main = [&by_reference]() mutable { return ++by_reference; };
     CHECK_EQ(gort::run(main, procs_of(procs)), 1);
@@ -83,7 +84,8 @@ void leave_behind(Left kind) {
             ++begun;
             switch (kind) {
             case Left::kSpinning:
-                for (volatile bool forever = true; forever;) {}
+                for (volatile bool forever = true; forever;) {
+                }
                 break;
             case Left::kSleeping:
                 for (;;) usleep(1'000'000);
@@ -94,15 +96,15 @@ void leave_behind(Left kind) {
                 break;
             case Left::kRunnable:
                 for (;;) yield();
-            default:
-                never.acquire();
+            default: never.acquire();
             }
         });
     EVENTUALLY(begun == 3);
 }
 
 TEST_P(GR_04_CC_20_main_returns_and_the_others_are_dropped, 1, 2) {
-    for (Left kind : {Left::kParked, Left::kSpinning, Left::kSleeping, Left::kRunnable, Left::kBlocking, Left::kLocked}) {
+    for (Left kind :
+         {Left::kParked, Left::kSpinning, Left::kSleeping, Left::kRunnable, Left::kBlocking, Left::kLocked}) {
         Died d = run_child([&] {
             static AtExit at_exit;
             const int value = with_procs(procs, [kind] {
@@ -198,7 +200,8 @@ TEST(CC_22_abandoned_ones_that_spin_end_when_they_call) {
             for (int i = 0; i < 3; ++i)
                 go(stack_size(512 << 10), [] {
                     ++spinning;
-                    while (!stop.load(std::memory_order_relaxed)) {}
+                    while (!stop.load(std::memory_order_relaxed)) {
+                    }
                     yield();
                     ++came_back;
                 });
@@ -230,7 +233,8 @@ TEST(CC_22_they_may_come_back_while_another_run_is_on) {
             for (int i = 0; i < 2; ++i)
                 go([round] {
                     ++spinning;
-                    while (stop.load(std::memory_order_relaxed) == round) {}
+                    while (stop.load(std::memory_order_relaxed) == round) {
+                    }
                     yield();
                     CHECK(false);
                 });

@@ -39,18 +39,22 @@ TEST_P(GR_02_arguments_are_evaluated_when_go_is_called, 1, 2, 8) {
         join.add(2);
         int n = 1, seen = 0;
         std::string s = "before", text;
-        go([&](int a, const std::string& b) {
-            seen = a;
-            text = b;
-            join.done();
-        }, n, s);
+        go(
+            [&](int a, const std::string& b) {
+                seen = a;
+                text = b;
+                join.done();
+            },
+            n, s);
         n = 2;
         s = "after";
         int by_reference = 0;
-        go([&join](int& r) {
-            r = 5;
-            join.done();
-        }, std::ref(by_reference));
+        go(
+            [&join](int& r) {
+                r = 5;
+                join.done();
+            },
+            std::ref(by_reference));
         join.wait();
         CHECK_EQ(seen, 1);
         CHECK_EQ(text, "before");
@@ -150,13 +154,14 @@ TEST(GR_09_stack_sizes_come_and_go_while_others_run) {
         for (size_t size : {size_t{128} << 10, size_t{256} << 10, size_t{512} << 10, size_t{1} << 20}) {
             join.add(kEach);
             go([&join, size, kEach] {
-                for (int i = 0; i < kEach; ++i) go(stack_size(size), [&join, i] {
-                    const int want = i % 100;
-                    CHECK_EQ(depth(want), want);
-                    if (i % 3 == 0) yield();
-                    CHECK_EQ(depth(want), want);
-                    join.done();
-                });
+                for (int i = 0; i < kEach; ++i)
+                    go(stack_size(size), [&join, i] {
+                        const int want = i % 100;
+                        CHECK_EQ(depth(want), want);
+                        if (i % 3 == 0) yield();
+                        CHECK_EQ(depth(want), want);
+                        join.done();
+                    });
             });
         }
         join.wait();
@@ -278,10 +283,12 @@ TEST(GR_13_every_kind_of_callable) {
             g_sum += *p;
             join.done();
         });
-        go([&join](std::unique_ptr<int> p) {
-            g_sum += *p;
-            join.done();
-        }, std::make_unique<int>(11));
+        go(
+            [&join](std::unique_ptr<int> p) {
+                g_sum += *p;
+                join.done();
+            },
+            std::make_unique<int>(11));
         std::array<char, 4096> block;                 // larger than what fits a G
         block.fill('x');
         go([&join, block] {
@@ -411,8 +418,7 @@ TEST(GR_16_the_last_one_woken_runs_first_and_the_rest_in_order) {
                 order += char('0' + i);
                 join.done();
             });
-        for (Sema& gate : gates)
-            EVENTUALLY(gate.waiting() == 1);
+        for (Sema& gate : gates) EVENTUALLY(gate.waiting() == 1);
         for (Sema& gate : gates) gate.release();
         join.wait();
         CHECK_EQ(order, "40123");

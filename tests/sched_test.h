@@ -1,5 +1,5 @@
-// tests/sched_test.h - what the scheduler's tests share: running with n Ps, semaphores and sleeps that stand on park and
-// ready alone, and what /proc knows of our threads.
+// tests/sched_test.h - what the scheduler's tests share: running with n Ps, semaphores and sleeps that stand on park
+// and ready alone, and what /proc knows of our threads.
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
@@ -59,7 +59,8 @@ public:
             return rt::leave(mp);
         }
         waiters_.push(mp->curg);
-        rt::leave(rt::park(mp, [](void* lock, rt::G*) { static_cast<kernel::Mutex*>(lock)->unlock(); }, &lock_, why));
+        rt::leave(rt::park(
+            mp, [](void* lock, rt::G*) { static_cast<kernel::Mutex*>(lock)->unlock(); }, &lock_, why));
     }
     void release() {
         rt::M* mp = rt::enter();
@@ -115,7 +116,8 @@ inline void nap(std::chrono::nanoseconds d) {
     rt::leave(rt::park(
         mp,
         [](void* p, rt::G*) {
-            if (rt::timer_start(&rt::p_of(rt::self())->timers, &static_cast<Nap*>(p)->timer)) rt::maybe_poke();
+            if (rt::timer_start(&rt::p_of(rt::self())->timers, &static_cast<Nap*>(p)->timer))
+                rt::maybe_poke();
         },
         &nap, rt::WaitReason::kSleep));
 }
@@ -131,7 +133,8 @@ public:
     Pipe(const Pipe&) = delete;
     void wait() {
         char c;
-        while (read(fds_[0], &c, 1) != 1) {}
+        while (read(fds_[0], &c, 1) != 1) {
+        }
     }
     void tell() { CHECK(write(fds_[1], "", 1) == 1); }
 
@@ -147,7 +150,8 @@ inline long switches_of_others() {
         if (tid == me) continue;
         const std::string s = test::read_file("/proc/self/task/" + tid + "/status");
         for (const char* key : {"\nvoluntary_ctxt_switches:", "\nnonvoluntary_ctxt_switches:"})
-            if (size_t at = s.find(key); at != std::string::npos) sum += std::strtol(s.c_str() + at + std::strlen(key), nullptr, 10);
+            if (size_t at = s.find(key); at != std::string::npos)
+                sum += std::strtol(s.c_str() + at + std::strlen(key), nullptr, 10);
     }
     return sum;
 }

@@ -75,21 +75,15 @@ TEST_P(cc01_kinds_of_elements, 1, 2) {
                 Join join;
                 for (int form = 0; form < 3; ++form) {
                     go_join(join, [&, form] {
-                        if (form == 0)
-                            select(on_send(c, make()));
-                        else if (form == 1)
-                            CHECK_EQ(select(on_recv(never), on_send(c, make())), 1);
-                        else
-                            select_any({on_recv(never), on_send(c, make())});
+                        if (form == 0) select(on_send(c, make()));
+                        else if (form == 1) CHECK_EQ(select(on_recv(never), on_send(c, make())), 1);
+                        else select_any({on_recv(never), on_send(c, make())});
                     });
                     int got = 0;
                     auto take = [&](std::optional<T> v) { got += v && same(*v); };
-                    if (form == 0)
-                        select(on_recv(c, take));
-                    else if (form == 1)
-                        CHECK_EQ(select(on_recv(c, take), on_recv(never)), 0);
-                    else
-                        CHECK_EQ(select_any({on_recv(c, take), on_recv(never)}), 0);
+                    if (form == 0) select(on_recv(c, take));
+                    else if (form == 1) CHECK_EQ(select(on_recv(c, take), on_recv(never)), 0);
+                    else CHECK_EQ(select_any({on_recv(c, take), on_recv(never)}), 0);
                     CHECK_EQ(got, 1);
                     join.wait(1);
                 }

@@ -222,8 +222,8 @@ TEST_P(se28_a_select_keeps_its_place_in_the_queue, 1, 2) {
 
 namespace {
 
-// Go's shape: four channels of capacity 0, 0, 2 and 3; plain senders and receivers on each, one selecting sender and one
-// selecting receiver over all of them that drop a channel after its share.
+// Go's shape: four channels of capacity 0, 0, 2 and 3; plain senders and receivers on each, one selecting sender and
+// one selecting receiver over all of them that drop a channel after its share.
 void stress(int procs, int each) {
     run(procs, [=] {
         const chan<int> c[4] = {make_chan<int>(), make_chan<int>(), make_chan<int>(2), make_chan<int>(3)};

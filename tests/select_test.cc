@@ -123,12 +123,9 @@ TEST(se03_uniform_for_k_of_n_mixed) {
             const size_t n = 8;
             for (size_t i = 0; i < n; ++i) {
                 const bool is_ready = i < ready;
-                if (i % 3 == 0)
-                    cases.push_back(on_recv(is_ready ? closed : make_chan<int>()));
-                else if (i % 3 == 1)
-                    cases.push_back(on_send(is_ready ? room : chan<int>(), 1));
-                else
-                    cases.push_back(on_recv(is_ready ? some : make_chan<int>()));
+                if (i % 3 == 0) cases.push_back(on_recv(is_ready ? closed : make_chan<int>()));
+                else if (i % 3 == 1) cases.push_back(on_send(is_ready ? room : chan<int>(), 1));
+                else cases.push_back(on_recv(is_ready ? some : make_chan<int>()));
             }
             std::vector<int> chosen(n);
             const int trials = kTrials / 2;
@@ -308,14 +305,9 @@ TEST_P(se21_a_case_is_switched_off_by_nil, 1, 2) {
         int evaluated = 0, sent = 0, others = 0;
         auto value = [&] { return ++evaluated; };
         for (int i = 0; i < 5; ++i) switch (select(on_send(ca, value()), on_send(cb, value()), otherwise())) {
-            case 0:
-                ca = nullptr, ++sent;
-                break;
-            case 1:
-                cb = nullptr, ++sent;
-                break;
-            default:
-                ++others;
+            case 0: ca = nullptr, ++sent; break;
+            case 1: cb = nullptr, ++sent; break;
+            default: ++others;
             }
         CHECK_EQ(evaluated, 10);
         CHECK_EQ(sent, 2);

@@ -141,10 +141,8 @@ inline bool yield_with(void (*fn)()) {
 // A value as it is compared and shown: atomics are read once, everything else is itself.
 template <class T>
 decltype(auto) plain(const T& v) {
-    if constexpr (requires { v.load(); })
-        return v.load();
-    else
-        return (v);
+    if constexpr (requires { v.load(); }) return v.load();
+    else return (v);
 }
 
 // Text compares by its characters as soon as one side is certainly text: a literal, a std::string, a
@@ -162,19 +160,14 @@ std::string_view text_of(const T& v) {
 
 template <class A, class B>
 bool equal(const A& a, const B& b) {
-    if constexpr (kText<A> && kText<B> && (kSurelyText<A> || kSurelyText<B>))
-        return text_of(a) == text_of(b);
-    else if constexpr (std::is_integral_v<A> && std::is_integral_v<B>)
-        return std::cmp_equal(+a, +b);
-    else
-        return a == b;
+    if constexpr (kText<A> && kText<B> && (kSurelyText<A> || kSurelyText<B>)) return text_of(a) == text_of(b);
+    else if constexpr (std::is_integral_v<A> && std::is_integral_v<B>) return std::cmp_equal(+a, +b);
+    else return a == b;
 }
 template <class A, class B>
 bool less(const A& a, const B& b) {
-    if constexpr (std::is_integral_v<A> && std::is_integral_v<B>)
-        return std::cmp_less(+a, +b);
-    else
-        return a < b;
+    if constexpr (std::is_integral_v<A> && std::is_integral_v<B>) return std::cmp_less(+a, +b);
+    else return a < b;
 }
 
 template <class T>

@@ -206,25 +206,13 @@ inline Options parse(int argc, char** argv) {
                 o.procs.push_back(int(number(p, "-p", 1, 1024)));
             if (o.procs.empty()) usage("-p '': not a list of P counts, as in -p 1,8");
             break;
-        case 'n':
-            o.repeat = number(optarg, "-n", 1, 1'000'000'000);
-            break;
-        case 's':
-            g_seed = number(optarg, "-s", 0, UINT64_MAX - o.repeat);
-            break;
-        case 'l':
-            o.list = true;
-            break;
-        case 'v':
-            o.verbose = true;
-            break;
-        case 'h':
-            std::printf("%s: %s, then parts of test names\n", argv[0], flags.c_str());
-            std::exit(0);
-        case ':':
-            usage(std::string("-") + char(optopt) + ": needs a value; " + flags);
-        default:
-            usage(std::string("-") + char(optopt) + ": no such flag; " + flags);
+        case 'n': o.repeat = number(optarg, "-n", 1, 1'000'000'000); break;
+        case 's': g_seed = number(optarg, "-s", 0, UINT64_MAX - o.repeat); break;
+        case 'l': o.list = true; break;
+        case 'v': o.verbose = true; break;
+        case 'h': std::printf("%s: %s, then parts of test names\n", argv[0], flags.c_str()); std::exit(0);
+        case ':': usage(std::string("-") + char(optopt) + ": needs a value; " + flags);
+        default: usage(std::string("-") + char(optopt) + ": no such flag; " + flags);
         }
     }
     while (optind < argc) o.filters.push_back(argv[optind++]);
@@ -255,10 +243,8 @@ inline std::vector<Run> choose(const Options& o, const std::vector<Test>& tests,
             std::string name = t.name + (per_procs(t) ? "/P=" + std::to_string(p) : "");
             auto matches = [&](const std::string& f) { return name.find(f) != std::string::npos; };
             if (!o.filters.empty() && std::none_of(o.filters.begin(), o.filters.end(), matches)) continue;
-            if (t.kind & kStress && !stress() && !o.list)
-                *hidden = true;
-            else
-                runs.push_back({&t, p, name});
+            if (t.kind & kStress && !stress() && !o.list) *hidden = true;
+            else runs.push_back({&t, p, name});
         }
     return runs;
 }

@@ -1,9 +1,9 @@
 // tests/time_test.cc - timers, tickers, after and after_func: TM-04 to TM-28, and who keeps what alive.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A timer may fire late by any amount, on a busy machine: tests ask only that it is not early, and for orders that do not
-// depend on speed. Names begin with the ids of the behaviours they show; what needs no channel is in sleep_test.cc and
-// timers_test.cc, what needs load in time_stress_test.cc.
+// A timer may fire late by any amount, on a busy machine: tests ask only that it is not early, and for orders that
+// do not depend on speed. Names begin with the ids of the behaviours they show; what needs no channel is in
+// sleep_test.cc and timers_test.cc, what needs load in time_stress_test.cc.
 #include "chan/time.h"
 
 #include <functional>
@@ -225,12 +225,12 @@ TEST_P(tm15_in_order_of_deadlines, 1, 2) {
     run(procs, [] {
         const int slots[] = {5, 3, 6, 6, 6, 1, 1, 2, 7, 9, 4, 8, 0};
         auto done = gort::make_chan<std::pair<int, time_point>>(std::size(slots));
-        for (int s : slots)
-            gort::go([s, done] { done.send({s, after(s * 3ms).recv()}); });
+        for (int s : slots) gort::go([s, done] { done.send({s, after(s * 3ms).recv()}); });
         std::vector<std::pair<int, time_point>> got;
         for (size_t i = 0; i < std::size(slots); ++i) got.push_back(done.recv());
         for (auto& a : got)
-            for (auto& b : got)  // the goroutines were started at different times, so only what is far apart is ordered
+            // the goroutines were started at different times, so only what is far apart is ordered
+            for (auto& b : got)
                 if (a.first == 0 && b.first == 9) CHECK(a.second <= b.second);
     });
     run(procs, [] {
@@ -324,7 +324,8 @@ TEST(tm20_a_null_function_is_refused) {
     run(1, [] {
         void (*none)() = nullptr;
         CHECK_EQ(panic_text([&] { after_func(1h, none); }), "time: AfterFunc of a nil function");
-        CHECK_EQ(panic_text([&] { after_func(1h, std::function<void()>()); }), "time: AfterFunc of a nil function");
+        CHECK_EQ(panic_text([&] { after_func(1h, std::function<void()>()); }),
+                 "time: AfterFunc of a nil function");
         CHECK_EQ(live_timers(), 0);
     });
 }
@@ -388,8 +389,8 @@ TEST_P(tm22_ticks_keep_to_the_schedule, 1, 2) {
         const auto behind = steady_clock::now();
         for (int i = 0; i < 5; ++i) {
             const time_point at = k.c().recv();
-            // The k-th instant of the schedule that began between `before` and `behind`, and none of another phase: late
-            // it may be, but no tick is early.
+            // The k-th instant of the schedule that began between `before` and `behind`, and none of another phase:
+            // late it may be, but no tick is early.
             CHECK(at - before >= (i + 1) * period);
             if (i == 1) gort::sleep(10ms);
         }
@@ -532,7 +533,8 @@ TEST(tm28_uninitialized) {
         CHECK(!ticker{}.c());
         timer t{1h};
         timer u = std::move(t);
-        CHECK_EQ(panic_text([&] { t.stop(); }), "time: Stop called on uninitialized Timer");  // NOLINT(bugprone-use-after-move)
+        // NOLINT(bugprone-use-after-move)
+        CHECK_EQ(panic_text([&] { t.stop(); }), "time: Stop called on uninitialized Timer");
     });
 }
 

@@ -247,9 +247,7 @@ void* work(void* seed) {
             std::memset(static_cast<void*>(&m), 0xdb, sizeof m);
             break;
         }
-        case 4:
-            rt::timers_run(home, now);
-            break;
+        case 4: rt::timers_run(home, now); break;
         case 5:
             if (random.below(100) == 0) {
                 Timers* to = &a->heaps[random.below(kHeaps)];

@@ -1,5 +1,5 @@
-// tests/timers_mem_test.cc - what timers cost in memory, that it comes back, and what happens when there is none; and the
-// seams for time and chance.
+// tests/timers_mem_test.cc - what timers cost in memory, that it comes back, and what happens when there is none;
+// and the seams for time and chance.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/sys.h"
 #include "rt/choice.h"

@@ -1,8 +1,10 @@
-// tests/timers_test.cc - rt/timers and its wheel from inside: order, stop and reset, periods, memory. Time is an argument.
+// tests/timers_test.cc - rt/timers and its wheel from inside: order, stop and reset, periods, memory. Time is an
+// argument.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The ids in the names (tm03: TM-03) are of the list of Go's behaviours; what needs goroutines or channels is tested there.
-// timers_fuzz_test.cc compares with a model and runs threads against each other; timers_mem_test.cc counts bytes.
+// The ids in the names (tm03: TM-03) are of the list of Go's behaviours; what needs goroutines or channels is tested
+// there. timers_fuzz_test.cc compares with a model and runs threads against each other; timers_mem_test.cc counts
+// bytes.
 #include "tests/timers_test.h"
 
 #include <algorithm>

@@ -88,17 +88,24 @@ TEST_P(TB_01_TB_02_one_block_for_each_goroutine, 1, 2) {
     int line = 0;
     with_procs(procs, [&] {
         Parked p;
-        go([&p] { named_parker(&p, WaitReason::kChanReceive); }); line = __LINE__;
+        go([&p] { named_parker(&p, WaitReason::kChanReceive); });
+        line = __LINE__;
         EVENTUALLY(p.g.load() != nullptr);
         text = dump();
         p.wake();
         EVENTUALLY(num_goroutine() == 1);
     });
-    const std::string frame = "([^\\t\\n].*\\n\\t.*panic_test|[^\\t\\n].*\\n\\t.*traceback_test|[^\\t\\n].*\\n\\t.*)(\\.[a-z]+:[0-9]+)? \\+0x[0-9a-f]+\\n";
-    CHECK_TEXT(text, std::regex_match(text, std::regex("goroutine 1 \\[running\\]:\\n(" + frame + ")+\\n"
-                                                       "goroutine [0-9]+ \\[chan receive\\]:\\n(" + frame + ")+created by .* at .*:[0-9]+\\n")));
+    const std::string frame =
+        "([^\\t\\n].*\\n\\t.*panic_test|[^\\t\\n].*\\n\\t.*traceback_test|[^\\t\\n].*\\n\\t.*)(\\.[a-z]+:[0-"
+        "9]+)? \\+0x[0-9a-f]+\\n";
+    CHECK_TEXT(text, std::regex_match(text, std::regex("goroutine 1 \\[running\\]:\\n(" + frame +
+                                                       ")+\\n"
+                                                       "goroutine [0-9]+ \\[chan receive\\]:\\n(" +
+                                                       frame + ")+created by .* at .*:[0-9]+\\n")));
     CHECK_TEXT(text, matches(text, "^.*named_parker\\(.*\n\t.*/tests/traceback_test.cc:[0-9]+ "));
-    CHECK_TEXT(text, matches(text, "^created by operator\\(\\) at .*traceback_test.cc:" + std::to_string(line) + "$"));
+    CHECK_TEXT(
+        text,
+        matches(text, "^created by operator\\(\\) at .*traceback_test.cc:" + std::to_string(line) + "$"));
     CHECK_TEXT(text, count(text, "created by") == 1);  // not of main
 }
 
@@ -162,7 +169,9 @@ TEST(TB_06_a_goroutine_that_runs_elsewhere_has_no_stack) {
         text = dump();
         phase = 2;
     });
-    CHECK_TEXT(text, matches(text, "^goroutine [0-9]+ \\[running\\]:\n\tgoroutine running on other thread; stack unavailable\ncreated by "));
+    CHECK_TEXT(text, matches(text,
+                             "^goroutine [0-9]+ \\[running\\]:\n\tgoroutine running on other thread; stack "
+                             "unavailable\ncreated by "));
 }
 
 [[gnu::noinline]] int recursive(int n, std::string* text) {
@@ -215,7 +224,8 @@ TEST(TB_09_the_one_that_failed_comes_first_then_the_others_by_id) {
     });
     std::vector<long> ids;
     const std::regex header_line("goroutine ([0-9]+) \\[");
-    for (std::sregex_iterator i(d.err.begin(), d.err.end(), header_line), end; i != end; ++i) ids.push_back(std::stol((*i)[1]));
+    for (std::sregex_iterator i(d.err.begin(), d.err.end(), header_line), end; i != end; ++i)
+        ids.push_back(std::stol((*i)[1]));
     CHECK_DIED(d, ids.size() == 4 && ids[0] > ids[3] && ids[1] == 1 && ids[2] < ids[3]);
     CHECK_DIED(d, d.matches("^goroutine 1 \\[runnable\\]:\n"));
 }
@@ -226,7 +236,10 @@ TEST(a_goroutine_that_has_not_begun_shows_what_it_will_call) {
         go([] { yield(); });
         text = dump();
     });
-    CHECK_TEXT(text, matches(text, "^goroutine [0-9]+ \\[runnable\\]:\n.*a_goroutine_that_has_not_begun.*lambda.*operator\\(\\)\\(\\)\n"));
+    CHECK_TEXT(text,
+               matches(text,
+                       "^goroutine [0-9]+ "
+                       "\\[runnable\\]:\n.*a_goroutine_that_has_not_begun.*lambda.*operator\\(\\)\\(\\)\n"));
 }
 
 TEST(locked_goroutines_say_so_and_have_a_stack) {
@@ -238,7 +251,8 @@ TEST(locked_goroutines_say_so_and_have_a_stack) {
             named_parker(&p, WaitReason::kSelect);
         });
         EVENTUALLY(p.g.load() != nullptr);
-        EVENTUALLY((text = dump()).find(" [select, locked to thread]:\n") != std::string::npos && count(text, "named_parker(") == 1);
+        EVENTUALLY((text = dump()).find(" [select, locked to thread]:\n") != std::string::npos &&
+                   count(text, "named_parker(") == 1);
         p.wake();
         EVENTUALLY(num_goroutine() == 1);
     });
@@ -292,8 +306,12 @@ TEST(DL_01_DL_02_DL_03_deadlock_lists_all_main_first) {
         });
     });
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.err.rfind("fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [sync.WaitGroup.Wait]:\n", 0) == 0);
-    CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan send\\]:$") && d.matches("^goroutine [0-9]+ \\[sync.Mutex.Lock\\]:$"));
+    CHECK_DIED(
+        d, d.err.rfind(
+               "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [sync.WaitGroup.Wait]:\n",
+               0) == 0);
+    CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan send\\]:$") &&
+                      d.matches("^goroutine [0-9]+ \\[sync.Mutex.Lock\\]:$"));
     CHECK_DIED(d, d.count("\n\ngoroutine ") == 3);
     CHECK_DIED(d, d.count("park_for_ever") == 3 && !d.said("rt::park("));
 }
@@ -340,8 +358,10 @@ TEST(RT_24_PN_41_stack_overflow_in_a_goroutine_and_in_main) {
     for (bool in_main : {false, true}) {
         Died d = in_main ? die_in_main(overflow) : die_in_child(overflow);
         CHECK_DIED(d, d.exit_code() == 2);
-        CHECK_DIED(d, d.matches("^runtime: goroutine stack exceeds [0-9]+-byte limit\nruntime: sp=0x[0-9a-f]+ stack=\\[0x[0-9a-f]+, 0x[0-9a-f]+"));
-        CHECK_DIED(d, d.matches("^fatal error: stack overflow\n\ngoroutine [0-9]+ \\[running\\]:\n.*overflowing"));
+        CHECK_DIED(d, d.matches("^runtime: goroutine stack exceeds [0-9]+-byte limit\nruntime: "
+                                "sp=0x[0-9a-f]+ stack=\\[0x[0-9a-f]+, 0x[0-9a-f]+"));
+        CHECK_DIED(
+            d, d.matches("^fatal error: stack overflow\n\ngoroutine [0-9]+ \\[running\\]:\n.*overflowing"));
         CHECK_DIED(d, d.matches("^\\.\\.\\.[0-9]+ frames elided\\.\\.\\.$"));
         CHECK_DIED(d, d.out.empty());
         if (!in_main) CHECK_DIED(d, d.matches("^created by "));
@@ -351,11 +371,18 @@ TEST(RT_24_PN_41_stack_overflow_in_a_goroutine_and_in_main) {
 TEST(RT_21_RT_22_threads_run_out) {
     Died d = die_in_main([] { rt::fatal_thread_exhaustion(10); });
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.err.rfind("runtime: program exceeds 10-thread limit\nfatal error: thread exhaustion\n\ngoroutine 1 [running]:\n", 0) == 0);
+    CHECK_DIED(d, d.err.rfind("runtime: program exceeds 10-thread limit\nfatal error: thread "
+                              "exhaustion\n\ngoroutine 1 [running]:\n",
+                              0) == 0);
     d = die_in_main([] { rt::fatal_newosproc(3, ENOMEM); });
-    CHECK_DIED(d, d.err.rfind("runtime: failed to create new OS thread (have 3 already; errno=12)\nfatal error: newosproc\n\n", 0) == 0);
+    CHECK_DIED(
+        d,
+        d.err.rfind(
+            "runtime: failed to create new OS thread (have 3 already; errno=12)\nfatal error: newosproc\n\n",
+            0) == 0);
     d = die_in_main([] { rt::fatal_newosproc(3, EAGAIN); });
-    CHECK_DIED(d, d.said("errno=11)\nruntime: may need to increase max user processes (ulimit -u)\nfatal error: newosproc\n"));
+    CHECK_DIED(d, d.said("errno=11)\nruntime: may need to increase max user processes (ulimit -u)\nfatal "
+                         "error: newosproc\n"));
     d = run_child([] {
         options o = procs_of(2);
         o.max_threads = 5;
@@ -370,7 +397,8 @@ TEST(RT_21_RT_22_threads_run_out) {
             },
             o);
     });
-    CHECK_DIED(d, d.exit_code() == 2 && d.said("runtime: program exceeds 5-thread limit\nfatal error: thread exhaustion\n"));
+    CHECK_DIED(d, d.exit_code() == 2 &&
+                      d.said("runtime: program exceeds 5-thread limit\nfatal error: thread exhaustion\n"));
 }
 
 TEST(RT_35_GORT_TRACEBACK) {
@@ -386,7 +414,10 @@ TEST(RT_35_GORT_TRACEBACK) {
         });
         CHECK_DIED(d, d.first_line() == "panic: x");
         bool system = d.said("\ngort_entry\n");
-        return int(d.count("\ngoroutine ")) + (system ? 10 : 0) + (d.signal() == SIGABRT ? 100 : d.exit_code() == 2 ? 0 : 1000);
+        return int(d.count("\ngoroutine ")) + (system ? 10 : 0) +
+               (d.signal() == SIGABRT ? 100
+                : d.exit_code() == 2  ? 0
+                                      : 1000);
     };
     CHECK_EQ(headers(nullptr), 1);
     CHECK_EQ(headers("none"), 0);
@@ -430,7 +461,8 @@ TEST(TB_12_SIGQUIT_dumps_and_ends) {
     CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
     d = quit(nullptr, false);
     CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.matches("^goroutine 1 \\[(running|runnable)\\]:$") && d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
+    CHECK_DIED(d, d.matches("^goroutine 1 \\[(running|runnable)\\]:$") &&
+                      d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
     d = quit("0", true);
     CHECK_DIED(d, d.signal() == SIGQUIT && d.err == "ready\n");
 }

@@ -5,10 +5,10 @@
 // one deferred function. Neither does anything on the way in or out. What they are for is in their unwind tables: the
 // personality routine (rt/host_libc.cc), which the unwinder asks about this frame twice.
 //
-//   search phase    the throw has not touched the stack yet, so the routine writes down the stack of the throw point and
-//                   says "there is a handler here". Hence no exception is ever "uncaught" on a goroutine.
-//   cleanup phase   the destructors of all frames above have run; it sends the unwinder to ..._landed, with the exception
-//                   in rax and every callee-saved register as this frame had it.
+//   search phase    the throw has not touched the stack yet, so the routine writes down the stack of the throw point
+//                   and says "there is a handler here". Hence no exception is ever "uncaught" on a goroutine.
+//   cleanup phase   the destructors of all frames above have run; it sends the unwinder to ..._landed, with the
+//                   exception in rax and every callee-saved register as this frame had it.
 //
 // A forced unwind (goexit) has no search phase and lands in the same place.
 

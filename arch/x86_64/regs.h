@@ -8,7 +8,8 @@
 
 namespace gort::arch {
 
-inline constexpr unsigned kDwarfRegs = 17;  // 0-15: rax rdx rcx rbx rsi rdi rbp rsp r8-r15; 16: the return address
+// 0-15: rax rdx rcx rbx rsi rdi rbp rsp r8-r15; 16: the return address
+inline constexpr unsigned kDwarfRegs = 17;
 inline constexpr unsigned kDwarfFp = 6;
 inline constexpr unsigned kDwarfSp = 7;
 inline constexpr unsigned kDwarfRa = 16;

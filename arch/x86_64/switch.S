@@ -243,12 +243,14 @@ FUNC(gort_call_below)
         ret
 END(gort_call_below)
 
-// gort_return_by_jump(a, b)          an ordinary function that returns its first two arguments, in rax and rdx, by a jump
+// gort_return_by_jump(a, b)          an ordinary function that returns its first two arguments, in rax and rdx, by a
+// jump
 //
 // To be tail-called: arch/arch.h says by whom. The return address picks one of four jumps by the parity of some of its
 // bits. The two branches that pick are predicted from a long history of branches, and the right jump with them; an
 // indirect jump alone is predicted from the last three or four branches only (measured on Zen 5 by putting untaken
-// branches before one), which say nothing of who was resumed. Two goroutines that yield from two places, ns a yield: `ret`
+// branches before one), which say nothing of who was resumed. Two goroutines that yield from two places, ns a yield:
+// `ret`
 // 15.1, one jump 14.9, this 6.5.
 FUNC(gort_return_by_jump)
         movq    %rdi, %rax

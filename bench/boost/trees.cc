@@ -21,10 +21,8 @@ uint64_t ring(uint64_t hops) {
         go([&, me] {
             Unbuffered<uint64_t>& next = in[(me + 1) % kRing];
             for (uint64_t token; in[me].pop(token) == channel_op_status::success;) {
-                if (token)
-                    next.push(token - 1);
-                else
-                    done.push(me);
+                if (token) next.push(token - 1);
+                else done.push(me);
             }
             if (me != kRing - 1) next.close();
             wg.done();

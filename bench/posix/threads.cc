@@ -43,10 +43,8 @@ size_t ring(uint64_t hops) {
         threads.push_back(std::make_unique<Thread>([&, me] {
             Chan<uint64_t>& next = in[(me + 1) % kRing];
             for (uint64_t token; in[me].recv(&token);) {
-                if (token)
-                    next.send(token - 1);
-                else
-                    done.send(me);
+                if (token) next.send(token - 1);
+                else done.send(me);
             }
             if (me != kRing - 1) next.close();
         }));

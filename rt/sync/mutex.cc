@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The word says whether it is locked and nothing else; who waits, and in which mode, is in the table (rt/sema.h).
-//   normal    unlock frees the word, takes the head of the queue out and readies it; while one that was woken is on his way
+//   normal    unlock frees the word, takes the head of the queue out and readies it; while one that was woken is on
+//   his way
 //             (woken), unlock goes its fast way again. The woken one tries; if it fails it queues at the head.
 //   starving  unlock leaves the word locked and gives it to the head.
-// Why nobody sleeps for ever: a root that is not counted has somebody on his way, who counts it again when he arrives. He
-// holds the lock then, so that his own unlock sees it, or he makes the fence that a sleeper makes.
-// A waiter that joins a counted queue needs no fence: the one who counted it made it, and no unlock since has missed it.
+// Why nobody sleeps for ever: a root that is not counted has somebody on his way, who counts it again when he
+// arrives. He holds the lock then, so that his own unlock sees it, or he makes the fence that a sleeper makes.
+// A waiter that joins a counted queue needs no fence: the one who counted it made it, and no unlock since has missed
+// it.
 #include "rt/sync/mutex.h"
 
 #include "arch/arch.h"
@@ -45,7 +47,8 @@ bool spin(std::atomic<uint32_t>* state) {
 
 }  // namespace
 
-void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw) GORT_NO_TSA {  // the slot is unlocked by the park
+// the slot is unlocked by the park
+void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw) GORT_NO_TSA {
     M* mp = enter();
     if (mutex_take(state) || (may_spin(mp) && spin(state))) return leave(mp);
     SemaSlot& slot = sema_slot_of(state);

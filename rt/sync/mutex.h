@@ -2,13 +2,14 @@
 // rt/sync/mutex.h - mutex: blocks the goroutine that waits for it, never its thread.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.Mutex. Works with std::lock_guard, std::unique_lock and std::scoped_lock. Not reentrant, and not owned: one
-// goroutine may lock it and another one unlock it. It may be held across anything, also across what blocks. It may be
-// destroyed by whoever took it last, while the call of unlock before that is still returning.
+// As Go's sync.Mutex. Works with std::lock_guard, std::unique_lock and std::scoped_lock. Not reentrant, and not
+// owned: one goroutine may lock it and another one unlock it. It may be held across anything, also across what
+// blocks. It may be destroyed by whoever took it last, while the call of unlock before that is still returning.
 //
-// Normal mode: waiters queue first come first served, but a woken one competes with those who come just then; if it loses, it
-// waits at the head. Starvation mode: one that has waited for more than 1 ms is handed the lock by unlock, which lets it run
-// at once; newcomers queue. It ends when the new owner was the last waiter or has waited for less than 1 ms.
+// Normal mode: waiters queue first come first served, but a woken one competes with those who come just then; if it
+// loses, it waits at the head. Starvation mode: one that has waited for more than 1 ms is handed the lock by unlock,
+// which lets it run at once; newcomers queue. It ends when the new owner was the last waiter or has waited for less
+// than 1 ms.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: unlock number n happens before lock number m returns, n < m. A try_lock that fails orders nothing.

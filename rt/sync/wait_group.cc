@@ -1,9 +1,9 @@
 // rt/sync/wait_group.cc - wait_group's waiting, waking and misuse.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A waiter sets the flag under its slot's lock while the counter is positive. Whoever brings the counter to zero and finds
-// the flag sets the word to 0 under the same lock and wakes all. Nobody touches the word after the counter was zero but the
-// one who wakes, and the woken ones, who own it.
+// A waiter sets the flag under its slot's lock while the counter is positive. Whoever brings the counter to zero and
+// finds the flag sets the word to 0 under the same lock and wakes all. Nobody touches the word after the counter was
+// zero but the one who wakes, and the woken ones, who own it.
 #include "rt/sync/wait_group.h"
 
 #include "rt/host.h"
@@ -16,7 +16,8 @@ using namespace rt;
 void wait_group_slow(std::atomic<uint64_t>* state, uint64_t after, int32_t delta) GORT_NO_TSA {
     const auto count = static_cast<int32_t>(after >> 32);
     if (count < 0) host_throw_panic("sync: negative WaitGroup counter");
-    if (delta > 0 && count == delta) host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
+    if (delta > 0 && count == delta)
+        host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
     if (count > 0) return;
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(state);
@@ -43,7 +44,8 @@ void wait_group_wait(std::atomic<uint64_t>* state) GORT_NO_TSA {
             slot.lock.unlock();
             return leave(mp);
         }
-    } while (!(seen & 1) && !state->compare_exchange_weak(seen, seen | 1, std::memory_order_acq_rel, std::memory_order_acquire));
+    } while (!(seen & 1) && !state->compare_exchange_weak(seen, seen | 1, std::memory_order_acq_rel,
+                                                          std::memory_order_acquire));
     Waiter w(mp->curg, state);
     slot.push_back(&w);
     leave(sema_park(mp, slot, &w, WaitReason::kWaitGroupWait));

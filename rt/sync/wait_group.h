@@ -2,8 +2,8 @@
 // rt/sync/wait_group.h - wait_group: waits until as many goroutines are done as were added.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.WaitGroup. Zero to begin with; may be used again once all waits have returned. If the counter is zero, add (and
-// go) must happen before wait. It may be destroyed when
+// As Go's sync.WaitGroup. Zero to begin with; may be used again once all waits have returned. If the counter is
+// zero, add (and go) must happen before wait. It may be destroyed when
 // every wait has returned.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
@@ -56,8 +56,8 @@ public:
         detail::wait_group_wait(&state_);
     }
 
-    // add(1), and a goroutine that calls f and is then done; also if f ends it by goexit. An exception that leaves f ends the
-    // process before wait could return.
+    // add(1), and a goroutine that calls f and is then done; also if f ends it by goexit. An exception that leaves f
+    // ends the process before wait could return.
     template <class F>
     void go(F&& f, Site site = Site::here()) {
         add(1);

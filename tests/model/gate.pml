@@ -1,5 +1,7 @@
-// tests/model/gate.pml - The P gate of rt/gate.h on a machine with a store buffer: the owner's stores reach memory late and in order, its loads
-// overtake them; the taker's heavy_barrier empties that buffer, as membarrier does to a running thread.
+// SPDX-License-Identifier: BSD-2-Clause
+// tests/model/gate.pml - The P gate of rt/gate.h on a machine with a store buffer: the owner's stores reach
+// memory late and in order, its loads overtake them; the taker's heavy_barrier empties that buffer, as
+// membarrier does to a running thread.
 //
 // Shown: (1) the owner inside the gate and a taker never use the P at once; (2) each sees all that the other did to it;
 // (3) nobody waits for ever: every run ends with all the owner's rounds done.

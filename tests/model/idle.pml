@@ -1,6 +1,8 @@
-// tests/model/idle.pml - Going idle and waking of rt/mach.cc, and sysmon's rest of rt/sysmon.cc. Two Ms, two Ps. A submitter puts work into the
-// global queue as foreign threads, the poller and timers do; an M that runs a piece leaves another one in its own queue,
-// without waking anybody; only sysmon may bring that to the idle P, and it rests while all Ps are idle.
+// SPDX-License-Identifier: BSD-2-Clause
+// tests/model/idle.pml - Going idle and waking of rt/mach.cc, and sysmon's rest of rt/sysmon.cc. Two Ms,
+// two Ps. A submitter puts work into the global queue as foreign threads, the poller and timers do; an M
+// that runs a piece leaves another one in its own queue, without waking anybody; only sysmon may bring that
+// to the idle P, and it rests while all Ps are idle.
 //
 // Shown: every piece of work is done, with the M asleep, going to sleep, or awake; when all is done all sleep, sysmon
 // too; a P is never lost (each is idle or with one M).

@@ -1,5 +1,6 @@
-// tests/model/park.pml - park and ready of rt/park.h: a waiter links itself under the object's lock and releases that lock only in the commit,
-// which the incoming side runs once the waiter's stack is at rest.
+// tests/model/park.pml - park and ready of rt/park.h: a waiter links itself under the object's lock and
+// releases that lock only in the commit, which the incoming side runs once the waiter's stack is at rest.
+// SPDX-License-Identifier: BSD-2-Clause
 //
 // Shown: (1) no wake-up is lost; (2) a stack is never resumed before it is at rest, nor by two Ms.
 // To see the model work: -DEARLY_UNLOCK releases the lock before the switch.
