@@ -88,8 +88,8 @@ TEST_P(TB_01_TB_02_one_block_for_each_goroutine, 1, 2) {
     int line = 0;
     with_procs(procs, [&] {
         Parked p;
+        line = __LINE__ + 1;
         go([&p] { named_parker(&p, WaitReason::kChanReceive); });
-        line = __LINE__;
         EVENTUALLY(p.g.load() != nullptr);
         text = dump();
         p.wake();
