@@ -11,3 +11,4 @@
 #include "chan/chan.h"
 #include "chan/select.h"
 #include "chan/time.h"
+#include "ctx/context.h"

@@ -56,18 +56,6 @@ void release(TimeChan* tc) {
         slab.free(tc);
 }
 
-Timers* heap_of(M* mp) {
-    P* pp = p_of(mp);
-    return pp ? &pp->timers : &sched.allp[0]->timers;
-}
-
-// After a timer became the earliest of its heap. A P's own M looks there before it goes idle; a thread of the program's
-// own has none, and all others may sleep.
-void tell(M* mp) {
-    if (p_of(mp)) maybe_poke();
-    else wake_one();
-}
-
 [[noreturn]] void not_running(M* mp) {
     leave(mp);
     host_throw_panic("time: the runtime is not running (call gort::run or gort::start first)");
@@ -117,7 +105,7 @@ void fire(Timer* t, int64_t now, uint64_t seq) {
         again = tc->armed = tc->period > 0;
         if (again) {  // the reference goes on to the next setting
             t->when = next_multiple(t->when, tc->period, now);
-            timer_start(heap_of(mp), t);
+            timer_start(timers_of(mp), t);
         }
     }
     tc->lock.unlock();
@@ -141,7 +129,7 @@ bool arm(M* mp, TimeChan* tc, int64_t ns, int64_t period) {
     tc->epoch = epoch();
     tc->refs.fetch_add(1, std::memory_order_relaxed);
     tc->timer.when = deadline_after(now(), ns);
-    return timer_start(heap_of(mp), &tc->timer);
+    return timer_start(timers_of(mp), &tc->timer);
 }
 
 // [outside the gate] The channel is about to go.
@@ -167,7 +155,7 @@ Hchan* time_chan(int64_t ns, int64_t period) {
     tc->timer.fn = fire;
     tc->timer.arg = tc;
     // Nobody knows it yet, so no lock is needed; fn takes the lock after the heap's has made all this visible.
-    if (arm(mp, tc, ns, period)) tell(mp);
+    if (arm(mp, tc, ns, period)) timer_hurry(mp);
     leave(mp);
     return c;
 }
@@ -191,7 +179,7 @@ bool time_chan_reset(Hchan* c, int64_t ns, int64_t period) {
     const bool unreceived = take_back(c);
     const bool earliest = arm(mp, tc, ns, period);
     tc->lock.unlock();
-    if (earliest) tell(mp);
+    if (earliest) timer_hurry(mp);
     leave(mp);
     return was_armed || unreceived;
 }
@@ -221,7 +209,7 @@ void func_timer_start(FuncTimer* t, int64_t ns) {
     timer->arg = t;
     timer->when = deadline_after(now(), ns);
     t->refs.store(2, std::memory_order_relaxed);
-    if (timer_start(heap_of(mp), timer)) tell(mp);
+    if (timer_start(timers_of(mp), timer)) timer_hurry(mp);
     leave(mp);
 }
 
@@ -237,8 +225,8 @@ bool func_timer_reset(FuncTimer* t, int64_t ns) {
     M* mp = enter_running();
     func_timer_retain(t);
     bool earliest = false;
-    const bool was_pending = timer_reset(heap_of(mp), timer_of(t), deadline_after(now(), ns), 0, &earliest);
-    if (earliest) tell(mp);
+    const bool was_pending = timer_reset(timers_of(mp), timer_of(t), deadline_after(now(), ns), 0, &earliest);
+    if (earliest) timer_hurry(mp);
     leave(mp);
     if (was_pending) func_timer_release(t);  // the former setting's
     return was_pending;

@@ -151,6 +151,15 @@ void sysmon_nudge();
 bool on_sysmon();                              // is this its thread
 void sysmon_poke();                            // it sleeps long and there is something to see
 
+// --- timers (rt/timers.h) of whoever is inside the gate
+
+// Where it starts them: on its P; a thread of the program's own has none.
+inline Timers* timers_of(M* mp) {
+    P* pp = p_of(mp);
+    return pp ? &pp->timers : &sched.allp[0]->timers;
+}
+void timer_hurry(M* mp);                       // sleep.cc: one became the earliest of its heap
+
 inline void maybe_poke() {
     if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]]
         sysmon_poke();

@@ -16,8 +16,8 @@ void wake_sleeper(Timer* t, int64_t, uint64_t) { ready(self(), static_cast<G*>(t
 void start_sleep(void* arg, G* gp) {
     auto* t = static_cast<Timer*>(arg);
     t->arg = gp;
-    P* pp = p_of(self());
-    if (timer_start(pp ? &pp->timers : &sched.allp[0]->timers, t)) maybe_poke();
+    M* mp = self();
+    if (timer_start(timers_of(mp), t)) timer_hurry(mp);
 }
 
 // A thread of the program's own needs nothing of the runtime to sleep; it need not even be up.
@@ -29,6 +29,13 @@ void sleep_thread(int64_t ns) {
 }
 
 }  // namespace
+
+// A P's own M looks at its timers before it goes idle. Who has no P leaves them to others, who may all be asleep.
+void timer_hurry(M* mp) {
+    if (p_of(mp)) maybe_poke();
+    else wake_one();
+}
+
 }  // namespace gort::rt
 
 namespace gort::detail {
