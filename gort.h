@@ -11,4 +11,8 @@
 #include "chan/chan.h"
 #include "chan/select.h"
 #include "chan/time.h"
+#include "rt/net/tcp.h"
+#include "rt/net/udp.h"
+#include "rt/net/unix.h"
+#include "rt/net/fd.h"
 #include "ctx/context.h"

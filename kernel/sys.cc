@@ -169,6 +169,9 @@ int sys_rt_sigaction(int sig, const void* set, void* get) {
 int sys_rt_sigprocmask(int how, const uint64_t* set, uint64_t* get) {
     return icall(Sys::kRtSigprocmask, how, set, get, kSignalSetSize);
 }
+int sys_rt_sigtimedwait(const uint64_t* set, const Timespec* timeout) {
+    return icall(Sys::kRtSigtimedwait, set, 0, timeout, kSignalSetSize);
+}
 int sys_sigaltstack(const void* set, void* get) { return icall(Sys::kSigaltstack, set, get); }
 
 int sys_nanosleep(const Timespec* time, Timespec* left) { return icall(Sys::kNanosleep, time, left); }
@@ -207,6 +210,10 @@ int sys_epoll_pwait(int epfd, epoll_event* events, int max, int timeout_ms) {
 }
 int sys_epoll_pwait2(int epfd, epoll_event* events, int max, const Timespec* timeout) {
     return icall(Sys::kEpollPwait2, epfd, events, max, timeout, 0, kSignalSetSize);
+}
+
+int sys_ppoll(pollfd* fds, unsigned n, const Timespec* timeout) {
+    return icall(Sys::kPpoll, fds, n, timeout, 0, kSignalSetSize);
 }
 
 int sys_socket(int family, int type, int protocol) { return icall(Sys::kSocket, family, type, protocol); }

@@ -19,6 +19,7 @@
 struct epoll_event;
 struct iovec;
 struct msghdr;
+struct pollfd;
 struct sockaddr;
 
 namespace gort::kernel {
@@ -38,6 +39,7 @@ namespace gort::kernel {
     X(Tgkill, tgkill)                      \
     X(RtSigaction, rt_sigaction)           \
     X(RtSigprocmask, rt_sigprocmask)       \
+    X(RtSigtimedwait, rt_sigtimedwait)     \
     X(Sigaltstack, sigaltstack)            \
     X(Read, read)                          \
     X(Write, write)                        \
@@ -56,6 +58,7 @@ namespace gort::kernel {
     X(EpollCtl, epoll_ctl)                 \
     X(EpollPwait, epoll_pwait)             \
     X(EpollPwait2, epoll_pwait2)           \
+    X(Ppoll, ppoll)                        \
     X(SchedYield, sched_yield)             \
     X(SchedGetaffinity, sched_getaffinity) \
     X(SchedSetaffinity, sched_setaffinity) \
@@ -132,6 +135,7 @@ int sys_membarrier(int command, unsigned flags);
 // Signals. Masks are the kernel's: bit sig-1. kernel/signal.h has the typed form.
 int sys_rt_sigaction(int sig, const void* set, void* get);
 int sys_rt_sigprocmask(int how, const uint64_t* set, uint64_t* get);
+int sys_rt_sigtimedwait(const uint64_t* set, const Timespec* timeout);
 int sys_sigaltstack(const void* set, void* get);
 
 // Time and chance.
@@ -160,6 +164,7 @@ int sys_eventfd2(unsigned count, int flags);
 int sys_epoll_create1(int flags);
 int sys_epoll_ctl(int epfd, int op, int fd, epoll_event* event);
 int sys_epoll_pwait(int epfd, epoll_event* events, int max, int timeout_ms);
+int sys_ppoll(pollfd* fds, unsigned n, const Timespec* timeout);
 int sys_epoll_pwait2(int epfd, epoll_event* events, int max, const Timespec* timeout);
 
 // Sockets.

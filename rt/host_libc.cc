@@ -13,6 +13,7 @@
 #include "arch/sanitize.h"
 #include "rt/host.h"
 #include "rt/m.h"
+#include "rt/result.h"
 
 namespace gort::rt {
 
@@ -120,3 +121,7 @@ bool host_demangle(const char* name, char* buf, size_t size) {
 }
 
 }  // namespace gort::rt
+
+namespace gort::detail {
+void throw_error(std::error_code error) { throw std::system_error(error); }
+}  // namespace gort::detail

@@ -77,10 +77,17 @@ M* pop_idle_m_locked() {
     return best;
 }
 
+// As the waits want it: negative only where it means for ever.
+int64_t from_now(int64_t until) {
+    if (until == INT64_MAX) return -1;
+    const int64_t ns = until - rt::now();
+    return ns > 0 ? ns : 0;
+}
+
 void wake_m(M* mp, P* pp, G* first) {
     mp->next_p = pp;
     mp->next_g = first;
-    if (mp->in_poll) sched.poll_break();
+    if (mp->in_poll) sched.poll_hooks.load(std::memory_order_acquire)->wake();
     else mp->note.wake();
 }
 
@@ -88,17 +95,18 @@ void wake_m(M* mp, P* pp, G* first) {
 void wait_for_p_locked(M* mp) {
     for (;;) {
         if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) break;
-        if (sched.runq.count && sched.pidle) {
+        const bool pending = poll_pending();
+        if ((sched.runq.count || pending) && sched.pidle) {
             P* pp = pop_idle_p_locked();
             sched.lock.unlock();
             return acquire_p(mp, pp);
         }
         int64_t until = INT64_MAX;
-        const bool polls = sched.poll_waiters.load(std::memory_order_relaxed) != 0;
+        const bool polls = sched.poll_waiters.load(std::memory_order_relaxed) && !sched.poller && !pending;
         bool keeper = false;
         if (sched.pidle) {
             until = earliest_timer();
-            keeper = (until != INT64_MAX || polls) && (!sched.timekeeper || until < sched.timekeeper_until);
+            keeper = polls || (until != INT64_MAX && (!sched.timekeeper || until < sched.timekeeper_until));
         }
         if (keeper) {
             const int64_t now = rt::now();
@@ -109,7 +117,7 @@ void wait_for_p_locked(M* mp) {
             }
             sched.timekeeper = mp;
             sched.timekeeper_until = until;
-            mp->in_poll = polls && !sched.poller;
+            mp->in_poll = polls;
             if (mp->in_poll) sched.poller = mp;
         }
         mp->note.clear();
@@ -117,8 +125,8 @@ void wait_for_p_locked(M* mp) {
         check_deadlock_locked();
         sched.lock.unlock();
 
-        if (mp->in_poll) sched.poll(until == INT64_MAX ? -1 : until - rt::now());
-        else if (keeper && until != INT64_MAX) mp->note.timed_sleep(until - rt::now());
+        if (mp->in_poll) sched.poll_hooks.load(std::memory_order_acquire)->wait(from_now(until));
+        else if (keeper) mp->note.timed_sleep(from_now(until));
         else mp->note.sleep();
 
         sched.lock.lock();
@@ -285,7 +293,7 @@ void stop_m(M* mp) {
 bool go_idle(M* mp) {
     sched.lock.lock();
     P* pp = p_of(mp);
-    if (!running() || sched.runq.count || pp->attention.load(std::memory_order_relaxed)) {
+    if (!running() || sched.runq.count || poll_pending() || pp->attention.load(std::memory_order_relaxed)) {
         sched.lock.unlock();
         return running();
     }

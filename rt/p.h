@@ -27,6 +27,7 @@ inline constexpr uint32_t kAskSteal = 1;
 inline constexpr uint32_t kAskPreempt = 2;   // the time slice is over: runnext goes to the tail of the queue
 inline constexpr uint32_t kAskRelease = 4;   // give the P up: the number of Ps changes, or the runtime stops
 inline constexpr uint32_t kAskTimers = 8;    // a timer of this P is due and sysmon noticed
+inline constexpr uint32_t kAskPoll = 16;     // nobody has looked at the descriptors for too long
 
 struct alignas(64) P {
     // --- the holder's

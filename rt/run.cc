@@ -218,6 +218,7 @@ void end() {
         timers_abandon(&pp->timers);
         flush_p_caches(pp);
     }
+    if (const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire)) hooks->end();
     sched.runq = {};
     sched.runq_size.store(0, std::memory_order_relaxed);
     sched.pidle = nullptr;

@@ -31,6 +31,15 @@ struct Config {
     bool sigquit = true;
 };
 
+// What the scheduler asks of rt/netpoll.cc; a table, so that programs without descriptors are linked without it.
+struct PollHooks {
+    int (*take)(P* pp);        // [P's holder] readies what is ready, in pp's queue; how many
+    void (*wait)(int64_t ns);  // [sched.poller] sleeps for up to ns; < 0: for ever. What comes is pending until a take
+    void (*wake)();            // ends a wait
+    bool (*pending)();         // has wait got something that no take has taken?
+    void (*end)();             // the run is over
+};
+
 enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
 
 struct Sched {
@@ -72,9 +81,7 @@ struct Sched {
     std::atomic<int> max_threads{10000};
     std::atomic<uint64_t> retakes{0}, wakes{0}, polls{0};
 
-    // --- set by rt/netpoll.cc once a descriptor is watched
-    int (*poll)(int64_t ns) = nullptr;   // readies what is ready, waits up to ns; how many
-    void (*poll_break)() = nullptr;      // ends a wait of poll
+    std::atomic<const PollHooks*> poll_hooks{nullptr};  // set by rt/netpoll.cc with the first descriptor
 
     // --- set by chan/store.cc once there are channels
     std::atomic<void (*)(G*)> abandon{nullptr};  // gp will never run again: unlinks it from what it waits on
@@ -159,6 +166,17 @@ inline Timers* timers_of(M* mp) {
     return pp ? &pp->timers : &sched.allp[0]->timers;
 }
 void timer_hurry(M* mp);                       // sleep.cc: one became the earliest of its heap
+
+// Descriptors' events into pp's queue; how many. pp is the caller's.
+inline int poll_take(P* pp) {
+    if (!sched.poll_waiters.load(std::memory_order_relaxed)) return 0;
+    const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire);
+    return hooks ? hooks->take(pp) : 0;
+}
+inline bool poll_pending() {
+    const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire);
+    return hooks && hooks->pending();
+}
 
 inline void maybe_poke() {
     if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]]

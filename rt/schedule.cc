@@ -104,6 +104,7 @@ G* look_around(P* pp) {
                 pp->runq.push(gp);
             }
         if (asked & kAskSteal) answer_steal(pp);
+        if (asked & kAskPoll) poll_take(pp);
     }
     run_own_timers(pp);
     if (pp->countdown.load(std::memory_order_relaxed) != 0) return nullptr;
@@ -192,7 +193,7 @@ G* find_runnable(M* mp) {
             if (G* gp = look_around(pp)) return gp;
         if (G* gp = take_local(pp)) return gp;
         if (G* gp = take_global(pp)) return gp;
-        if (sched.poll_waiters.load(std::memory_order_relaxed) && sched.poll(0)) continue;
+        if (poll_take(pp)) continue;
         if (run_timers()) continue;
         if (G* gp = steal_round(mp, pp)) return gp;
         if (worth_spinning()) {

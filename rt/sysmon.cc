@@ -31,7 +31,7 @@ constexpr int64_t kSlice = 10'000'000;
 // so that a process with a ticker does not stop and start it each time
 constexpr int64_t kRestAfter = 12'000'000;
 constexpr int64_t kSuspectFirst = 1'000'000, kSuspectMost = 60'000'000'000;
-constexpr int64_t kPollEvery = 10'000'000;
+constexpr int64_t kPollIdle = 100'000, kPollBusy = 4'000'000;
 constexpr int kPatience = 50;
 constexpr int64_t kDeafMost = 64'000'000;
 constexpr int kSpinnersPerP = 4;
@@ -179,6 +179,30 @@ bool serve_timers(int64_t now) {
     return true;
 }
 
+// Goroutines wait for descriptors, nobody sleeps in the poller, and nobody has asked it for a while.
+bool serve_poll(int64_t now) {
+    static uint64_t seen;
+    static int64_t since;
+    const uint64_t polls = sched.polls.load(std::memory_order_relaxed);
+    if (polls != seen || !sched.poll_waiters.load(std::memory_order_relaxed)) {
+        seen = polls;
+        since = now;
+        return false;
+    }
+    const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
+    if (now - since < (idle_p ? kPollIdle : kPollBusy)) return false;
+    {
+        kernel::LockGuard guard(sched.lock);
+        if (sched.poller) return false;
+        if (idle_p) wake_one_locked();
+    }
+    if (!idle_p)
+        for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+            sched.allp[i]->attention.fetch_or(kAskPoll, std::memory_order_release);
+    since = now;
+    return true;
+}
+
 void start_births() {
     for (;;) {
         sched.lock.lock();
@@ -195,7 +219,7 @@ void sysmon_main(void*) {
     tid.store(kernel::gettid(), std::memory_order_relaxed);
     kernel::set_thread_name("gort-sysmon");
     kernel::sys_prctl(kPrSetTimerslack, 1, 0, 0, 0);
-    int64_t delay = kFast, deaf = 0, deaf_until = 0, last_poll = 0;
+    int64_t delay = kFast, deaf = 0, deaf_until = 0;
     int64_t quiet_since = 0;
     int fruitless = 0;
     while (!stopping()) {
@@ -233,11 +257,7 @@ void sysmon_main(void*) {
         for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
             acted |= look_at(sched.allp[i], now);
         acted |= serve_timers(now);
-        if (sched.poll_waiters.load(std::memory_order_relaxed) && !sched.poller &&
-            now - last_poll >= kPollEvery) {
-            last_poll = now;
-            acted |= sched.poll(0) > 0;
-        }
+        acted |= serve_poll(now);
         if (acted || poked) {
             if (acted) deaf = 0;
             fruitless = 0;

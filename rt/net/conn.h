@@ -1,0 +1,75 @@
+// PUBLIC
+// rt/net/conn.h - streams: conn and listener, for TCP and Unix sockets. How to get one: tcp.h, unix.h.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// See handle.h for copying, blocking, deadlines and threads.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+
+#include "handle.h"
+
+namespace gort::net {
+
+class conn : public socket {
+public:
+    using socket::socket;
+
+    // Up to b.size bytes, as soon as there are any; into an empty buffer 0 at once. errc::eof at the end (value() is 0).
+    result<size_t> read(mutable_buffer b) const { return detail::count_of(detail::read(d_, b.data, b.size)); }
+
+    // Exactly b.size bytes. errc::eof if the end came before the first, errc::unexpected_eof if it came later.
+    result<size_t> read_full(mutable_buffer b) const {
+        size_t moved = 0;
+        const long r = detail::read_full(d_, b.data, b.size, &moved);
+        if (r == detail::net_error(errc::eof)) return detail::count_of(r);
+        return detail::count_of(r, moved);
+    }
+
+    // All of it, unless there is an error; partial() says then how much the kernel took. No other write comes between.
+    result<size_t> write(const_buffer b) const {
+        size_t moved = 0;
+        const long r = detail::write(d_, b.data, b.size, &moved);
+        return detail::count_of(r, moved);
+    }
+
+    // The parts one after the other, as one write.
+    result<size_t> writev(std::span<const const_buffer> parts) const {
+        size_t moved = 0;
+        const long r =
+            detail::writev(d_, reinterpret_cast<const detail::io_vector*>(parts.data()), parts.size(), &moved);
+        return detail::count_of(r, moved);
+    }
+    result<size_t> writev(std::initializer_list<const_buffer> parts) const {
+        return writev(std::span(parts.begin(), parts.size()));
+    }
+
+    // No more from us: the peer reads what is under way and then the end. Reading goes on. And the other way round.
+    result<void> close_write() const { return detail::done(detail::shut_down(d_, 1)); }
+    result<void> close_read() const { return detail::done(detail::shut_down(d_, 0)); }
+
+    // TCP: on by default, as in Go: small writes leave at once.
+    result<void> set_no_delay(bool on) const { return detail::done(detail::set_option(d_, 6, 1, on)); }
+};
+static_assert(sizeof(const_buffer) == sizeof(detail::io_vector));
+
+class listener : public socket {
+public:
+    using socket::socket;
+
+    // The next connection. Connections that were aborted while they waited are skipped. Too many open descriptors is an
+    // error like others (std::errc::too_many_files_open): the connection waits; close something, or pause, and try again.
+    result<conn> accept() const {
+        detail::Desc* d = nullptr;
+        if (const int r = detail::accept(d_, &d)) return detail::error_of(r);
+        return conn(d);
+    }
+    result<endpoint> endpoint_of() const { return local_endpoint(); }
+    uint16_t port() const {  // that it listens on: of interest after port 0
+        const result<endpoint> e = local_endpoint();
+        return e ? e->port() : uint16_t{0};
+    }
+};
+
+}  // namespace gort::net

@@ -1,0 +1,471 @@
+// rt/net/socket.cc - sockets: opening, connecting, accepting, and moving bytes, as raw system calls over rt/netpoll.h.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A round trip of a busy TCP connection is one recv and one send that both succeed. The recv that would only say "nothing
+// yet" is not made: after a short one the next waits for the poller's edge (PollDesc::drained).
+#include "rt/net/socket.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/uio.h>
+
+#include "kernel/mem.h"
+#include "kernel/sys.h"
+#include "arch/sanitize.h"
+#include "rt/clock.h"
+
+namespace gort::net::detail {
+
+using namespace rt;
+using kernel::copy_bytes;
+
+namespace {
+
+constexpr int kKeepAlive = 15;  // seconds; Go's figure
+constexpr int kBacklog = 65535;  // the kernel takes its own limit if that is less
+constexpr int64_t kLeastShare = 2 * kernel::kNsPerSec;  // of a dial's time for one of several addresses
+constexpr uint64_t kSigPipe = 1u << (13 - 1);
+constexpr int kSigBlock = 0, kSigSetMask = 2;
+
+int set_int(int fd, int level, int name, int value) {
+    return kernel::sys_setsockopt(fd, level, name, &value, sizeof value);
+}
+
+// Inherited by what is accepted, so an accepted connection costs none of these calls.
+void set_defaults(int fd, int family, int type) {
+    if (type == SOCK_STREAM && family != AF_UNIX) {
+        set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepAlive);
+        set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepAlive);
+    }
+    if (type == SOCK_DGRAM && family != AF_UNIX) set_int(fd, SOL_SOCKET, SO_BROADCAST, 1);
+}
+
+uint16_t flags_of(int family, int type) {
+    uint16_t flags = kDescSocket;
+    if (type == SOCK_STREAM) flags |= kDescStream;
+    if (type == SOCK_STREAM && family != AF_UNIX) flags |= kDescTcp;
+    if (type == SOCK_SEQPACKET) flags |= kDescStream;  // an empty packet looks like the end there
+    return flags;
+}
+
+// EPIPE without its signal, on what has no MSG_NOSIGNAL. Standard output and error keep the system's behaviour, so that
+// a program in a pipeline ends when its reader does.
+template <class F>
+long without_sigpipe(int fd, F call) {
+    if (fd == 1 || fd == 2) return call();
+    uint64_t old = 0;
+    kernel::sys_rt_sigprocmask(kSigBlock, &kSigPipe, &old);
+    const long r = call();
+    if (r == -EPIPE && !(old & kSigPipe)) {
+        const kernel::Timespec none{0, 0};
+        while (kernel::sys_rt_sigtimedwait(&kSigPipe, &none) == -EINTR) {
+        }
+    }
+    kernel::sys_rt_sigprocmask(kSigSetMask, &old, nullptr);
+    return r;
+}
+
+// Tries until it does not say "would block", waiting in between. The operation has begun.
+template <class F>
+long until_done(PollDesc* d, unsigned side, F attempt) {
+    for (;;) {
+        const long r = attempt(d->fd);
+        if (r == -EINTR) continue;
+        if (r != -EAGAIN) return r;
+        if (const int w = poll_wait(d, side)) return w;
+    }
+}
+
+// Of TSan's view: whoever reads after somebody wrote is after him, as in Go. The kernel orders it; TSan cannot know.
+#if GORT_TSAN
+std::atomic<uint32_t> io_order{0};
+void wrote() { io_order.fetch_add(1, std::memory_order_release); }  // S1
+void has_read() { (void)io_order.load(std::memory_order_acquire); }  // S1
+#else
+void wrote() {}
+void has_read() {}
+#endif
+
+long recv_once(PollDesc* d, void* to, size_t n) {
+    return until_done(d, kRead, [&](int fd) {
+        return d->flags & kDescSocket ? kernel::sys_recvfrom(fd, to, n, 0, nullptr, nullptr) : kernel::sys_read(fd, to, n);
+    });
+}
+
+}  // namespace
+
+void retain(Desc* d) { poll_retain(d); }
+void drop(Desc* d) { poll_drop(d); }
+int close(Desc* d) { return d ? poll_close(d) : net_error(errc::closed); }
+int release(Desc* d) { return d ? poll_release(d) : net_error(errc::closed); }
+int set_deadline(Desc* d, unsigned sides, int64_t when) {
+    return d ? poll_set_deadline(d, sides, when) : net_error(errc::closed);
+}
+int64_t deadline_in(int64_t ns) { return ns <= 0 ? 1 : deadline_after(now(), ns); }
+
+long read(Desc* d, void* to, size_t n) {
+    if (!d) return kErrClosed;
+    if (n == 0) return poll_with(d, [](int, void*) { return 0; }, nullptr);
+    if (const int r = poll_begin(d, kRead)) return r;
+    long r = recv_once(d, to, n);
+    poll_end(d, kRead, r > 0 && static_cast<size_t>(r) < n && (d->flags & kDescTcp));
+    has_read();
+    if (r == 0 && (d->flags & kDescStream)) r = net_error(errc::eof);
+    return r;
+}
+
+long read_full(Desc* d, void* to, size_t n, size_t* done) {
+    *done = 0;
+    if (!d) return kErrClosed;
+    if (n == 0) return poll_with(d, [](int, void*) { return 0; }, nullptr);
+    if (const int b = poll_begin(d, kRead)) return b;
+    long r = 0;
+    while (*done < n) {
+        r = recv_once(d, static_cast<char*>(to) + *done, n - *done);
+        if (r <= 0) break;
+        *done += static_cast<size_t>(r);
+    }
+    poll_end(d, kRead);
+    has_read();
+    if (r == 0) r = net_error(*done ? errc::unexpected_eof : errc::eof);
+    return r;
+}
+
+long write(Desc* d, const void* from, size_t n, size_t* done) {
+    *done = 0;
+    if (!d) return kErrClosed;
+    wrote();
+    if (const int r = poll_begin(d, kWrite)) return r;
+    long r = 0;
+    do {  // a datagram may be empty
+        const char* at = static_cast<const char*>(from) + *done;
+        const size_t left = n - *done;
+        r = until_done(d, kWrite, [&](int fd) {
+            if (d->flags & kDescSocket) return kernel::sys_sendto(fd, at, left, MSG_NOSIGNAL, nullptr, 0);
+            return without_sigpipe(fd, [&] { return kernel::sys_write(fd, at, left); });
+        });
+        if (r < 0) break;
+        *done += static_cast<size_t>(r);
+    } while (*done < n);
+    poll_end(d, kWrite);
+    return r < 0 ? r : 0;
+}
+
+long writev(Desc* d, const io_vector* parts, size_t n, size_t* done) {
+    *done = 0;
+    if (!d) return kErrClosed;
+    wrote();
+    if (const int r = poll_begin(d, kWrite)) return r;
+    constexpr size_t kMost = 16;
+    size_t at = 0, skip = 0;  // parts sent whole, bytes of the next one
+    long r = 0;
+    while (r >= 0 && at < n) {
+        iovec v[kMost];
+        size_t k = 0;
+        for (; k < kMost && at + k < n; ++k) {
+            const size_t s = k == 0 ? skip : 0;
+            v[k] = {const_cast<char*>(static_cast<const char*>(parts[at + k].data) + s), parts[at + k].size - s};
+        }
+        r = until_done(d, kWrite, [&](int fd) {
+            if (d->flags & kDescSocket) {
+                msghdr m{};
+                m.msg_iov = v;
+                m.msg_iovlen = k;
+                return kernel::sys_sendmsg(fd, &m, MSG_NOSIGNAL | (at + k < n ? MSG_MORE : 0));
+            }
+            return without_sigpipe(fd, [&] { return kernel::sys_writev(fd, v, static_cast<int>(k)); });
+        });
+        if (r < 0) break;
+        *done += static_cast<size_t>(r);
+        size_t left = static_cast<size_t>(r) + skip;
+        while (at < n && left >= parts[at].size) left -= parts[at++].size;
+        skip = left;
+    }
+    poll_end(d, kWrite);
+    return r < 0 ? r : 0;
+}
+
+long receive_from(Desc* d, void* to, size_t n, endpoint* from, bool* truncated) {
+    if (!d) return kErrClosed;
+    if (const int r = poll_begin(d, kRead)) return r;
+    msghdr m{};
+    iovec v{to, n};
+    const long r = until_done(d, kRead, [&](int fd) {
+        m.msg_iov = &v;
+        m.msg_iovlen = 1;
+        m.msg_name = from->raw();
+        m.msg_namelen = sizeof(sockaddr_un);
+        return kernel::sys_recvmsg(fd, &m, 0);
+    });
+    poll_end(d, kRead);
+    has_read();
+    if (r >= 0) from->set_raw_size(m.msg_namelen);
+    if (truncated) *truncated = r >= 0 && (m.msg_flags & MSG_TRUNC);
+    return r;
+}
+
+long send_to(Desc* d, const void* from, size_t n, const endpoint& to) {
+    if (!d) return kErrClosed;
+    wrote();
+    if (const int r = poll_begin(d, kWrite)) return r;
+    const long r = until_done(d, kWrite, [&](int fd) {
+        return kernel::sys_sendto(fd, from, n, MSG_NOSIGNAL, sockaddr_of(to), to.raw_size());
+    });
+    poll_end(d, kWrite);
+    return r;
+}
+
+int shut_down(Desc* d, int how) {
+    if (!d) return kErrClosed;
+    return poll_with(d, [](int fd, void* arg) { return kernel::sys_shutdown(fd, *static_cast<int*>(arg)); }, &how);
+}
+
+int set_option(Desc* d, int level, int name, int value) {
+    if (!d) return kErrClosed;
+    int args[] = {level, name, value};
+    return poll_with(
+        d, [](int fd, void* a) { return set_int(fd, static_cast<int*>(a)[0], static_cast<int*>(a)[1], static_cast<int*>(a)[2]); },
+        args);
+}
+
+int endpoint_of(Desc* d, bool peer, endpoint* out) {
+    if (!d) return kErrClosed;
+    struct Args {
+        bool peer;
+        endpoint* out;
+    } args{peer, out};
+    return poll_with(
+        d,
+        [](int fd, void* p) {
+            const auto* a = static_cast<Args*>(p);
+            uint32_t n = sizeof(sockaddr_un);
+            const int r = a->peer ? kernel::sys_getpeername(fd, sockaddr_of(*a->out), &n)
+                                  : kernel::sys_getsockname(fd, sockaddr_of(*a->out), &n);
+            if (r == 0) a->out->set_raw_size(n);
+            return r;
+        },
+        &args);
+}
+
+int number_of(Desc* d) {
+    if (!d) return -1;
+    const int r = poll_with(d, [](int fd, void*) { return fd; }, nullptr);
+    return r < 0 ? -1 : r;
+}
+
+namespace {
+int wrap(int fd, uint16_t flags, bool at_once, Desc** out) {
+    const int r = poll_open(fd, flags, at_once, out);
+    if (r && !(flags & kDescBorrowed)) kernel::sys_close(fd);
+    return r;
+}
+}  // namespace
+
+int accept(Desc* d, Desc** out) {
+    if (!d) return kErrClosed;
+    if (const int r = poll_begin(d, kRead)) return r;
+    long fd;
+    do {
+        fd = until_done(d, kRead, [](int l) { return kernel::sys_accept4(l, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
+    } while (fd == -ECONNABORTED);
+    const uint16_t flags = d->flags & (kDescSocket | kDescStream | kDescTcp);
+    poll_end(d, kRead);
+    if (fd < 0) return static_cast<int>(fd);
+    return wrap(static_cast<int>(fd), flags, false, out);
+}
+
+int open_socket(int family, int type, int* fd) {
+    *fd = kernel::sys_socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (*fd < 0) return *fd;
+    set_defaults(*fd, family, type);
+    return 0;
+}
+
+namespace {
+
+// Binds, and listens if there is something to accept. "::" takes IPv4 as well unless the network says 6.
+int bind_one(const Network& net, const endpoint& e, int backlog, bool both, Desc** out) {
+    int fd;
+    if (const int r = open_socket(e.family(), net.type, &fd)) return r;
+    int r = 0;
+    if (e.family() == AF_INET6) set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both);
+    if (e.family() != AF_UNIX && net.type == SOCK_STREAM) set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    r = kernel::sys_bind(fd, sockaddr_of(e), e.raw_size());
+    if (r == 0 && net.type != SOCK_DGRAM) r = kernel::sys_listen(fd, backlog > 0 ? backlog : kBacklog);
+    if (r) {
+        kernel::sys_close(fd);
+        return r;
+    }
+    return wrap(fd, flags_of(e.family(), net.type), true, out);
+}
+
+int bind_named(const Network& net, std::string_view address, int backlog, Desc** out) {
+    endpoint all[kMostAddresses];
+    const int n = endpoints_of(net, address, true, all, kMostAddresses);
+    if (n < 0) return n;
+    int r = 0;
+    for (int i = 0; i < n; ++i) {
+        const bool any = net.family == AF_UNSPEC && !address.empty() && address.front() == ':';
+        r = bind_one(net, all[i], backlog, any, out);
+        if (any && r == -EAFNOSUPPORT) {  // a machine without IPv6
+            endpoint v4;
+            numeric_endpoint("0.0.0.0", all[i].port(), &v4);
+            r = bind_one(net, v4, backlog, false, out);
+        }
+        if (r == 0) return 0;
+    }
+    return r;
+}
+
+// With one port in the system's range for both ends, TCP may connect a socket to itself.
+bool connected_to_itself(int fd) {
+    endpoint a, b;
+    uint32_t n = sizeof(sockaddr_un), m = n;
+    if (kernel::sys_getsockname(fd, sockaddr_of(a), &n) || kernel::sys_getpeername(fd, sockaddr_of(b), &m)) return false;
+    a.set_raw_size(n);
+    b.set_raw_size(m);
+    return n == m && same({static_cast<char*>(a.raw()), n}, {static_cast<char*>(b.raw()), m});
+}
+
+int wait_connected(Desc* d) {
+    for (;;) {
+        if (const int r = poll_wait(d, kWrite)) return r;
+        int error = 0;
+        uint32_t n = sizeof error;
+        if (const int r = kernel::sys_getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) return r;
+        if (error == EISCONN) return 0;
+        if (error && error != EINPROGRESS && error != EALREADY && error != EINTR) return -error;
+        endpoint peer;
+        n = sizeof(sockaddr_un);
+        if (error == 0 && kernel::sys_getpeername(d->fd, sockaddr_of(peer), &n) == 0) return 0;
+    }
+}
+
+bool canceled(const dial_control* c) { return c && __atomic_load_n(&c->canceled, __ATOMIC_SEQ_CST); }
+
+int connect_one(const Network& net, const endpoint& to, const endpoint* local, int64_t deadline, dial_control* control,
+                Desc** out) {
+    int fd;
+    if (const int r = open_socket(to.family(), net.type, &fd)) return r;
+    int r = 0;
+    if (local && local->family()) r = kernel::sys_bind(fd, sockaddr_of(*local), local->raw_size());
+    if (r == 0)
+        do {
+            r = kernel::sys_connect(fd, sockaddr_of(to), to.raw_size());
+        } while (r == -EINTR);
+    if (r == -EALREADY) r = -EINPROGRESS;
+    if (r == -EISCONN) r = 0;
+    if (r && r != -EINPROGRESS) {
+        kernel::sys_close(fd);
+        return r;
+    }
+    Desc* d;
+    if (const int w = wrap(fd, flags_of(to.family(), net.type), false, &d)) return w;
+    if (r == -EINPROGRESS) {
+        poll_set_deadline(d, 2, deadline);
+        if (control) {
+            poll_retain(d);
+            __atomic_store_n(&control->desc, d, __ATOMIC_SEQ_CST);  // 1, then look: cancel_dial does it the other way round
+        }
+        r = canceled(control) ? -ECANCELED : poll_begin(d, kWrite);
+        if (r == 0) {
+            r = wait_connected(d);
+            poll_end(d, kWrite);
+        }
+        if (control && __atomic_exchange_n(&control->desc, nullptr, __ATOMIC_SEQ_CST)) poll_drop(d);
+        if (r == 0) r = poll_set_deadline(d, 2, 0);
+    }
+    if (r == 0 && net.type == SOCK_STREAM && to.family() != AF_UNIX && connected_to_itself(d->fd)) r = -ECONNREFUSED;
+    if (r) poll_drop(d);
+    else *out = d;
+    return r;
+}
+
+}  // namespace
+
+void cancel_dial(dial_control* control) {
+    __atomic_store_n(&control->canceled, 1, __ATOMIC_SEQ_CST);
+    auto* d = static_cast<Desc*>(__atomic_exchange_n(&control->desc, nullptr, __ATOMIC_SEQ_CST));
+    if (!d) return;
+    poll_set_deadline(d, 2, 1);
+    poll_drop(d);
+}
+
+int listen(std::string_view network, std::string_view address, int backlog, Desc** out) {
+    Network net;
+    if (const int r = network_named(network, &net)) return r;
+    if (net.type == SOCK_DGRAM) return net_error(errc::unknown_network);
+    return bind_named(net, address, backlog, out);
+}
+
+int bind_packets(std::string_view network, std::string_view address, Desc** out) {
+    Network net;
+    if (const int r = network_named(network, &net)) return r;
+    if (net.type != SOCK_DGRAM) return net_error(errc::unknown_network);
+    return bind_named(net, address, 0, out);
+}
+
+int dial(std::string_view network, std::string_view address, const endpoint* local, int64_t deadline,
+         dial_control* control, Desc** out) {
+    Network net;
+    if (const int r = network_named(network, &net)) return r;
+    if (deadline && deadline <= now()) return -ETIMEDOUT;
+    endpoint all[kMostAddresses];
+    const int n = endpoints_of(net, address, false, all, kMostAddresses);
+    if (n < 0) return n;
+    int first = 0;
+    for (int i = 0; i < n; ++i) {
+        int64_t until = deadline;
+        if (deadline) {
+            const int64_t t = now(), left = deadline - t;
+            if (left <= 0) return first ? first : -ETIMEDOUT;
+            int64_t share = left / (n - i);
+            if (share < kLeastShare) share = left < kLeastShare ? left : kLeastShare;
+            until = t + share;
+        }
+        const int r = connect_one(net, all[i], local, until, control, out);
+        if (canceled(control)) {
+            if (r == 0) poll_drop(*out);
+            return net_error(errc::canceled);
+        }
+        if (r == 0) return 0;
+        if (!first) first = r;
+    }
+    return first;
+}
+
+int adopt(int fd, bool owned, Desc** out) {
+    const int mode = kernel::sys_fcntl(fd, F_GETFL, 0);
+    if (mode < 0) return mode;
+    if (!(mode & O_NONBLOCK))
+        if (const int r = kernel::sys_fcntl(fd, F_SETFL, static_cast<unsigned long>(mode | O_NONBLOCK)); r < 0) return r;
+    int type = 0;
+    uint32_t n = sizeof type;
+    uint16_t flags = kDescStream;
+    if (kernel::sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
+        flags = type == SOCK_DGRAM ? kDescSocket : static_cast<uint16_t>(kDescSocket | kDescStream);
+    int r = poll_open(fd, static_cast<uint16_t>(flags | kDescShared | (owned ? 0 : kDescBorrowed)), true, out);
+    if (r == 0) return 0;
+    if (!(mode & O_NONBLOCK)) kernel::sys_fcntl(fd, F_SETFL, static_cast<unsigned long>(mode));
+    return r == -EPERM ? net_error(errc::not_pollable) : r;
+}
+
+// Whoever asks need not read until nothing is left, so an edge may be long past: what holds now is asked first.
+int wait(Desc* d, bool to_write) {
+    if (!d) return kErrClosed;
+    const unsigned side = to_write ? kWrite : kRead;
+    if (const int r = poll_begin(d, side)) return r;
+    const kernel::Timespec none{0, 0};
+    int r;
+    do {
+        pollfd p{d->fd, static_cast<short>(to_write ? POLLOUT : POLLIN), 0};
+        r = kernel::sys_ppoll(&p, 1, &none);
+    } while (r == -EINTR);
+    if (r == 0) r = poll_wait(d, side);
+    poll_end(d, side);
+    return r < 0 ? r : 0;
+}
+
+}  // namespace gort::net::detail

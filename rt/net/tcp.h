@@ -1,0 +1,82 @@
+// PUBLIC
+// rt/net/tcp.h - listening and dialing: TCP over IPv4 and IPv6, and by the network's name whatever has connections.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Networks: "tcp" (both families), "tcp4", "tcp6", "unix", "unixpacket"; for dial also "udp", "udp4", "udp6", "unixgram",
+//           whose conn reads and writes whole datagrams. Without a network: tcp.
+// Addresses: "host:port". host: a name, 1.2.3.4, [::1], or nothing: every address of this machine (listen), the loopback
+//           (dial). port: 0 to 65535 or a service's name; 0: listen takes a free one. For Unix sockets a path; "@name" is
+//           in the abstract namespace.
+// Defaults: as in Go: no delay, keep-alive after 15 s, SO_REUSEADDR for listeners, the longest backlog there is.
+// Source:   Go's net.Listen, net.Dial, net.DialTimeout.
+#pragma once
+
+#include <memory>
+
+#include "conn.h"
+
+namespace gort::net {
+
+inline result<listener> listen(std::string_view network, std::string_view address) {
+    detail::Desc* d = nullptr;
+    if (const int r = detail::listen(network, address, 0, &d)) return detail::error_of(r);
+    return listener(d);
+}
+inline result<listener> listen(std::string_view address) { return listen("tcp", address); }
+
+namespace detail {
+inline result<conn> dial_until(std::string_view network, std::string_view address, int64_t deadline) {
+    Desc* d = nullptr;
+    if (const int r = dial(network, address, nullptr, deadline, nullptr, &d)) return error_of(r);
+    return conn(d);
+}
+
+template <class C>
+concept contextual = requires(const C& c) {
+    c.done();
+    c.err();
+    c.deadline();
+};
+}  // namespace detail
+
+// Connects; tries the host's addresses one after the other. With a deadline, or a duration from now, it covers all of
+// them and the search for the name; each gets its share of the time, as in Go.
+inline result<conn> dial(std::string_view network, std::string_view address) {
+    return detail::dial_until(network, address, 0);
+}
+inline result<conn> dial(std::string_view address) { return dial("tcp", address); }
+inline result<conn> dial(std::string_view network, std::string_view address, time_point deadline) {
+    return detail::dial_until(network, address, detail::when_of(deadline));
+}
+inline result<conn> dial(std::string_view address, time_point deadline) { return dial("tcp", address, deadline); }
+template <class Rep, class Period>
+result<conn> dial(std::string_view network, std::string_view address, std::chrono::duration<Rep, Period> timeout) {
+    return detail::dial_until(network, address, detail::when_of(timeout));
+}
+template <class Rep, class Period>
+result<conn> dial(std::string_view address, std::chrono::duration<Rep, Period> timeout) {
+    return dial("tcp", address, timeout);
+}
+
+// With a context (ctx/context.h): errc::canceled once it is canceled, std::errc::timed_out at its deadline.
+template <detail::contextual C>
+result<conn> dial(const C& c, std::string_view network, std::string_view address) {
+    const auto deadline = c.deadline();
+    if (const std::error_code e = c.err()) {
+        if (deadline && *deadline <= std::chrono::steady_clock::now()) return std::make_error_code(std::errc::timed_out);
+        return errc::canceled;
+    }
+    auto control = std::make_shared<detail::dial_control>();  // the context may still be at it when we are done
+    detail::Desc* d = nullptr;
+    auto stop = after_func(c, [control] { detail::cancel_dial(control.get()); });
+    const int r = detail::dial(network, address, nullptr, deadline ? detail::when_of(*deadline) : 0, control.get(), &d);
+    stop();
+    if (r) return detail::error_of(r);
+    return conn(d);
+}
+template <detail::contextual C>
+result<conn> dial(const C& c, std::string_view address) {
+    return dial(c, "tcp", address);
+}
+
+}  // namespace gort::net

@@ -1,0 +1,478 @@
+// rt/netpoll.cc - the life of a PollDesc, and what the scheduler asks of the poller (PollHooks of rt/sched.h).
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The inbox: one batch of events that the M which slept without a P has fetched. inbox_n says how many; 0: it is that
+// M's to fill (there is one: sched.poller), -1: a P's holder is emptying it.
+// Ordering: B1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
+#include "rt/netpoll.h"
+
+#include "arch/arch.h"
+#include "kernel/poll.h"
+#include "kernel/sys.h"
+#include "rt/clock.h"
+#include "rt/host.h"
+#include "rt/park.h"
+#include "rt/slab.h"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr int kBatch = 128;
+constexpr uint32_t kMostWaiting = (1u << 20) - 1;  // Go's figure
+constexpr unsigned kGenBits = 22, kAddressBits = 64 - kGenBits, kAlignBits = 6;
+constexpr uint32_t kEdges = kernel::kPollIn | kernel::kPollOut | kernel::kPollRdHup | kernel::kPollPri | kernel::kPollEdge;
+
+constinit kernel::Poller poller;
+kernel::Mutex desc_lock{kernel::LockRank::kLeaf};
+bool is_open = false;             // desc_lock
+int live = 0;                     // desc_lock
+PollDesc* free_descs = nullptr;   // desc_lock
+std::atomic<PollDesc*> all_descs{nullptr};
+Slab<PollDesc> slab;
+
+std::atomic<int> inbox_n{0};
+kernel::PollEvent inbox[kBatch];
+
+uint64_t tag_of(const PollDesc* d) {
+    return reinterpret_cast<uintptr_t>(d) >> kAlignBits | uint64_t{d->gen} << kAddressBits;
+}
+
+void unlock_desc(void* d, G*) GORT_NO_TSA { static_cast<PollDesc*>(d)->lock.unlock(); }
+
+// A thread without a P will not look for events itself when it sleeps: somebody has to.
+void unlock_desc_and_call_poller(void* d, G*) GORT_NO_TSA {
+    static_cast<PollDesc*>(d)->lock.unlock();
+    kernel::LockGuard guard(sched.lock);
+    if (!sched.poller) wake_one_locked();
+}
+
+G* take_waiter(Side* s, int why) {
+    G* gp = s->waiter;
+    if (!gp) return nullptr;
+    s->waiter = nullptr;
+    s->woken = why;
+    sched.poll_waiters.fetch_sub(1, std::memory_order_relaxed);
+    return gp;
+}
+
+void arm(M* mp, Side* s) {
+    bool earliest = false;
+    s->armed = s->deadline;
+    timer_reset(timers_of(mp), &s->timer, s->deadline, 0, &earliest);
+    if (earliest) timer_hurry(mp);
+}
+
+void disarm(Side* s) {
+    if (!s->armed) return;
+    s->armed = 0;
+    timer_stop(&s->timer);
+}
+
+void deadline_due(Timer* t, int64_t, uint64_t) {
+    auto* d = static_cast<PollDesc*>(t->arg);
+    Side* s = &d->side[t == &d->side[kWrite].timer];
+    M* mp = self();
+    G* gp = nullptr;
+    d->lock.lock();
+    s->armed = 0;
+    if (s->waiter && s->deadline) {
+        if (s->deadline <= now()) gp = take_waiter(s, -ETIMEDOUT);
+        else arm(mp, s);
+    }
+    d->lock.unlock();
+    if (gp) ready(mp, gp);
+}
+
+// Why the operation may not go on, or 0.
+int trouble(const PollDesc* d, const Side* s) {
+    if (d->closing) return kErrClosed;
+    if (s->deadline && s->deadline <= now()) return -ETIMEDOUT;
+    if (d->event_err && s == &d->side[kRead]) return kErrNotPollable;
+    return 0;
+}
+
+// The owner waits for an edge. Entered under the lock; left without it after an edge was waited for, else still under it.
+int wait_locked(M** mp, PollDesc* d, Side* s, bool* locked) GORT_NO_TSA {
+    for (;;) {
+        *locked = true;
+        if (const int r = trouble(d, s)) return r;
+        if (s->ready) {
+            s->ready = false;
+            return 0;
+        }
+        if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return -ECANCELED;
+        if (!d->registered) {
+            if (const int r = poller.add(d->fd, kEdges, tag_of(d))) return r;
+            d->registered = true;
+        }
+        if (s->deadline && (!s->armed || s->armed > s->deadline)) arm(*mp, s);
+        s->waiter = (*mp)->curg;
+        s->woken = 0;
+        sched.poll_waiters.fetch_add(1, std::memory_order_relaxed);
+        *mp = park(*mp, (*mp)->foreign ? unlock_desc_and_call_poller : unlock_desc, d, WaitReason::kIoWait);
+        *locked = false;
+        if (s->woken == 0) return 0;
+        if (s->woken == -ECANCELED) return -ECANCELED;  // the runtime has stopped
+        d->lock.lock();  // the deadline may have moved meanwhile
+    }
+}
+
+void free_desc(PollDesc* d) {
+    d->lock.lock();
+    d->gen = (d->gen + 1) & ((1u << kGenBits) - 1);
+    d->fd = -1;
+    d->lock.unlock();
+    kernel::LockGuard guard(desc_lock);
+    d->next_free = free_descs;
+    free_descs = d;
+    --live;
+}
+
+// Under the lock: if nobody is inside and nobody will come, the descriptor, for bury. Only once.
+int last_rites(PollDesc* d) {
+    if (!d->closing || d->side[kRead].owner || d->side[kWrite].owner) return -1;
+    const int fd = d->fd;
+    d->fd = -1;
+    return fd;
+}
+
+void bury(M* mp, PollDesc* d, int fd) {
+    if (d->registered && (d->flags & (kDescShared | kDescBorrowed))) poller.remove(fd);
+    if (!(d->flags & kDescBorrowed)) kernel::sys_close(fd);
+    d->lock.lock();
+    d->gone = true;
+    G* closer = d->closer;
+    d->closer = nullptr;
+    const bool orphan = d->orphan;
+    d->lock.unlock();
+    if (closer) ready(mp, closer);
+    if (orphan) free_desc(d);
+}
+
+// Ends the owner's operation; unlocks.
+void end_locked(M* mp, PollDesc* d, Side* s) GORT_NO_TSA {
+    G* next = nullptr;
+    if (!d->closing) next = s->queue.pop();
+    s->owner = next;
+    const int fd = last_rites(d);
+    d->lock.unlock();
+    if (next) ready(mp, next);
+    if (fd >= 0) bury(mp, d, fd);
+}
+
+// What to wake for one event.
+void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
+    auto* d = reinterpret_cast<PollDesc*>((e.data & ((uint64_t{1} << kAddressBits) - 1)) << kAlignBits);
+    G* wake[2] = {};
+    d->lock.lock();
+    if (d->gen == e.data >> kAddressBits && !d->closing) {
+        d->event_err = e.bits == kernel::kPollErr;
+        constexpr uint32_t kBoth = kernel::kPollHup | kernel::kPollErr;
+        if (e.bits & (kernel::kPollRdHup | kernel::kPollPri | kBoth)) d->always = true;
+        const bool has[2] = {(e.bits & (kernel::kPollIn | kernel::kPollPri | kernel::kPollRdHup | kBoth)) != 0,
+                             (e.bits & (kernel::kPollOut | kBoth)) != 0};
+        for (unsigned i : {kRead, kWrite}) {
+            if (!has[i]) continue;
+            wake[i] = take_waiter(&d->side[i], 0);
+            if (!wake[i]) d->side[i].ready = true;
+        }
+    }
+    d->lock.unlock();
+    for (G* gp : wake) {
+        if (!gp) continue;
+        ++*woken;
+        if (gp->flags & kGForeign) {
+            ready(mp, gp);
+        } else {
+            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+            pp->runq.push(gp);
+        }
+    }
+}
+
+int fetch(kernel::PollEvent* events, int64_t ns) {
+    const int n = poller.wait(events, kBatch, ns);
+    sched.polls.fetch_add(1, std::memory_order_relaxed);
+    if (n < 0) kernel::fatal_errno("net: epoll_wait failed (was a descriptor closed that is gort's own?)", n);
+    return n;
+}
+
+// [P's holder] Readies what is ready, in the P's queue; how many.
+int hook_take(P* pp) {
+    M* mp = self();
+    int woken = 0, n = inbox_n.load(std::memory_order_relaxed);
+    if (n > 0 && inbox_n.compare_exchange_strong(n, -1, std::memory_order_acquire)) {  // B1
+        for (int i = 0; i < n; ++i) take_event(inbox[i], mp, pp, &woken);
+        inbox_n.store(0, std::memory_order_release);  // B1
+        if (woken) return woken;
+    }
+    kernel::PollEvent events[kBatch];
+    n = fetch(events, 0);
+    for (int i = 0; i < n; ++i) take_event(events[i], mp, pp, &woken);
+    return woken;
+}
+
+// [no P, sched.poller] Sleeps until there are events for the inbox, a wake, or ns have passed; < 0: for ever.
+void hook_wait(int64_t ns) {
+    const int n = fetch(inbox, ns);
+    inbox_n.store(n, std::memory_order_release);  // B1
+}
+
+void hook_wake() { poller.wake(); }
+
+bool hook_pending() { return inbox_n.load(std::memory_order_acquire) != 0; }  // B1
+
+// The run has ended: its goroutines never come back, and its timers are forgotten. Only threads of the program's own
+// still have operations under way. They learn of it; what they hold stays theirs.
+void hook_end() {
+    for (PollDesc* d = all_descs.load(std::memory_order_acquire); d; d = d->next_all) {
+        GList wake;
+        d->lock.lock();
+        for (Side& s : d->side) {
+            s.timer.home.store(nullptr, std::memory_order_relaxed);
+            s.timer.slot = nullptr;
+            s.armed = 0;
+            s.drained = false;
+            s.ready = true;  // whatever was fetched for this run is lost: the next wait looks for itself
+            if (G* gp = take_waiter(&s, -ECANCELED); gp && (gp->flags & kGForeign)) wake.push(gp);
+            GList queue;
+            while (G* gp = s.queue.pop())
+                if (gp->flags & kGForeign) queue.push(gp);
+            s.queue = queue;
+            if (s.owner && !(s.owner->flags & kGForeign)) {
+                s.owner = s.queue.pop();
+                if (s.owner) wake.push(s.owner);
+            }
+        }
+        if (d->closer && !(d->closer->flags & kGForeign)) d->closer = nullptr;
+        const int fd = last_rites(d);
+        d->lock.unlock();
+        while (G* gp = wake.pop()) ready_global(gp);
+        if (fd >= 0) bury(self(), d, fd);
+    }
+    inbox_n.store(0, std::memory_order_relaxed);
+}
+
+constexpr PollHooks kHooks = {hook_take, hook_wait, hook_wake, hook_pending, hook_end};
+
+int open_poller_locked() {
+    if (is_open) return 0;
+    if (const int r = poller.open()) return r;
+    is_open = true;
+    sched.poll_hooks.store(&kHooks, std::memory_order_release);
+    return 0;
+}
+
+int alloc_desc(PollDesc** out) {
+    kernel::LockGuard guard(desc_lock);
+    if (const int r = open_poller_locked()) return r;
+    PollDesc* d = free_descs;
+    if (d) free_descs = d->next_free;
+    ++live;
+    *out = d;
+    return 0;
+}
+
+}  // namespace
+
+int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
+    PollDesc* d;
+    if (const int r = alloc_desc(&d)) return r;
+    if (!d) {
+        if (!slab.alloc_many(&d, 1)) {
+            kernel::LockGuard guard(desc_lock);
+            --live;
+            return -ENOMEM;
+        }
+        for (Side& s : d->side) {
+            s.timer.fn = deadline_due;
+            s.timer.arg = d;
+        }
+        d->next_all = all_descs.load(std::memory_order_relaxed);
+        while (!all_descs.compare_exchange_weak(d->next_all, d, std::memory_order_release)) {
+        }
+    }
+    M* mp = enter();
+    d->lock.lock();  // a late event or timer of its last life may be looking at it
+    d->fd = fd;
+    d->flags = flags;
+    d->registered = d->closing = d->gone = d->orphan = d->always = d->event_err = false;
+    d->handles.store(1, std::memory_order_relaxed);
+    for (Side& s : d->side) {
+        s.deadline = 0;
+        s.ready = s.drained = false;
+    }
+    int r = 0;
+    if (at_once) {
+        r = poller.add(fd, kEdges, tag_of(d));
+        d->registered = r == 0;
+    }
+    d->lock.unlock();
+    leave(mp);
+    if (r == 0) *out = d;
+    else free_desc(d);
+    return r;
+}
+
+int poll_live() {
+    kernel::LockGuard guard(desc_lock);
+    return live;
+}
+
+int poll_own_fds() {
+    kernel::LockGuard guard(desc_lock);
+    return is_open ? 2 : 0;
+}
+
+int poll_begin(PollDesc* d, unsigned side) GORT_NO_TSA {
+    M* mp = enter();
+    Side* s = &d->side[side];
+    d->lock.lock();
+    if (d->closing) {
+        d->lock.unlock();
+        leave(mp);
+        return kErrClosed;
+    }
+    if (s->owner) [[unlikely]] {
+        if (s->queue.count >= kMostWaiting) {
+            d->lock.unlock();
+            leave(mp);
+            host_throw_panic("too many concurrent operations on a single file or socket (max 1048575)");
+        }
+        s->queue.push(mp->curg);
+        mp = park(mp, unlock_desc, d, WaitReason::kSemacquire);
+        d->lock.lock();
+        if (s->owner != mp->curg) {  // close sent us away
+            d->lock.unlock();
+            leave(mp);
+            return kErrClosed;
+        }
+    }
+    s->owner = mp->curg;
+    int r = trouble(d, s);
+    bool locked = true;
+    if (r == 0) {
+        if (s->drained && !s->ready && !d->always) r = wait_locked(&mp, d, s, &locked);
+        else s->ready = false;
+    }
+    if (r != 0) {
+        if (!locked) d->lock.lock();
+        end_locked(mp, d, s);
+    } else if (locked) {
+        d->lock.unlock();
+    }
+    leave(mp);
+    return r;
+}
+
+int poll_wait(PollDesc* d, unsigned side) GORT_NO_TSA {
+    M* mp = enter();
+    bool locked = true;
+    d->lock.lock();
+    const int r = wait_locked(&mp, d, &d->side[side], &locked);
+    if (locked) d->lock.unlock();
+    leave(mp);
+    return r;
+}
+
+void poll_end(PollDesc* d, unsigned side, bool drained) GORT_NO_TSA {
+    M* mp = enter();
+    d->lock.lock();
+    d->side[side].drained = drained;
+    end_locked(mp, d, &d->side[side]);
+    leave(mp);
+}
+
+int poll_with(PollDesc* d, int (*fn)(int, void*), void* arg) {
+    M* mp = enter();
+    d->lock.lock();
+    const int r = d->closing ? kErrClosed : fn(d->fd, arg);
+    d->lock.unlock();
+    leave(mp);
+    return r;
+}
+
+int poll_set_deadline(PollDesc* d, unsigned sides, int64_t when) {
+    M* mp = enter();
+    G* wake[2] = {};
+    d->lock.lock();
+    const int r = d->closing ? kErrClosed : 0;
+    for (unsigned i : {kRead, kWrite}) {
+        if (r || !(sides & 1u << i)) continue;
+        Side* s = &d->side[i];
+        s->deadline = when;
+        if (!when) disarm(s);
+        else if (s->waiter && when <= now()) wake[i] = take_waiter(s, -ETIMEDOUT);
+        else if (s->waiter && (!s->armed || s->armed > when)) arm(mp, s);
+    }
+    d->lock.unlock();
+    for (G* gp : wake)
+        if (gp) ready(mp, gp);
+    leave(mp);
+    return r;
+}
+
+namespace {
+// wait: until the descriptor is given up; the caller has a handle.
+int close_desc(PollDesc* d, bool wait) GORT_NO_TSA {
+    M* mp = enter();
+    d->lock.lock();
+    if (d->closing) {
+        d->lock.unlock();
+        leave(mp);
+        return kErrClosed;
+    }
+    d->closing = true;
+    GList wake;
+    for (Side& s : d->side) {
+        disarm(&s);
+        if (G* gp = take_waiter(&s, kErrClosed)) wake.push(gp);
+        while (G* gp = s.queue.pop()) wake.push(gp);
+    }
+    const int fd = last_rites(d);
+    d->lock.unlock();
+    while (G* gp = wake.pop()) ready(mp, gp);
+    if (fd >= 0) {
+        bury(mp, d, fd);
+    } else if (wait) {
+        d->lock.lock();
+        if (!d->gone) {
+            d->closer = mp->curg;
+            mp = park(mp, unlock_desc, d, WaitReason::kIoWait);
+        } else {
+            d->lock.unlock();
+        }
+    }
+    leave(mp);
+    return 0;
+}
+}  // namespace
+
+int poll_close(PollDesc* d) { return close_desc(d, true); }
+
+int poll_release(PollDesc* d) {
+    M* mp = enter();
+    d->lock.lock();
+    const int fd = d->closing ? kErrClosed : d->fd;
+    if (fd >= 0) d->flags |= kDescBorrowed;  // so that close leaves it open, and epoll forgets it
+    d->lock.unlock();
+    leave(mp);
+    if (fd < 0) return fd;
+    const int r = poll_close(d);
+    return r ? r : fd;
+}
+
+void poll_drop(PollDesc* d) {
+    if (d->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // H1
+    M* mp = enter();
+    d->lock.lock();
+    const bool closed = d->closing, gone = d->gone;
+    d->orphan = !gone;
+    d->lock.unlock();
+    leave(mp);
+    if (gone) free_desc(d);
+    else if (!closed) close_desc(d, false);
+}
+
+}  // namespace gort::rt

@@ -1,0 +1,74 @@
+// tests/net_test.h - what the network's tests share: the books, pairs of connected sockets, looks at who waits.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "chan/chan.h"
+#include "rt/net/fd.h"
+#include "rt/net/tcp.h"
+#include "rt/net/udp.h"
+#include "rt/net/unix.h"
+#include "rt/netpoll.h"
+#include "tests/sched_test.h"
+
+namespace gort::net_test {
+
+using namespace std::chrono_literals;
+using gort::sched_test::Join;
+using gort::sched_test::with_procs;
+
+inline const bool descs_in_ledger = test::ledger_add("poll descriptors", [] { return long(rt::poll_live()); });
+inline const bool fds_in_ledger = (test::ledger_fds([] { return long(rt::poll_own_fds()); }), true);
+
+inline int waiters() { return rt::sched.poll_waiters.load(); }
+// Until n goroutines or threads wait for descriptors.
+inline void until_waiting(int n) { EVENTUALLY(waiters() == n); }
+
+// What goroutines hold when main returns is never let go: a test waits for its own.
+inline void until_alone() { EVENTUALLY(num_goroutine() == 1); }
+
+struct Pair {
+    net::conn a, b;
+};
+inline Pair tcp_pair() {
+    auto l = net::listen("127.0.0.1:0").value();
+    chan<net::conn> accepted = make_chan<net::conn>(1);
+    go([l, accepted] { accepted << l.accept().value(); });
+    Pair p;
+    p.a = net::dial("127.0.0.1:" + std::to_string(l.port())).value();
+    p.b = accepted.recv();
+    l.close().value();
+    return p;
+}
+
+inline std::string address_of(const net::listener& l) { return l.local_endpoint()->to_string(); }
+
+inline std::string text(const char* p, size_t n) { return std::string(p, n); }
+inline std::string read_text(const net::conn& c, size_t most = 4096) {
+    std::string s(most, '\0');
+    auto r = c.read(s);
+    s.resize(r.value());
+    return s;
+}
+
+// Reads until the end.
+inline std::string read_all(const net::conn& c) {
+    std::string all;
+    for (;;) {
+        char buf[4096];
+        auto n = c.read(buf);
+        if (!n) {
+            CHECK_EQ(n.error(), make_error_code(net::errc::eof));
+            return all;
+        }
+        all.append(buf, *n);
+    }
+}
+
+inline bool timed_out(const std::error_code& e) { return e == std::errc::timed_out; }
+
+}  // namespace gort::net_test
