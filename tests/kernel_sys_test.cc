@@ -308,6 +308,7 @@ static long call(Sys which) {
     case Sys::kTgkill: return sys_tgkill(::getpid(), ::getpid(), 0);
     case Sys::kRtSigaction: return sys_rt_sigaction(SIGUSR1, nullptr, buf);
     case Sys::kRtSigprocmask: return sys_rt_sigprocmask(SIG_BLOCK, nullptr, mask);
+    case Sys::kRtSigtimedwait: return sys_rt_sigtimedwait(nullptr, &none);
     case Sys::kSigaltstack: return sys_sigaltstack(nullptr, &stack);
     case Sys::kRead: return sys_read(-1, buf, 1);
     case Sys::kWrite: return sys_write(-1, buf, 1);
@@ -326,6 +327,7 @@ static long call(Sys which) {
     case Sys::kEpollCtl: return sys_epoll_ctl(-1, EPOLL_CTL_ADD, -1, &event);
     case Sys::kEpollPwait: return sys_epoll_pwait(-1, &event, 1, 0);
     case Sys::kEpollPwait2: return sys_epoll_pwait2(-1, &event, 1, &none);
+    case Sys::kPpoll: return sys_ppoll(nullptr, 1, &none);
     case Sys::kSchedYield: return sys_sched_yield();
     case Sys::kSchedGetaffinity: return sys_sched_getaffinity(0, sizeof mask, mask);
     case Sys::kSchedSetaffinity: return sys_sched_setaffinity(0, 8, mask);
