@@ -29,8 +29,12 @@ std::array<chan<int>, kProducers> producers(uint64_t n) {
 
 WORKLOAD(select, "select over 2 and 4 producers, with default, and of one ready channel") {
     bench::on_gort(run, [&run] {
-        const auto check_all = [&run](uint64_t sum, uint64_t n) { run.check(sum == n, "an item was lost or doubled"); };
-        const auto check_none = [&run](bool none) { run.check(none, "something came out of an empty channel"); };
+        const auto check_all = [&run](uint64_t sum, uint64_t n) {
+            run.check(sum == n, "an item was lost or doubled");
+        };
+        const auto check_none = [&run](bool none) {
+            run.check(none, "something came out of an empty channel");
+        };
         run.per_op(
             "recv2",
             [&](uint64_t n) {
@@ -39,8 +43,8 @@ WORKLOAD(select, "select over 2 and 4 producers, with default, and of one ready 
                 for (uint64_t i = 0; i < n; ++i) {
                     int v = 0;
                     switch (select(on_recv(a, v), on_recv(b, v))) {
-                        case 0: sum += static_cast<uint64_t>(v); break;
-                        case 1: sum += static_cast<uint64_t>(v); break;
+                    case 0: sum += static_cast<uint64_t>(v); break;
+                    case 1: sum += static_cast<uint64_t>(v); break;
                     }
                 }
                 check_all(sum, n);
@@ -54,10 +58,10 @@ WORKLOAD(select, "select over 2 and 4 producers, with default, and of one ready 
                 for (uint64_t i = 0; i < n; ++i) {
                     int v = 0;
                     switch (select(on_recv(a, v), on_recv(b, v), on_recv(d, v), on_recv(e, v))) {
-                        case 0: sum += static_cast<uint64_t>(v); break;
-                        case 1: sum += static_cast<uint64_t>(v); break;
-                        case 2: sum += static_cast<uint64_t>(v); break;
-                        case 3: sum += static_cast<uint64_t>(v); break;
+                    case 0: sum += static_cast<uint64_t>(v); break;
+                    case 1: sum += static_cast<uint64_t>(v); break;
+                    case 2: sum += static_cast<uint64_t>(v); break;
+                    case 3: sum += static_cast<uint64_t>(v); break;
                     }
                 }
                 check_all(sum, n);
@@ -81,8 +85,8 @@ WORKLOAD(select, "select over 2 and 4 producers, with default, and of one ready 
             for (uint64_t i = 0; i < n; ++i) {
                 int v = 0;
                 switch (select(on_recv(x, v), on_recv(y, v))) {
-                    case 0: y << v + 1; break;
-                    case 1: x << v + 1; break;
+                case 0: y << v + 1; break;
+                case 1: x << v + 1; break;
                 }
             }
             run.check(x.len() + y.len() == 1, "an item was lost or doubled");
