@@ -5,8 +5,8 @@
 // blocks, allocates, or touches thread-local state. A stack handle may be resumed by any thread, once; who
 // resumes it must have seen a release that the suspending thread made after its switch: until then its rsp
 // and its signals are on that stack.
-// Includes: the library's .cc files only, because switch_to is inlined and asks two things of the function it
-// lands in.
+// Includes: the library's .cc files only (of it rt/go.h's yield takes arch/x86_64/switch.h), because switch_to is
+// inlined and asks two things of the function it lands in.
 // (1) On x86-64 it is compiled with -mno-red-zone: the switcher pushes 16 bytes, which the compiler does not
 // know of.
 // (2) It has no alloca and no variable-length array: with over-aligned locals, or under ASan, clang then

@@ -18,6 +18,9 @@
 #include <utility>
 
 #include "site.h"
+#if defined(__x86_64__) && !defined(__clang__)
+#include "../arch/x86_64/switch.h"
+#endif
 
 namespace gort {
 
@@ -61,6 +64,15 @@ void spawn_cancel(const Fresh& fresh);
 [[noreturn]] void go_of_nil();
 bool blocking_begin();
 void blocking_end();
+
+// yield in two halves around the switch itself. null: it is over already.
+struct Handles {
+    void** save;
+    void* load;
+};
+Handles yield_begin();
+void yield_end();
+void yield_whole();
 
 // A callable and its arguments, kept by value as std::thread keeps them.
 template <class F, class... A>
@@ -190,7 +202,19 @@ void start(const options& o = {});
 void stop();
 
 // Lets others run; the caller goes to the end of the queue. On a foreign thread: sched_yield.
-void yield();
+// Inlined, so that the caller's compiler saves what is live there, not whatever a function must keep. Not with clang, which
+// may address a frame through a register that the switch does not keep.
+inline void yield() {
+#if defined(__x86_64__) && !defined(__clang__)
+    const detail::Handles h = detail::yield_begin();
+    if (!h.save) [[unlikely]]
+        return;
+    arch::switch_to(h.save, h.load, nullptr);
+    detail::yield_end();
+#else
+    detail::yield_whole();
+#endif
+}
 
 // As Go's GOMAXPROCS: sets the number of goroutines that run at once, returns the number before; n < 1 only asks.
 int gomaxprocs(int n);

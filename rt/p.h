@@ -32,8 +32,8 @@ inline constexpr uint32_t kAskPoll = 16;     // nobody has looked at the descrip
 struct alignas(64) P {
     // --- the holder's
     std::atomic<G*> runnext{nullptr};  // readied last: runs next and inherits the time slice
-    std::atomic<uint32_t> countdown{kGlobalEvery};  // scheduling decisions until the next look around
-    // how often it began anew; with countdown: has anything been picked since?
+    std::atomic<uint32_t> look_when{kGlobalEvery};  // see until_look
+    // how often that began anew; with look_when: has runnext been picked since?
     std::atomic<uint32_t> rounds{0};
     RunQueue runq;  // its head counts time slices begun: sysmon watches it stand still
     G* gfree = nullptr;        // magazine in use, linked through next
@@ -72,6 +72,20 @@ struct alignas(64) P {
     bool blocking_seen = false;
 
     Timers timers;  // own lock
+
+    // Scheduling decisions until the next look around; due when not positive. Counted by the queue's head, which every
+    // pick from the queue moves anyway, so that only a pick of runnext has to write something: look_when, one nearer.
+    int32_t until_look() const {
+        return static_cast<int32_t>(look_when.load(std::memory_order_relaxed) - runq.head());
+    }
+    void set_until_look(uint32_t picks) { look_when.store(runq.head() + picks, std::memory_order_relaxed); }
+    G* take_runnext() {
+        G* gp = runnext.load(std::memory_order_relaxed);
+        if (!gp) return nullptr;
+        runnext.store(nullptr, std::memory_order_relaxed);
+        look_when.store(look_when.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+        return gp;
+    }
 };
 
 }  // namespace gort::rt

@@ -104,7 +104,7 @@ void reset_p(P* pp) {
     pp->finished.store(0, std::memory_order_relaxed);
     pp->switches.store(0, std::memory_order_relaxed);
     pp->steals.store(0, std::memory_order_relaxed);
-    pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
+    pp->set_until_look(kGlobalEvery);
     pp->attention.store(0, std::memory_order_relaxed);
 }
 

@@ -51,6 +51,10 @@ public:
         head_.store(h + 1, std::memory_order_relaxed);
         tail_.store(t + 1, std::memory_order_relaxed);
         if (!next) __builtin_unreachable();
+        if (t - h > kFar) {
+            __builtin_prefetch(ring_[(h + kFar) & mask_]);
+            __builtin_prefetch(ring_[(h + kNear) & mask_]->ctx.sp);
+        }
         return next;
     }
 
@@ -67,6 +71,7 @@ public:
     void destroy();
 
 private:
+    static constexpr uint32_t kNear = 2, kFar = 5;
     [[gnu::noinline]] void grow();
 
     G** ring_ = nullptr;

@@ -183,17 +183,9 @@ inline void maybe_poke() {
         sysmon_poke();
 }
 
-[[gnu::always_inline]] inline void count_pick(P* pp) {
-    pp->countdown.store(pp->countdown.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-}
-
-// The next G of this P, or null. countdown is not 0: see must_use_g0.
+// The next G of this P, or null. runnext inherits the time slice.
 [[gnu::always_inline]] inline G* pick_next(P* pp) {
-    count_pick(pp);
-    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-        pp->runnext.store(nullptr, std::memory_order_relaxed);
-        return gp;  // inherits the time slice
-    }
+    if (G* gp = pp->take_runnext()) return gp;
     return pp->runq.pop();
 }
 
@@ -212,13 +204,16 @@ inline void maybe_poke() {
 // What stops the direct way from one G to the next: the P wants to look around (every kGlobalEvery-th time, or asked);
 // the G may not be left so (locked, main on M0, guarded by a canary); exception state to be saved. Then g0 does it, for
 // here the caller may still hold the lock that its commit releases.
-[[gnu::always_inline]] inline bool must_use_g0(const M* mp, P* pp, const G* gp) {
+[[gnu::always_inline]] inline bool must_look_up(const M* mp, P* pp, const G* gp) {
     const EhGlobals* eh = mp->eh;
     if (pp->attention.load(std::memory_order_relaxed) | (gp->flags & kGLeaveByG0)) [[unlikely]]
         return true;
-    if ((reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0) [[unlikely]]
+    return (reinterpret_cast<uintptr_t>(eh->caught) | eh->uncaught) != 0;
+}
+[[gnu::always_inline]] inline bool must_use_g0(const M* mp, P* pp, const G* gp) {
+    if (must_look_up(mp, pp, gp)) [[unlikely]]
         return true;
-    return pp->countdown.load(std::memory_order_relaxed) == 0 && !nothing_around(pp);
+    return pp->until_look() <= 0 && !nothing_around(pp);
 }
 
 // Was the goroutine that was left last in a call from the same place as the function that asks? See

@@ -40,15 +40,6 @@ G* take_global(P* pp) {
     return first;
 }
 
-G* take_local(P* pp) {
-    if (pp->countdown.load(std::memory_order_relaxed) != 0) count_pick(pp);
-    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-        pp->runnext.store(nullptr, std::memory_order_relaxed);
-        return gp;
-    }
-    return pp->runq.pop();
-}
-
 // Timers of every P that are due; true if there were any. Any M may run any P's timers: each heap has its lock.
 bool run_timers() {
     bool any = false;
@@ -88,7 +79,7 @@ void answer_steal(P* pp) {
 }
 
 void begin_round(P* pp) {
-    pp->countdown.store(kGlobalEvery, std::memory_order_relaxed);
+    pp->set_until_look(kGlobalEvery);
     pp->rounds.store(pp->rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
@@ -107,7 +98,7 @@ G* look_around(P* pp) {
         if (asked & kAskPoll) poll_take(pp);
     }
     run_own_timers(pp);
-    if (pp->countdown.load(std::memory_order_relaxed) != 0) return nullptr;
+    if (pp->until_look() > 0) return nullptr;
     begin_round(pp);
     return take_global(pp);
 }
@@ -119,7 +110,7 @@ G* steal_round(M* mp, P* pp) {
     for (uint32_t i = 0; i < n; ++i) {
         P* victim = sched.allp[(start + i) % n];
         if (victim == pp || victim->runq.empty()) continue;
-        if (steal_from(mp, victim, false)) return take_local(pp);
+        if (steal_from(mp, victim, false)) return pick_next(pp);
     }
     return nullptr;
 }
@@ -188,10 +179,9 @@ G* find_runnable(M* mp) {
         P* pp = p_of(mp);
         if (!pp || !running() || (pp->attention.load(std::memory_order_relaxed) & kAskRelease))
             return nullptr;
-        if (pp->countdown.load(std::memory_order_relaxed) == 0 ||
-            pp->attention.load(std::memory_order_relaxed))
+        if (pp->until_look() <= 0 || pp->attention.load(std::memory_order_relaxed))
             if (G* gp = look_around(pp)) return gp;
-        if (G* gp = take_local(pp)) return gp;
+        if (G* gp = pick_next(pp)) return gp;
         if (G* gp = take_global(pp)) return gp;
         if (poll_take(pp)) continue;
         if (run_timers()) continue;

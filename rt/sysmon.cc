@@ -124,7 +124,7 @@ bool look_at(P* pp, int64_t now) {
     const uint32_t tick = pp->runq.head(), head = tick, tail = pp->runq.tail();
     G* next = pp->runnext.load(std::memory_order_relaxed);
     const uint64_t picks = uint64_t{pp->rounds.load(std::memory_order_relaxed)} << 32 |
-                           pp->countdown.load(std::memory_order_relaxed);
+                           pp->look_when.load(std::memory_order_relaxed);
     if (tick != pp->seen_tick) {
         pp->seen_tick = tick;
         pp->seen_when = now;
