@@ -178,7 +178,7 @@ std::string text_of_current() {
         if (!type) return type_text(type);
         std::exception_ptr e = std::current_exception();  // in both C++ runtimes one pointer, to the object
         void* object;
-        std::memcpy(&object, &e, sizeof object);
+        std::memcpy(&object, static_cast<const void*>(&e), sizeof object);
         char at[24];
         std::snprintf(at, sizeof at, ") %p", object);
         return "(" + type_text(type) + at;

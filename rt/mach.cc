@@ -92,7 +92,7 @@ void wake_m(M* mp, P* pp, G* first) {
 }
 
 // sched.lock held, mp has no P. Returns with the lock released: with a P, or because the run ends.
-void wait_for_p_locked(M* mp) {
+void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
     for (;;) {
         if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) break;
         const bool pending = poll_pending();

@@ -119,7 +119,7 @@ void hand_off_and_wait(M* mp, G* first);       // locked M or M0: another M goes
 void run_locked(M* mp, G* gp);                 // gp may run on its own M only: hand the P to that
 void retire_p(M* mp);                          // kAskRelease
 void wake_one();                               // an idle P and an M for it, if there are both
-void wake_one_locked();
+void wake_one_locked() GORT_REQUIRES(sched.lock);
 void wake_all_for_stop();
 void wake_m0();                                // main has returned
 void m_exit(M* mp);
@@ -148,7 +148,7 @@ bool set_procs(M* mp, int n, int* before);     // false: somebody else is at it;
 
 // --- deadlock.cc
 void deadlock_init();
-void check_deadlock_locked();                  // an M has gone idle, a foreign thread has gone
+void check_deadlock_locked() GORT_REQUIRES(sched.lock);  // an M has gone idle, a foreign thread has gone
 
 // --- sysmon.cc
 void sysmon_start();

@@ -172,7 +172,7 @@ bool find_fde(Images* images, Image* image, uintptr_t pc, Fde* fde) {
     if (table_encoding != (kPtrDataRel | kPtrS32) || count == 0)
         return scan_fdes(reinterpret_cast<const uint8_t*>(frame), limit, pc, 0, fde);
     const uint8_t* table = r.at();  // pairs: where a function begins, where its FDE is, both from base
-    auto entry = [&](uintptr_t i, unsigned word) {
+    auto entry = [&](uintptr_t i, size_t word) {
         ByteReader e(table + i * 8 + word * 4, limit);
         return base + static_cast<uintptr_t>(static_cast<intptr_t>(e.get<int32_t>()));
     };
