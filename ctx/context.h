@@ -7,17 +7,18 @@
 //      switch (gort::select(gort::on_recv(results, r), gort::on_recv(c.done()))) { case 1: return c.err(); … }
 //
 // A context is a counted handle; copies denote the same one, a default-constructed or nullptr one is Go's nil.
-// Cancelling one closes its done(), sets its err() and cause(), and does the same to all that were derived from it, before
-// cancel returns; the one that comes first decides. A parent never notices its children's ends. cancel objects may be copied,
-// called many times and by anybody; they wait for nobody's work. Destroying one does not cancel.
+// Cancelling one closes its done(), sets its err() and cause(), and does the same to all that were derived from it,
+// before cancel returns; the one that comes first decides. A parent never notices its children's ends. cancel
+// objects may be copied, called many times and by anybody; they wait for nobody's work. Destroying one does not cancel.
 //
 // What lives how long. A child keeps its parent. A parent does not keep its children: a child whose last handle (cancel
-// objects count) goes is taken out of its parent, so one that is never cancelled leaks nothing. If somebody still holds its
-// done() channel, or a function waits with after_func, then it lives until it is cancelled, by its deadline or parent.
+// objects count) goes is taken out of its parent, so one that is never cancelled leaks nothing. If somebody still
+// holds its done() channel, or a function waits with after_func, then it lives until it is cancelled, by its
+// deadline or parent.
 //
 // Panics: "cannot create context from nil parent" (all that derive); an operation on a nil context.
-// Context: any goroutine and any other thread. Nothing here blocks, but for a lock held while a tree is cancelled. Deadlines
-//          need a runtime that is up; a run's end forgets those that are pending, as it abandons goroutines.
+// Context: any goroutine and any other thread. Nothing here blocks, but for a lock held while a tree is cancelled.
+//          Deadlines need a runtime that is up; a run's end forgets those that are pending, as it abandons goroutines.
 // Memory order: what happened before cancel happens before err() says so and before a receive from done() returns.
 // Source: Go's package context (1.23).
 #pragma once
@@ -69,7 +70,8 @@ private:
 template <class T>
 class key : public any_key {
 public:
-    static_assert(std::is_object_v<T> && !std::is_const_v<T>, "gort::ctx::key<T>: T must be an object type without const");
+    static_assert(std::is_object_v<T> && !std::is_const_v<T>,
+                  "gort::ctx::key<T>: T must be an object type without const");
     using value_type = T;
     explicit constexpr key(const char* name = "key") noexcept : any_key(name) {}
 };
@@ -129,12 +131,13 @@ public:
 
     // Closed when the context is done; nil if it never can be. The same channel each time, made at the first call.
     recv_chan<unit> done() const;
-    // No error while it is not done; then errc::canceled, errc::deadline_exceeded, or what a parent of another kind says.
+    // No error while it is not done; then errc::canceled, errc::deadline_exceeded, or what a parent of another kind
+    // says.
     std::error_code err() const;
     // When it will be done at the latest.
     std::optional<time_point> deadline() const;
-    // What with_value bound to k nearest to here, or null. Good as long as some handle on this context or on one that was
-    // derived from it lives.
+    // What with_value bound to k nearest to here, or null. Good as long as some handle on this context or on one
+    // that was derived from it lives.
     template <class T>
     const T* value(const key<T>& k) const {
         return static_cast<const T*>(find(k));
@@ -158,11 +161,11 @@ private:
     context_base* p_ = nullptr;
 };
 
-// What contexts are made of; derive from it for an own kind. What is not overridden is the parent's; without a parent it is
-// what background says. Overriding functions may be called by anybody at any time, at once by many.
-// Contexts derived from yours are cancelled when done() is closed, with your err(). If your done() is that of a context of
-// this library that your value() lets through, they are linked to that one; else, if after_func is overridden, it is
-// asked; else a goroutine waits, for your done() and for the child's.
+// What contexts are made of; derive from it for an own kind. What is not overridden is the parent's; without a
+// parent it is what background says. Overriding functions may be called by anybody at any time, at once by many.
+// Contexts derived from yours are cancelled when done() is closed, with your err(). If your done() is that of a
+// context of this library that your value() lets through, they are linked to that one; else, if after_func is
+// overridden, it is asked; else a goroutine waits, for your done() and for the child's.
 class context_base {
 public:
     virtual ~context_base();
@@ -172,10 +175,11 @@ public:
     virtual recv_chan<unit> done() const;
     virtual std::error_code err() const;
     virtual std::optional<time_point> deadline() const;
-    // Where what is bound to k is, a value_type of that key, or null. Pass on what you do not know: context_base::value(k).
+    // Where what is bound to k is, a value_type of that key, or null. Pass on what you do not know:
+    // context_base::value(k).
     virtual const void* value(const any_key& k) const;
-    // Calls f once when done() is closed, not on this call's stack. An empty result says that you do not offer it; what is
-    // returned takes it back.
+    // Calls f once when done() is closed, not on this call's stack. An empty result says that you do not offer it;
+    // what is returned takes it back.
     virtual stop_func after_func(cancel_func f) const;
     virtual std::string to_string() const;  // default: the type's name
 
@@ -241,15 +245,16 @@ private:
     context c_;
 };
 
-// Takes an after_func back: true if this call prevented the function, false if it was started or stopped before. Does not
-// wait for it. A copyable callable; empty ones return false.
+// Takes an after_func back: true if this call prevented the function, false if it was started or stopped before.
+// Does not wait for it. A copyable callable; empty ones return false.
 class stop_func {
 public:
     stop_func() noexcept = default;
     // What a context of an own kind returns from after_func.
     template <class F>
-        requires(!std::same_as<std::remove_cvref_t<F>, stop_func> && std::is_invocable_r_v<bool, std::decay_t<F>&>)
-    explicit stop_func(F&& f) : s_(new detail::StopOf<std::decay_t<F>>(std::forward<F>(f))) {}
+    requires(!std::same_as<std::remove_cvref_t<F>, stop_func> &&
+             std::is_invocable_r_v<bool, std::decay_t<F>&>) explicit stop_func(F&& f)
+        : s_(new detail::StopOf<std::decay_t<F>>(std::forward<F>(f))) {}
     stop_func(const stop_func& o) noexcept : s_(o.s_) {
         if (s_) s_->refs.fetch_add(1, std::memory_order_relaxed);
     }
@@ -281,10 +286,13 @@ using cause_cancelable = std::pair<context, cancel_cause_func>;
 cancelable with_cancel(const context& parent);
 cause_cancelable with_cancel_cause(const context& parent);
 
-// Also when the time has come, with errc::deadline_exceeded and, for the _cause forms, with that cause. A parent's earlier
-// deadline counts as well. What is past is done at once. Cancel it when you are through, so that its timer goes.
+// Also when the time has come, with errc::deadline_exceeded and, for the _cause forms, with that cause. A parent's
+// earlier deadline counts as well. What is past is done at once. Cancel it when you are through, so that its timer
+// goes.
 cancelable with_deadline_cause(const context& parent, time_point when, std::error_code cause);
-inline cancelable with_deadline(const context& parent, time_point when) { return with_deadline_cause(parent, when, {}); }
+inline cancelable with_deadline(const context& parent, time_point when) {
+    return with_deadline_cause(parent, when, {});
+}
 
 namespace detail {
 cancelable with_timeout_ns(const context& parent, int64_t ns, std::error_code cause);
@@ -294,7 +302,8 @@ cancelable with_timeout(const context& parent, std::chrono::duration<Rep, Period
     return detail::with_timeout_ns(parent, gort::detail::to_ns(d), {});
 }
 template <class Rep, class Period>
-cancelable with_timeout_cause(const context& parent, std::chrono::duration<Rep, Period> d, std::error_code cause) {
+cancelable with_timeout_cause(const context& parent, std::chrono::duration<Rep, Period> d,
+                              std::error_code cause) {
     return detail::with_timeout_ns(parent, gort::detail::to_ns(d), cause);
 }
 
@@ -341,7 +350,8 @@ struct ValueNode : context_base {
 template <class T>
 struct ValueNodeOf final : ValueNode {
     template <class U>
-    ValueNodeOf(const any_key& k, U&& u) : ValueNode(nullptr, &k, std::addressof(v), &value_text<T>), v(std::forward<U>(u)) {}
+    ValueNodeOf(const any_key& k, U&& u)
+        : ValueNode(nullptr, &k, std::addressof(v), &value_text<T>), v(std::forward<U>(u)) {}
     T v;
 };
 
@@ -368,12 +378,14 @@ struct Tree {  // the library's own way in
 
 [[noreturn]] void panic_nil_parent();
 
-// In a list of the nearest context that can be cancelled: a CancelNode, or a function to be run then. Under that one's lock.
+// In a list of the nearest context that can be cancelled: a CancelNode, or a function to be run then. Under that
+// one's lock.
 struct Child {
     Child* next = nullptr;
     Child* prev = nullptr;
     CancelNode* under = nullptr;
-    std::atomic<bool> linked{false};  // false for good once it has been taken out: may then be read without the lock
+    // false for good once it has been taken out: may then be read without the lock
+    std::atomic<bool> linked{false};
     bool is_func = false;
 };
 
@@ -381,7 +393,8 @@ struct AfterFunc : Child {
     std::atomic<uint32_t> refs{1};
     std::atomic<uint32_t> state{0};  // 1: started, 2: stopped
     Site site;
-    gort::detail::Invoke invoke = nullptr;  // a goroutine's: its storage holds the AfterFunc, with a reference
+    // a goroutine's: its storage holds the AfterFunc, with a reference
+    gort::detail::Invoke invoke = nullptr;
     void (*destroy)(AfterFunc* f) noexcept = nullptr;
 };
 inline void after_func_release(AfterFunc* f) noexcept {
@@ -397,11 +410,11 @@ stop_func after_func(const context& c, AfterFunc* owned);
 
 }  // namespace detail
 
-// The parent's context with value bound to k. The value is kept in the context and never changes; readers share it, so what
-// it refers to must be safe for that.
+// The parent's context with value bound to k. The value is kept in the context and never changes; readers share it,
+// so what it refers to must be safe for that.
 template <class T, class U = T>
-    requires std::constructible_from<T, U&&>
-context with_value(const context& parent, const key<T>& k, U&& value) {
+requires std::constructible_from<T, U&&> context with_value(const context& parent, const key<T>& k,
+                                                            U&& value) {
     if (!parent) detail::panic_nil_parent();
     auto* node = new detail::ValueNodeOf<T>(k, std::forward<U>(value));
     detail::Tree::adopt_parent(node, parent);
@@ -413,15 +426,17 @@ context with_value(const context& parent, key<T>&& k, U&& value) = delete;  // a
 // Go's WithValue(parent, key, nil): nothing is bound to k, whatever is further up.
 context without_value(const context& parent, const any_key& k);
 
-// Calls f() in a goroutine of its own once c is done; at once if it is. Several do not know of each other. f is destroyed
-// after it ran, or when it will not run.
+// Calls f() in a goroutine of its own once c is done; at once if it is. Several do not know of each other. f is
+// destroyed after it ran, or when it will not run.
 template <class F>
 stop_func after_func(const context& c, F&& f, Site site = Site::here()) {
     using D = std::decay_t<F>;
-    static_assert(std::is_invocable_v<D&>, "gort::ctx::after_func: the function must be callable without arguments");
+    static_assert(std::is_invocable_v<D&>,
+                  "gort::ctx::after_func: the function must be callable without arguments");
     if (!c) detail::panic_nil_parent();
     if constexpr (gort::detail::is_nullable<D> && !std::is_function_v<std::remove_reference_t<F>>)
-        if (f == nullptr) [[unlikely]] gort::panic("context: AfterFunc of a nil function");
+        if (f == nullptr) [[unlikely]]
+            gort::panic("context: AfterFunc of a nil function");
     auto* a = new detail::AfterFuncOf<D>(std::forward<F>(f));
     a->site = site;
     a->is_func = true;

@@ -1,8 +1,8 @@
 // ctx/derive.cc - making contexts, and asking them: what goes up the tree.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Every question walks up through the library's own kinds in a loop, however many there are; a context of an own kind is
-// asked by its virtual functions, outside of the gate and of all locks.
+// Every question walks up through the library's own kinds in a loop, however many there are; a context of an own
+// kind is asked by its virtual functions, outside of the gate and of all locks.
 #include "ctx/node.h"
 
 #include "chan/select.h"
@@ -20,7 +20,9 @@ struct RootKey final : any_key {
 constexpr RootKey kCancelKey;
 
 bool can_cancel(Kind k) { return k == Kind::kCancel || k == Kind::kTimer; }
-CancelNode* as_cancel_node(const context_base* c) { return static_cast<CancelNode*>(const_cast<context_base*>(c)); }
+CancelNode* as_cancel_node(const context_base* c) {
+    return static_cast<CancelNode*>(const_cast<context_base*>(c));
+}
 
 // From here up past those that only bind values.
 const context_base* past_values(const context_base* c) {
@@ -30,12 +32,14 @@ const context_base* past_values(const context_base* c) {
 
 const context_base* checked(const context& c, const char* operation) {
     const context_base* p = Tree::get(c);
-    if (!p) [[unlikely]] panic_nil_context(operation);
+    if (!p) [[unlikely]]
+        panic_nil_context(operation);
     return p;
 }
 context_base* parent_of(const context& c) {
     context_base* p = Tree::get(c);
-    if (!p) [[unlikely]] panic_nil_parent();
+    if (!p) [[unlikely]]
+        panic_nil_parent();
     return p;
 }
 
@@ -44,7 +48,8 @@ bool is_closed(const recv_chan<unit>& c) { return gort::detail::is_closed(gort::
 // The CancelNode that stands for a context of an own kind: the one it lets through, if its done() is that one's.
 CancelNode* behind(const context_base* c, const recv_chan<unit>& done) {
     auto* n = static_cast<CancelNode*>(const_cast<void*>(value_of(c, cancel_key)));
-    if (!n || n->done_chan.load(std::memory_order_acquire) != gort::detail::Access::get(done)) return nullptr;  // X1
+    // X1
+    if (!n || n->done_chan.load(std::memory_order_acquire) != gort::detail::Access::get(done)) return nullptr;
     return n;
 }
 
@@ -71,7 +76,8 @@ void propagate(CancelNode* n) {
         return rt::leave(mp);
     }
     go([child = Tree::share(n), done] {
-        if (gort::select(on_recv(done), on_recv(child.done())) == 0) cancel_as_parent(as_cancel_node(Tree::get(child)));
+        if (gort::select(on_recv(done), on_recv(child.done())) == 0)
+            cancel_as_parent(as_cancel_node(Tree::get(child)));
     });
 }
 
@@ -99,52 +105,53 @@ const any_key& cancel_key = kCancelKey;
 std::error_code err_of(const context_base* c) {
     c = past_values(c);
     switch (Tree::kind(c)) {
-        case Kind::kCancel:
-        case Kind::kTimer: {
-            const CancelNode* n = as_cancel_node(c);
-            return n->state.load(std::memory_order_acquire) ? n->err_code : std::error_code();  // X1
-        }
-        case Kind::kCustom: return c->err();
-        default: return {};
+    case Kind::kCancel:
+    case Kind::kTimer: {
+        const CancelNode* n = as_cancel_node(c);
+        return n->state.load(std::memory_order_acquire) ? n->err_code : std::error_code();  // X1
+    }
+    case Kind::kCustom: return c->err();
+    default: return {};
     }
 }
 
 recv_chan<unit> done_chan_of(const context_base* c) {
     c = past_values(c);
-    if (can_cancel(Tree::kind(c))) return gort::detail::Access::wrap<recv_chan<unit>>(done_of(as_cancel_node(c)));
+    if (can_cancel(Tree::kind(c)))
+        return gort::detail::Access::wrap<recv_chan<unit>>(done_of(as_cancel_node(c)));
     if (Tree::kind(c) == Kind::kCustom) return c->done();
     return {};
 }
 
 std::optional<time_point> deadline_of(const context_base* c) {
     for (;; c = Tree::up(c)) switch (Tree::kind(c)) {
-            case Kind::kTimer: return time_point(duration(static_cast<const TimerNode*>(c)->timer.when));
-            case Kind::kCancel:
-            case Kind::kValue: continue;
-            case Kind::kCustom: return c->deadline();
-            default: return std::nullopt;
+        case Kind::kTimer: return time_point(duration(static_cast<const TimerNode*>(c)->timer.when));
+        case Kind::kCancel:
+        case Kind::kValue: continue;
+        case Kind::kCustom: return c->deadline();
+        default: return std::nullopt;
         }
 }
 
 const void* value_of(const context_base* c, const any_key& k) {
     for (;;) switch (Tree::kind(c)) {
-            case Kind::kValue: {
-                const auto* v = static_cast<const ValueNode*>(c);
-                if (v->bound == &k) return v->at;
-                c = Tree::up(c);
-                continue;
-            }
-            case Kind::kCancel:
-            case Kind::kTimer:
-                if (&k == &cancel_key) return as_cancel_node(c);
-                c = Tree::up(c);
-                continue;
-            case Kind::kWithoutCancel:
-                if (&k == &cancel_key) return nullptr;
-                c = Tree::up(c);
-                continue;
-            case Kind::kCustom: return c->value(k);
-            default: return nullptr;
+        case Kind::kValue: {
+            const auto* v = static_cast<const ValueNode*>(c);
+            if (v->bound == &k) return v->at;
+            c = Tree::up(c);
+            continue;
+        }
+        case Kind::kCancel:
+        case Kind::kTimer:
+            if (&k == &cancel_key) return as_cancel_node(c);
+            c = Tree::up(c);
+            continue;
+        case Kind::kWithoutCancel:
+            if (&k == &cancel_key) return nullptr;
+            c = Tree::up(c);
+            continue;
+        case Kind::kCustom: return c->value(k);
+        default: return nullptr;
         }
 }
 
@@ -184,7 +191,9 @@ cancelable with_timeout_ns(const context& parent, int64_t ns, std::error_code ca
 }
 
 void panic_nil_parent() { gort::panic("cannot create context from nil parent"); }
-void panic_nil_context(const char* operation) { gort::panic(std::string("context: ") + operation + " of a nil context"); }
+void panic_nil_context(const char* operation) {
+    gort::panic(std::string("context: ") + operation + " of a nil context");
+}
 
 // ---- after_func ----
 
@@ -247,7 +256,9 @@ context_base::~context_base() {
 }
 recv_chan<unit> context_base::done() const { return parent_ ? done_chan_of(parent_) : recv_chan<unit>(); }
 std::error_code context_base::err() const { return parent_ ? err_of(parent_) : std::error_code(); }
-std::optional<time_point> context_base::deadline() const { return parent_ ? deadline_of(parent_) : std::nullopt; }
+std::optional<time_point> context_base::deadline() const {
+    return parent_ ? deadline_of(parent_) : std::nullopt;
+}
 const void* context_base::value(const any_key& k) const { return parent_ ? value_of(parent_, k) : nullptr; }
 stop_func context_base::after_func(cancel_func) const { return {}; }
 context context_base::parent() const noexcept { return Tree::share(parent_); }
@@ -279,7 +290,8 @@ cause_cancelable with_cancel_cause(const context& parent) {
 }
 
 cancelable with_deadline_cause(const context& parent, time_point when, std::error_code why) {
-    if (const auto earlier = deadline_of(parent_of(parent)); earlier && *earlier <= when) return with_cancel(parent);
+    if (const auto earlier = deadline_of(parent_of(parent)); earlier && *earlier <= when)
+        return with_cancel(parent);
     Made<TimerNode> made(parent);
     TimerNode* n = made.node;
     n->timer.when = when.time_since_epoch().count();

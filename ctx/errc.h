@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Compare by equality: c.err() == ctx::errc::canceled. As conditions they are std::errc::operation_canceled and
-// std::errc::timed_out, so generic code that asks `ec == std::errc::timed_out` means a network deadline as well; the codes
-// themselves are distinct from those of any other category.
+// std::errc::timed_out, so generic code that asks `ec == std::errc::timed_out` means a network deadline as well; the
+// codes themselves are distinct from those of any other category.
 // Context: any thread.
 // Source: Go's package context: Canceled, DeadlineExceeded.
 #pragma once

@@ -1,23 +1,24 @@
 // ctx/node.h - what can be cancelled: the nodes of the tree of contexts, and what happens to them.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Up is by parent_, which every context has and holds a reference to. Down is only from what can be cancelled to what is to
-// be cancelled with it: CancelNodes and after_func's functions, in a list of the nearest CancelNode above, which holds no
-// references to the nodes in it. (So a child that nobody holds goes at once; one that is still seen, see last_of, is made
-// an orphan: then its own reference keeps it until it is cancelled.) Functions in a list are owned by it.
+// Up is by parent_, which every context has and holds a reference to. Down is only from what can be cancelled to
+// what is to be cancelled with it: CancelNodes and after_func's functions, in a list of the nearest CancelNode
+// above, which holds no references to the nodes in it. (So a child that nobody holds goes at once; one that is still
+// seen, see last_of, is made an orphan: then its own reference keeps it until it is cancelled.) Functions in a list
+// are owned by it.
 //
 // Invariants: (1) a node is in its parent's list from its making until it is cancelled or destroyed.
 //             (2) state == 1: err and cause are constant, done is closed, and the list of children is empty or is being
 //             emptied by who holds the lock.
-//             (3) holders = 1 for the node, + 1 while its timer is pending or its fn on the way: the memory's references.
-// Lock: CancelNode::lock, a parent's before its children's. cancel_tree holds those of the path from where it began to where
-//       it is, as Go does; so a second canceller, anywhere in that tree, returns when all of it is done. Taken inside the
-//       gate only. Nothing is readied, spawned or released under it, and no user code is called: Aftermath keeps that for
-//       later.
+//             (3) holders = 1 for the node, + 1 while its timer is pending or its fn on the way: the memory's
+// references. Lock: CancelNode::lock, a parent's before its children's. cancel_tree holds those of the path from
+//       where it began to where it is, as Go does; so a second canceller, anywhere in that tree, returns when all of
+//       it is done. Taken inside the gate only. Nothing is readied, spawned or released under it, and no user code
+//       is called: Aftermath keeps that for later.
 // Ordering: X1 state's release -> the acquire of err, cause and done: who sees that it is cancelled sees why.
-//           X2 linked's release when a parent has cancelled a child, its last touch of it -> the acquire of who destroys it.
-// Locked instructions at P=2: with_cancel and cancel: 1 + 1 for dropping two handles; under a parent 5 more: its lock twice,
-// its count twice; with one P: 1, 3. err, value: 0. done: 2, of its handle.
+//           X2 linked's release when a parent has cancelled a child, its last touch of it -> the acquire of who
+// destroys it. Locked instructions at P=2: with_cancel and cancel: 1 + 1 for dropping two handles; under a parent 5
+// more: its lock twice, its count twice; with one P: 1, 3. err, value: 0. done: 2, of its handle.
 #pragma once
 
 #include "chan/hchan.h"
@@ -30,7 +31,8 @@ namespace gort::ctx::detail {
 using gort::detail::Hchan;
 
 struct CancelNode : context_base, Child {
-    explicit CancelNode(context_base* parent, Kind kind = Kind::kCancel) noexcept : context_base(kind, 2, parent) {}
+    explicit CancelNode(context_base* parent, Kind kind = Kind::kCancel) noexcept
+        : context_base(kind, 2, parent) {}
 
     rt::GateLock lock{kernel::LockRank::kContext};
     std::atomic<uint32_t> state{0};  // 1: cancelled
@@ -69,6 +71,7 @@ recv_chan<unit> done_chan_of(const context_base* c);
 std::optional<time_point> deadline_of(const context_base* c);
 const void* value_of(const context_base* c, const any_key& k);
 std::error_code cause_of(const context_base* c);
-extern const any_key& cancel_key;  // value_of(c, cancel_key) is the nearest CancelNode, through other kinds as well
+// value_of(c, cancel_key) is the nearest CancelNode, through other kinds as well
+extern const any_key& cancel_key;
 
 }  // namespace gort::ctx::detail

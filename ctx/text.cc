@@ -18,15 +18,15 @@ public:
     const char* name() const noexcept override { return "context"; }
     std::string message(int code) const override {
         switch (static_cast<errc>(code)) {
-            case errc::canceled: return "context canceled";
-            case errc::deadline_exceeded: return "context deadline exceeded";
+        case errc::canceled: return "context canceled";
+        case errc::deadline_exceeded: return "context deadline exceeded";
         }
         return "unknown error " + std::to_string(code);
     }
     std::error_condition default_error_condition(int code) const noexcept override {
         switch (static_cast<errc>(code)) {
-            case errc::canceled: return std::errc::operation_canceled;
-            case errc::deadline_exceeded: return std::errc::timed_out;
+        case errc::canceled: return std::errc::operation_canceled;
+        case errc::deadline_exceeded: return std::errc::timed_out;
         }
         return {code, *this};
     }
@@ -37,7 +37,8 @@ std::string duration_text(int64_t ns) {
     if (ns < 0) return "-" + duration_text(ns == INT64_MIN ? INT64_MAX : -ns);
     if (ns == 0) return "0s";
     const auto with_fraction = [](int64_t value, int64_t unit) {
-        std::string text = std::to_string(value / unit), fraction = std::to_string(unit + value % unit).substr(1);
+        std::string text = std::to_string(value / unit),
+                    fraction = std::to_string(unit + value % unit).substr(1);
         fraction.erase(fraction.find_last_not_of('0') + 1);
         return fraction.empty() ? text : text + "." + fraction;
     };
@@ -77,31 +78,33 @@ std::string to_string(const context& context) {
     const context_base* c = Tree::get(context);
     if (!c) return "<nil>";
     std::vector<const context_base*> path;
-    const auto is_root = [](Kind k) { return k == Kind::kBackground || k == Kind::kTodo || k == Kind::kCustom; };
+    const auto is_root = [](Kind k) {
+        return k == Kind::kBackground || k == Kind::kTodo || k == Kind::kCustom;
+    };
     for (; !is_root(Tree::kind(c)); c = Tree::up(c)) path.push_back(c);
     std::string text;
     switch (Tree::kind(c)) {
-        case Kind::kBackground: text = "context.Background"; break;
-        case Kind::kTodo: text = "context.TODO"; break;
-        default: text = c->to_string();
+    case Kind::kBackground: text = "context.Background"; break;
+    case Kind::kTodo: text = "context.TODO"; break;
+    default: text = c->to_string();
     }
     for (; !path.empty(); path.pop_back()) {
         c = path.back();
         switch (Tree::kind(c)) {
-            case Kind::kCancel: text += ".WithCancel"; break;
-            case Kind::kWithoutCancel: text += ".WithoutCancel"; break;
-            case Kind::kTimer: {
-                const int64_t when = static_cast<const TimerNode*>(c)->timer.when;
-                text += ".WithDeadline(" + duration_text(when) + " [" + duration_text(when - rt::now()) + "])";
-                break;
-            }
-            default: {
-                const auto* v = static_cast<const ValueNode*>(c);
-                text += std::string(".WithValue(") + v->bound->name() + ", ";
-                if (v->at) v->text(&text, v->at);
-                else text += "<nil>";
-                text += ")";
-            }
+        case Kind::kCancel: text += ".WithCancel"; break;
+        case Kind::kWithoutCancel: text += ".WithoutCancel"; break;
+        case Kind::kTimer: {
+            const int64_t when = static_cast<const TimerNode*>(c)->timer.when;
+            text += ".WithDeadline(" + duration_text(when) + " [" + duration_text(when - rt::now()) + "])";
+            break;
+        }
+        default: {
+            const auto* v = static_cast<const ValueNode*>(c);
+            text += std::string(".WithValue(") + v->bound->name() + ", ";
+            if (v->at) v->text(&text, v->at);
+            else text += "<nil>";
+            text += ")";
+        }
         }
     }
     return text;

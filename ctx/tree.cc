@@ -76,7 +76,8 @@ void mark(CancelNode* n, const std::error_code& err, const std::error_code& caus
 }
 
 // n is locked and marked: everything below it. No recursion, for trees may be deep.
-void cancel_below(CancelNode* n, const std::error_code& err, const std::error_code& cause, Aftermath* after) GORT_NO_TSA {
+void cancel_below(CancelNode* n, const std::error_code& err, const std::error_code& cause,
+                  Aftermath* after) GORT_NO_TSA {
     CancelNode* at = n;
     for (;;) {
         Child* child = at->children;
@@ -173,8 +174,10 @@ bool has_other_handles(const Hchan* c) {
 
 // Cancelled, and nobody can be about to touch it.
 bool at_rest(const CancelNode* n) {
-    if (!n->state.load(std::memory_order_acquire) || n->linked.load(std::memory_order_acquire)) return false;  // X1, X2
-    return Tree::kind(n) != Kind::kTimer || static_cast<const TimerNode*>(n)->holders.load(std::memory_order_acquire) == 1;
+    // X1, X2
+    if (!n->state.load(std::memory_order_acquire) || n->linked.load(std::memory_order_acquire)) return false;
+    return Tree::kind(n) != Kind::kTimer ||
+           static_cast<const TimerNode*>(n)->holders.load(std::memory_order_acquire) == 1;
 }
 
 void destroy(CancelNode* n, Child* funcs) {
@@ -187,7 +190,9 @@ void destroy(CancelNode* n, Child* funcs) {
     delete n->watch;
     if (Tree::kind(n) == Kind::kTimer) {
         auto* t = static_cast<TimerNode*>(n);
-        if (t->holders.load(std::memory_order_acquire) == 1 || t->holders.fetch_sub(1, std::memory_order_acq_rel) == 1) delete t;
+        if (t->holders.load(std::memory_order_acquire) == 1 ||
+            t->holders.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete t;
     } else {
         delete n;
     }
@@ -309,7 +314,8 @@ void cancel(CancelNode* n, std::error_code err, std::error_code cause, bool by_p
         auto* f = static_cast<AfterFunc*>(after.funcs);
         after.funcs = f->next;
         uint32_t registered = 0;
-        if (f->state.compare_exchange_strong(registered, 1, std::memory_order_acq_rel)) spawn_inside(mp, f->invoke, f, f->site);
+        if (f->state.compare_exchange_strong(registered, 1, std::memory_order_acq_rel))
+            spawn_inside(mp, f->invoke, f, f->site);
         else put(&stopped, f);
     }
     leave(mp);

@@ -202,8 +202,8 @@ void start(const options& o = {});
 void stop();
 
 // Lets others run; the caller goes to the end of the queue. On a foreign thread: sched_yield.
-// Inlined, so that the caller's compiler saves what is live there, not whatever a function must keep. Not with clang, which
-// may address a frame through a register that the switch does not keep.
+// Inlined, so that the caller's compiler saves what is live there, not whatever a function must keep. Not with
+// clang, which may address a frame through a register that the switch does not keep.
 inline void yield() {
 #if defined(__x86_64__) && !defined(__clang__)
     const detail::Handles h = detail::yield_begin();

@@ -21,7 +21,8 @@ namespace {
 constexpr int kBatch = 128;
 constexpr uint32_t kMostWaiting = (1u << 20) - 1;  // Go's figure
 constexpr unsigned kGenBits = 22, kAddressBits = 64 - kGenBits, kAlignBits = 6;
-constexpr uint32_t kEdges = kernel::kPollIn | kernel::kPollOut | kernel::kPollRdHup | kernel::kPollPri | kernel::kPollEdge;
+constexpr uint32_t kEdges =
+    kernel::kPollIn | kernel::kPollOut | kernel::kPollRdHup | kernel::kPollPri | kernel::kPollEdge;
 
 constinit kernel::Poller poller;
 kernel::Mutex desc_lock{kernel::LockRank::kLeaf};
@@ -92,7 +93,8 @@ int trouble(const PollDesc* d, const Side* s) {
     return 0;
 }
 
-// The owner waits for an edge. Entered under the lock; left without it after an edge was waited for, else still under it.
+// The owner waits for an edge. Entered under the lock; left without it after an edge was waited for, else still
+// under it.
 int wait_locked(M** mp, PollDesc* d, Side* s, bool* locked) GORT_NO_TSA {
     for (;;) {
         *locked = true;
@@ -170,8 +172,9 @@ void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
         d->event_err = e.bits == kernel::kPollErr;
         constexpr uint32_t kBoth = kernel::kPollHup | kernel::kPollErr;
         if (e.bits & (kernel::kPollRdHup | kernel::kPollPri | kBoth)) d->always = true;
-        const bool has[2] = {(e.bits & (kernel::kPollIn | kernel::kPollPri | kernel::kPollRdHup | kBoth)) != 0,
-                             (e.bits & (kernel::kPollOut | kBoth)) != 0};
+        const bool has[2] = {
+            (e.bits & (kernel::kPollIn | kernel::kPollPri | kernel::kPollRdHup | kBoth)) != 0,
+            (e.bits & (kernel::kPollOut | kBoth)) != 0};
         for (unsigned i : {kRead, kWrite}) {
             if (!has[i]) continue;
             wake[i] = take_waiter(&d->side[i], 0);

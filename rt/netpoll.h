@@ -12,7 +12,8 @@
 // An attempt goes: ready = false (poll_begin, poll_wait), system call, and if that would block, poll_wait. An edge that
 // comes after ready = false is found by poll_wait; what came before it is found by the system call.
 // `drained` may stand only where the kernel promises an edge for whatever comes after a short read: TCP. What can be
-// left in a TCP socket after one is an end, an error or urgent data, and each of them shows in the event: then `always`.
+// left in a TCP socket after one is an end, an error or urgent data, and each of them shows in the event: then
+// `always`.
 //
 // DEADLINES are compared with the clock when an operation starts and when its timer fires. A timer is only set while
 // somebody waits, and only moved if it would fire too late: one that fires too early looks at the deadline that then
@@ -23,9 +24,9 @@
 // CLOSE ends all waits at once. The descriptor number is given up when the last operation has left.
 //
 // Lock: PollDesc::lock guards everything but handles. It is a GateLock, so a PollDesc is touched by those inside the
-//       gate only. The M that sleeps in epoll_wait has no P: what it gets lies in the inbox until a P's holder takes it.
-// Cost: an operation that need not wait 2 locked instructions, one that waits 5, and 1 more for each event; none with
-//       one P and no foreign thread.
+//       gate only. The M that sleeps in epoll_wait has no P: what it gets lies in the inbox until a P's holder takes
+// it. Cost: an operation that need not wait 2 locked instructions, one that waits 5, and 1 more for each event; none
+//       with one P and no foreign thread.
 // Context: [G or foreign thread, outside the gate] unless it says otherwise. Results: 0 or more, or -errno, or kErr….
 #pragma once
 
@@ -78,15 +79,16 @@ struct alignas(64) PollDesc {
     PollDesc* next_all = nullptr;  // constant once it is in the list
 };
 
-// Takes over fd, which must be non-blocking, with one handle. `now`: register it at once, to learn whether epoll takes it.
+// Takes over fd, which must be non-blocking, with one handle. `now`: register it at once, to learn whether epoll
+// takes it.
 int poll_open(int fd, uint16_t flags, bool now, PollDesc** out);
 inline void poll_retain(PollDesc* d) { d->handles.fetch_add(1, std::memory_order_relaxed); }
 void poll_drop(PollDesc* d);   // the last one closes
 int poll_close(PollDesc* d);   // and waits until the descriptor is given up
 int poll_release(PollDesc* d);  // as close, but the descriptor stays open: it, or an error
 
-// An operation of one side: begin (waits for its turn, and if nothing can be there, for an edge), tries with d->fd, wait
-// whenever a try would block, end. If begin fails there is nothing to end; if wait fails there is.
+// An operation of one side: begin (waits for its turn, and if nothing can be there, for an edge), tries with d->fd,
+// wait whenever a try would block, end. If begin fails there is nothing to end; if wait fails there is.
 int poll_begin(PollDesc* d, unsigned side);
 int poll_wait(PollDesc* d, unsigned side);
 void poll_end(PollDesc* d, unsigned side, bool drained = false);

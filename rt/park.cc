@@ -1,8 +1,9 @@
 // rt/park.cc - park, ready and yield over the switch of rt/sched.h.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Locked instructions: park 0, ready 0, yield 0. Yield is bound by loads and stores, of which the CPU does three a cycle:
-// inlined around the switch, so that nothing is saved but what is live, it does 36 of them, as a function 48: 4.3 ns for
+// Locked instructions: park 0, ready 0, yield 0. Yield is bound by loads and stores, of which the CPU does three a
+// cycle: inlined around the switch, so that nothing is saved but what is live, it does 36 of them, as a function 48:
+// 4.3 ns for
 // 6.4 (Zen 4, 2 goroutines; Go 34 in the same run).
 #include "rt/park.h"
 
@@ -117,8 +118,8 @@ namespace gort::detail {
 
 using namespace rt;
 
-// What most yields find: a P, nothing that wants to be looked at, somebody in the queue who has run before. Whatever else
-// there is begins anew in yield_whole; every call here is the last, so no register need be kept across one.
+// What most yields find: a P, nothing that wants to be looked at, somebody in the queue who has run before. Whatever
+// else there is begins anew in yield_whole; every call here is the last, so no register need be kept across one.
 Handles yield_begin() {
     M* mp = self();
     if (!mp || arch::kToolWatches) [[unlikely]]

@@ -34,7 +34,8 @@ struct Config {
 // What the scheduler asks of rt/netpoll.cc; a table, so that programs without descriptors are linked without it.
 struct PollHooks {
     int (*take)(P* pp);        // [P's holder] readies what is ready, in pp's queue; how many
-    void (*wait)(int64_t ns);  // [sched.poller] sleeps for up to ns; < 0: for ever. What comes is pending until a take
+    // [sched.poller] sleeps for up to ns; < 0: for ever. What comes is pending until a take
+    void (*wait)(int64_t ns);
     void (*wake)();            // ends a wait
     bool (*pending)();         // has wait got something that no take has taken?
     void (*end)();             // the run is over

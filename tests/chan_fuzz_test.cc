@@ -1,14 +1,15 @@
 // tests/chan_fuzz_test.cc - random programs of sends, receives, selects and closes: can what they saw be explained?
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A program is a few goroutines (and now and then a thread) with a few operations each on one to three channels of capacity
-// 0 to 2. Each operation notes when it was called, when it returned, and what it saw. When nobody can go on, the history is
-// searched for an order of the operations that keeps to those times and that a channel as the language describes it
-// could have shown: a bounded queue with a flag, where unbuffered sends and receives take effect in pairs. What still
-// waits at the end must have reason to, and took no effect.
+// A program is a few goroutines (and now and then a thread) with a few operations each on one to three channels of
+// capacity 0 to 2. Each operation notes when it was called, when it returned, and what it saw. When nobody can go
+// on, the history is searched for an order of the operations that keeps to those times and that a channel as the
+// language describes it could have shown: a bounded queue with a flag, where unbuffered sends and receives take
+// effect in pairs. What still waits at the end must have reason to, and took no effect.
 //
-// GORT_FUZZ_MS: how long for each number of Ps, in milliseconds (default 400; 20,000 in make stress). A failure prints the
-// program's seed and history; GORT_FUZZ_SEED=seed repeats that program alone, again and again: what happens is up to timing.
+// GORT_FUZZ_MS: how long for each number of Ps, in milliseconds (default 400; 20,000 in make stress). A failure
+// prints the program's seed and history; GORT_FUZZ_SEED=seed repeats that program alone, again and again: what
+// happens is up to timing.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -177,8 +178,8 @@ void act(std::vector<Op>& ops, const std::vector<chan<int>>& c, Slot& slot, cons
     slot.over = true;
 }
 
-// Everybody has ended or waits. An operation that wakes somebody does not wait itself, so if no operation began or ended
-// while we looked at all of them, all wait at once.
+// Everybody has ended or waits. An operation that wakes somebody does not wait itself, so if no operation began or
+// ended while we looked at all of them, all wait at once.
 bool quiet(const std::vector<Slot>& slots) {
     const uint64_t before = g_clock;
     for (const Slot& s : slots) {

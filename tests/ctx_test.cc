@@ -138,7 +138,8 @@ TEST_P(cx09_simultaneous_cancels, 1, 2, 8) {
         for (size_t i = 0; t.all.size() < 130; ++i)
             for (int k = 0; k < 3; ++k) t.add(k == 2 ? with_timeout(t.all[i], 1h) : with_cancel(t.all[i]));
         for (auto& c : t.all) CHECK(is_open(c));
-        for (size_t i = t.cancels.size(); i > 1; --i) std::swap(t.cancels[i - 1], t.cancels[gort::test::rnd() % i]);
+        for (size_t i = t.cancels.size(); i > 1; --i)
+            std::swap(t.cancels[i - 1], t.cancels[gort::test::rnd() % i]);
         Join join;
         for (auto& cancel : t.cancels)
             go_join(join, [cancel] {
@@ -243,7 +244,9 @@ TEST(cx15_done_is_lazy) {
     run(1, [] {
         auto [a, cancel_a] = with_cancel(background());
         auto [b, cancel_b] = with_cancel(a);
-        auto done_of = [](const context& c) { return static_cast<detail::CancelNode*>(detail::Tree::get(c))->done_chan.load(); };
+        auto done_of = [](const context& c) {
+            return static_cast<detail::CancelNode*>(detail::Tree::get(c))->done_chan.load();
+        };
         CHECK(!done_of(a));
         cancel_a();
         CHECK(!done_of(a));
@@ -267,11 +270,15 @@ TEST(cx16_texts) {
         CHECK_EQ(to_string(without_cancel(todo())), "context.TODO.WithoutCancel");
         static constexpr key<const char*> text_key{"text"};
         static constexpr key<std::shared_ptr<int>> pointer{"pointer"};
-        CHECK_EQ(to_string(with_value(background(), kName, "gopher")), "context.Background.WithValue(name, gopher)");
-        CHECK_EQ(to_string(with_value(background(), kNumber, 7)), "context.Background.WithValue(number, int)");
+        CHECK_EQ(to_string(with_value(background(), kName, "gopher")),
+                 "context.Background.WithValue(name, gopher)");
+        CHECK_EQ(to_string(with_value(background(), kNumber, 7)),
+                 "context.Background.WithValue(number, int)");
         CHECK_EQ(to_string(with_value(background(), text_key, "x")), "context.Background.WithValue(text, x)");
-        CHECK_EQ(to_string(with_value(background(), text_key, nullptr)), "context.Background.WithValue(text, <nil>)");
-        CHECK_EQ(to_string(with_value(background(), pointer, nullptr)), "context.Background.WithValue(pointer, <nil>)");
+        CHECK_EQ(to_string(with_value(background(), text_key, nullptr)),
+                 "context.Background.WithValue(text, <nil>)");
+        CHECK_EQ(to_string(with_value(background(), pointer, nullptr)),
+                 "context.Background.WithValue(pointer, <nil>)");
         CHECK_EQ(to_string(without_value(background(), kName)), "context.Background.WithValue(name, <nil>)");
         std::ostringstream out;
         out << c;
@@ -471,7 +478,9 @@ TEST(cx28_values) {
 // CX-30
 static_assert(!std::is_copy_constructible_v<key<int>>);
 template <class K>
-concept can_look_up = requires(context c, K&& k) { c.value(std::forward<K>(k)); };
+concept can_look_up = requires(context c, K&& k) {
+    c.value(std::forward<K>(k));
+};
 static_assert(can_look_up<const key<int>&>);
 static_assert(!can_look_up<key<int>>);
 
@@ -515,10 +524,10 @@ TEST(cx29_values_pass_through_layers) {
             Tree t;
             for (int i = 0; i < 40; ++i) {
                 switch (gort::test::rnd() % 4) {
-                    case 0: c = with_value(c, kOther, i); break;
-                    case 1: t.add(with_cancel(c)), c = t.all.back(); break;
-                    case 2: t.add(with_timeout(c, 1h)), c = t.all.back(); break;
-                    default: c = without_value(c, kName);
+                case 0: c = with_value(c, kOther, i); break;
+                case 1: t.add(with_cancel(c)), c = t.all.back(); break;
+                case 2: t.add(with_timeout(c, 1h)), c = t.all.back(); break;
+                default: c = without_value(c, kName);
                 }
             }
             t.add(with_cancel(c)), c = t.all.back();
@@ -545,7 +554,8 @@ TEST_P(trees_of_100000, 1, 2) {
             for (size_t i = 1; i < n; ++i) t.add(with_cancel(t.all[(i - 1) / fan]));
             std::vector<recv_chan<unit>> some;
             for (size_t i = 0; i < n; i += 997) some.push_back(t.all[i].done());
-            if (fan == 10) t.all.resize(1), t.cancels.resize(1);  // dropped: those whose channel is held are still told
+            // dropped: those whose channel is held are still told
+            if (fan == 10) t.all.resize(1), t.cancels.resize(1);
             t.cancels[0]();
             for (auto& c : t.all) CHECK(c.err() == errc::canceled);
             unit u;

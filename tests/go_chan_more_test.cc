@@ -1,4 +1,5 @@
-// tests/go_chan_more_test.cc - the rest of Go's test/chan programs, its closedchan program, and of the runtime's chan_test.
+// tests/go_chan_more_test.cc - the rest of Go's test/chan programs, its closedchan program, and of the runtime's
+// chan_test.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <any>
 #include <array>
@@ -178,7 +179,8 @@ TEST_P(chan_sieve1, 1, 2, 8) {
 
 namespace {
 
-// A goroutine between two channels that keeps what its reader does not want yet: its send case is nil while it has nothing.
+// A goroutine between two channels that keeps what its reader does not want yet: its send case is nil while it has
+// nothing.
 chan<int> keeper(const chan<int>& in) {
     auto out = make_chan<int>(1);
     go([=] {
@@ -438,7 +440,8 @@ TEST(runtime_TestChanSendInterface) {
     });
 }
 
-// runtime TestSelectStackAdjust: pointers into the waiting frame stay good while it waits, a channel twice among the cases.
+// runtime TestSelectStackAdjust: pointers into the waiting frame stay good while it waits, a channel twice among the
+// cases.
 TEST_P(runtime_TestSelectStackAdjust, 1, 2) {
     run(procs, [] {
         auto c = make_chan<int*>(), d = make_chan<int*>();

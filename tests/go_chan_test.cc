@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Each test names its original. What others cover already:
-//   chan_test    TestNonblockRecvRace        chan_test.cc ch36      TestNonblockSelectRace(2)  select_stress_test.cc se14, se15
+//   chan_test    TestNonblockRecvRace        chan_test.cc ch36      TestNonblockSelectRace(2)  select_stress_test.cc
+//   se14, se15
 //                TestSelfSelect              select_stress se18     TestSelectStress           select_stress se29
 //                TestSelectFairness          select_test.cc se01    TestPseudoRandomSend       select_test.cc se02
 //                TestSelectDuplicateChannel  select_stress se17
@@ -225,7 +226,8 @@ Series ones() {
     });
     return s;
 }
-// One stream to two readers, each at its own pace: the one that is ahead feeds a goroutine that keeps what the other lacks.
+// One stream to two readers, each at its own pace: the one that is ahead feeds a goroutine that keeps what the other
+// lacks.
 void split(const Series& in, const Series& a, const Series& b) {
     go([=] {
         std::vector<double> ahead[2];

@@ -170,7 +170,8 @@ TEST_P(np04_operations_of_one_direction_take_turns, 1, 2, 8) {
         std::string all(size_t{kEach} * kSize, '?');
         CHECK_EQ(p.b.read_full(all).value(), all.size());
         for (int i = 0; i < kEach; ++i)
-            CHECK_EQ(all.find_first_not_of(all[size_t(i) * kSize], size_t(i) * kSize) , i + 1 < kEach ? size_t(i + 1) * kSize : std::string::npos);
+            CHECK_EQ(all.find_first_not_of(all[size_t(i) * kSize], size_t(i) * kSize),
+                     i + 1 < kEach ? size_t(i + 1) * kSize : std::string::npos);
         join.wait();
 
         std::atomic<int> sum{0};

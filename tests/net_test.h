@@ -21,7 +21,8 @@ using namespace std::chrono_literals;
 using gort::sched_test::Join;
 using gort::sched_test::with_procs;
 
-inline const bool descs_in_ledger = test::ledger_add("poll descriptors", [] { return long(rt::poll_live()); });
+inline const bool descs_in_ledger =
+    test::ledger_add("poll descriptors", [] { return long(rt::poll_live()); });
 inline const bool fds_in_ledger = (test::ledger_fds([] { return long(rt::poll_own_fds()); }), true);
 
 inline int waiters() { return rt::sched.poll_waiters.load(); }

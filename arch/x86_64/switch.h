@@ -1,5 +1,6 @@
 // PUBLIC
-// arch/x86_64/switch.h - the raw switch, inlined where it happens: in the library, and in yield() of code that GCC compiles.
+// arch/x86_64/switch.h - the raw switch, inlined where it happens: in the library, and in yield() of code that GCC
+// compiles.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Not for users. What it asks of the function that it lands in, arch/arch.h says for the library. In rt/go.h it stands

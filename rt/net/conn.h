@@ -16,7 +16,8 @@ class conn : public socket {
 public:
     using socket::socket;
 
-    // Up to b.size bytes, as soon as there are any; into an empty buffer 0 at once. errc::eof at the end (value() is 0).
+    // Up to b.size bytes, as soon as there are any; into an empty buffer 0 at once. errc::eof at the end (value() is
+    // 0).
     result<size_t> read(mutable_buffer b) const { return detail::count_of(detail::read(d_, b.data, b.size)); }
 
     // Exactly b.size bytes. errc::eof if the end came before the first, errc::unexpected_eof if it came later.
@@ -37,8 +38,8 @@ public:
     // The parts one after the other, as one write.
     result<size_t> writev(std::span<const const_buffer> parts) const {
         size_t moved = 0;
-        const long r =
-            detail::writev(d_, reinterpret_cast<const detail::io_vector*>(parts.data()), parts.size(), &moved);
+        const long r = detail::writev(d_, reinterpret_cast<const detail::io_vector*>(parts.data()),
+                                      parts.size(), &moved);
         return detail::count_of(r, moved);
     }
     result<size_t> writev(std::initializer_list<const_buffer> parts) const {
@@ -59,7 +60,8 @@ public:
     using socket::socket;
 
     // The next connection. Connections that were aborted while they waited are skipped. Too many open descriptors is an
-    // error like others (std::errc::too_many_files_open): the connection waits; close something, or pause, and try again.
+    // error like others (std::errc::too_many_files_open): the connection waits; close something, or pause, and try
+    // again.
     result<conn> accept() const {
         detail::Desc* d = nullptr;
         if (const int r = detail::accept(d_, &d)) return detail::error_of(r);

@@ -70,7 +70,8 @@ bool parse_v6(std::string_view s, unsigned char* out, uint32_t* zone) {
             break;
         }
         unsigned group = 0, n = 0;
-        for (; n < 4 && n < s.size() && hex(s[n]) >= 0; ++n) group = group << 4 | static_cast<unsigned>(hex(s[n]));
+        for (; n < 4 && n < s.size() && hex(s[n]) >= 0; ++n)
+            group = group << 4 | static_cast<unsigned>(hex(s[n]));
         if (n == 0) return false;
         parts[have++] = static_cast<unsigned char>(group >> 8);
         parts[have++] = static_cast<unsigned char>(group & 0xff);
@@ -181,7 +182,8 @@ int split_host_port(std::string_view text, std::string_view* host, std::string_v
     } else if (find_char(*host, ':') != kNone) {
         return net_error(errc::bad_address);  // an IPv6 address wants brackets
     }
-    return find_char(*host, '[') == kNone && find_char(*host, ']') == kNone ? 0 : net_error(errc::bad_address);
+    return find_char(*host, '[') == kNone && find_char(*host, ']') == kNone ? 0
+                                                                            : net_error(errc::bad_address);
 }
 
 // 0 to 65535, or -1: it is no number; -2: too large.
@@ -220,27 +222,27 @@ size_t format_endpoint(const endpoint& e, char* to, size_t room, bool with_port)
     Text t{to, room};
     const auto* raw = static_cast<const unsigned char*>(e.raw());
     switch (e.family()) {
-        case AF_INET: put_v4(&t, raw + offsetof(sockaddr_in, sin_addr)); break;
-        case AF_INET6: {
-            if (with_port) t.ch('[');
-            put_v6(&t, raw + offsetof(sockaddr_in6, sin6_addr));
-            uint32_t zone;
-            kernel::copy_bytes(&zone, raw + offsetof(sockaddr_in6, sin6_scope_id), sizeof zone);
-            if (zone) {
-                t.ch('%');
-                t.dec(zone);
-            }
-            if (with_port) t.ch(']');
-            break;
+    case AF_INET: put_v4(&t, raw + offsetof(sockaddr_in, sin_addr)); break;
+    case AF_INET6: {
+        if (with_port) t.ch('[');
+        put_v6(&t, raw + offsetof(sockaddr_in6, sin6_addr));
+        uint32_t zone;
+        kernel::copy_bytes(&zone, raw + offsetof(sockaddr_in6, sin6_scope_id), sizeof zone);
+        if (zone) {
+            t.ch('%');
+            t.dec(zone);
         }
-        case AF_UNIX: {
-            const auto* path = reinterpret_cast<const char*>(raw) + kPathAt;
-            const size_t n = e.raw_size() > kPathAt ? e.raw_size() - kPathAt : 0;
-            if (n && !path[0]) t.ch('@');
-            for (size_t i = n && !path[0] ? 1 : 0; i < n && path[i]; ++i) t.ch(path[i]);
-            return t.n;
-        }
-        default: return 0;
+        if (with_port) t.ch(']');
+        break;
+    }
+    case AF_UNIX: {
+        const auto* path = reinterpret_cast<const char*>(raw) + kPathAt;
+        const size_t n = e.raw_size() > kPathAt ? e.raw_size() - kPathAt : 0;
+        if (n && !path[0]) t.ch('@');
+        for (size_t i = n && !path[0] ? 1 : 0; i < n && path[i]; ++i) t.ch(path[i]);
+        return t.n;
+    }
+    default: return 0;
     }
     if (with_port) {
         t.ch(':');

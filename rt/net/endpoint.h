@@ -24,7 +24,8 @@ int parse_endpoint(std::string_view text, endpoint* out);
 int unix_endpoint(std::string_view path, endpoint* out);
 size_t format_endpoint(const endpoint& e, char* to, size_t room, bool with_port);
 inline constexpr size_t kEndpointText = 128;
-int resolve(std::string_view network, std::string_view address, bool passive, endpoint* out, int room, int* type);
+int resolve(std::string_view network, std::string_view address, bool passive, endpoint* out, int room,
+            int* type);
 inline constexpr int kMostAddresses = 12;
 }  // namespace detail
 
@@ -47,8 +48,9 @@ public:
 
     int family() const { return size_ >= 2 ? raw_.family : 0; }  // AF_INET, AF_INET6, AF_UNIX
     uint16_t port() const {                                      // 0 for Unix sockets
-        return family() == kInet || family() == kInet6 ? static_cast<uint16_t>(raw_.rest[0] << 8 | raw_.rest[1])
-                                                       : uint16_t{0};
+        return family() == kInet || family() == kInet6
+                   ? static_cast<uint16_t>(raw_.rest[0] << 8 | raw_.rest[1])
+                   : uint16_t{0};
     }
     std::string host() const { return text(false); }           // "1.2.3.4", "::1", a path
     std::string to_string() const { return text(true); }       // "1.2.3.4:80", "[::1]:80", a path
@@ -75,8 +77,8 @@ private:
     uint32_t size_ = 0;
 };
 
-// The endpoints of "host:port" for a network (tcp, udp, and with 4 or 6), best first. Numbers are read here; for names the
-// goroutine asks the system's resolver (getaddrinfo) and others go on with its P meanwhile.
+// The endpoints of "host:port" for a network (tcp, udp, and with 4 or 6), best first. Numbers are read here; for
+// names the goroutine asks the system's resolver (getaddrinfo) and others go on with its P meanwhile.
 inline result<std::vector<endpoint>> resolve(std::string_view network, std::string_view address) {
     std::vector<endpoint> all(detail::kMostAddresses);
     int type = 0;

@@ -13,10 +13,12 @@
 namespace gort::net {
 
 enum class errc {
-    closed = 1,       // "use of closed network connection": closed on this side. Also std::errc::bad_file_descriptor
+    // "use of closed network connection": closed on this side. Also std::errc::bad_file_descriptor
+    closed = 1,
     eof,              // "EOF": the peer has ended its side. value() is 0 then and does not throw
     unexpected_eof,   // "unexpected EOF": read_full got the end first; partial() is what came before it
-    not_pollable,     // "not pollable": a regular file, or the poller reported an error that reading does not show
+    // "not pollable": a regular file, or the poller reported an error that reading does not show
+    not_pollable,
     bad_address,      // "malformed address"; accepted: host:port, 1.2.3.4:port, [v6]:port, :port
     missing_port,     // "missing port in address"
     bad_port,         // "unknown port": neither 0 to 65535 nor a service's name

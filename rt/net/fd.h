@@ -1,9 +1,11 @@
 // PUBLIC
-// rt/net/fd.h - fd: any descriptor that epoll takes (pipes, eventfd, timerfd, inotify, a library's socket), on gort's poller.
+// rt/net/fd.h - fd: any descriptor that epoll takes (pipes, eventfd, timerfd, inotify, a library's socket), on
+// gort's poller.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// See handle.h for copying, blocking, deadlines and threads. The descriptor is made non-blocking. It must be given to one
-// fd at a time only: a second one is std::errc::file_exists. What epoll does not take, regular files, is errc::not_pollable.
+// See handle.h for copying, blocking, deadlines and threads. The descriptor is made non-blocking. It must be given
+// to one fd at a time only: a second one is std::errc::file_exists. What epoll does not take, regular files, is
+// errc::not_pollable.
 #pragma once
 
 #include "handle.h"
@@ -14,8 +16,8 @@ class fd : public handle {
 public:
     using handle::handle;
 
-    // Takes the descriptor over: close, or the end of the last copy, closes it. Throws std::system_error; adopt does not,
-    // and on an error leaves it to the caller.
+    // Takes the descriptor over: close, or the end of the last copy, closes it. Throws std::system_error; adopt does
+    // not, and on an error leaves it to the caller.
     explicit fd(int number) {
         if (const int r = detail::adopt(number, true, &d_)) gort::detail::throw_error(detail::error_of(r));
     }
@@ -35,7 +37,8 @@ public:
     result<void> wait_readable() const { return detail::done(detail::wait(d_, false)); }
     result<void> wait_writable() const { return detail::done(detail::wait(d_, true)); }
 
-    // As conn's. A write to a pipe without a reader is std::errc::broken_pipe and no signal, but for descriptors 1 and 2.
+    // As conn's. A write to a pipe without a reader is std::errc::broken_pipe and no signal, but for descriptors 1
+    // and 2.
     result<size_t> read(mutable_buffer b) const { return detail::count_of(detail::read(d_, b.data, b.size)); }
     result<size_t> write(const_buffer b) const {
         size_t moved = 0;

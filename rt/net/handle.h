@@ -2,13 +2,13 @@
 // rt/net/handle.h - what conn, listener, packet_conn and fd share: a counted reference to an open descriptor.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Handles are copied freely, as channels are; every operation is a const member, so that one captured by value in a lambda
-// just works. The last copy that goes away closes. One reader and one writer may be at work at the same time; further ones
-// queue up and are served one at a time.
+// Handles are copied freely, as channels are; every operation is a const member, so that one captured by value in a
+// lambda just works. The last copy that goes away closes. One reader and one writer may be at work at the same time;
+// further ones queue up and are served one at a time.
 // Blocking: the goroutine is parked (a thread of the program's own sleeps), never an M. SIGPIPE is never raised.
 // Deadlines: an operation that starts at or after its deadline, or is under way when it passes, fails with
-//          std::errc::timed_out and has moved nothing (but see write). They stay until they are moved or cleared; then the
-//          connection works as before. One for reading (also accept), one for writing (also a dial's connect).
+//          std::errc::timed_out and has moved nothing (but see write). They stay until they are moved or cleared;
+//          then the connection works as before. One for reading (also accept), one for writing (also a dial's connect).
 // Memory order: what a goroutine did before it closed or set a deadline is seen by those it woke. Bytes that travel
 //          through a socket order nothing in the C++ sense.
 // Context: goroutines and any other thread. Source: Go's package net and its internal/poll.
@@ -122,7 +122,9 @@ public:
     result<void> close() const { return detail::done(detail::close(d_)); }
 
     // A time of gort's clock; time_point{} clears. A duration counts from now: 0 or less has passed already.
-    result<void> set_deadline(time_point t) const { return set(detail::kReads | detail::kWrites, detail::when_of(t)); }
+    result<void> set_deadline(time_point t) const {
+        return set(detail::kReads | detail::kWrites, detail::when_of(t));
+    }
     result<void> set_read_deadline(time_point t) const { return set(detail::kReads, detail::when_of(t)); }
     result<void> set_write_deadline(time_point t) const { return set(detail::kWrites, detail::when_of(t)); }
     result<void> read_deadline(time_point t) const { return set_read_deadline(t); }

@@ -1,7 +1,8 @@
 // rt/net/resolve.cc - from a network's name and an address's text to endpoints.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Numbers are read here. Names go to the system's resolver, which blocks the thread: that is done as gort::blocking does.
+// Numbers are read here. Names go to the system's resolver, which blocks the thread: that is done as gort::blocking
+// does.
 #include "rt/go.h"
 #include "rt/net/socket.h"
 
@@ -9,7 +10,9 @@ namespace gort::net::detail {
 
 namespace {
 
-void put(endpoint* out, std::string_view host, int port) { numeric_endpoint(host, static_cast<uint16_t>(port), out); }
+void put(endpoint* out, std::string_view host, int port) {
+    numeric_endpoint(host, static_cast<uint16_t>(port), out);
+}
 
 // v4 first, as nearly everything that is reached by both is reached faster so; the order within a family is kept.
 void v4_first(endpoint* all, int n) {
@@ -28,10 +31,10 @@ int network_named(std::string_view name, Network* out) {
     constexpr struct {
         std::string_view name;
         Network network;
-    } kAll[] = {{"tcp", {AF_UNSPEC, SOCK_STREAM}},    {"tcp4", {AF_INET, SOCK_STREAM}},
-                {"tcp6", {AF_INET6, SOCK_STREAM}},    {"udp", {AF_UNSPEC, SOCK_DGRAM}},
-                {"udp4", {AF_INET, SOCK_DGRAM}},      {"udp6", {AF_INET6, SOCK_DGRAM}},
-                {"unix", {AF_UNIX, SOCK_STREAM}},     {"unixgram", {AF_UNIX, SOCK_DGRAM}},
+    } kAll[] = {{"tcp", {AF_UNSPEC, SOCK_STREAM}},        {"tcp4", {AF_INET, SOCK_STREAM}},
+                {"tcp6", {AF_INET6, SOCK_STREAM}},        {"udp", {AF_UNSPEC, SOCK_DGRAM}},
+                {"udp4", {AF_INET, SOCK_DGRAM}},          {"udp6", {AF_INET6, SOCK_DGRAM}},
+                {"unix", {AF_UNIX, SOCK_STREAM}},         {"unixgram", {AF_UNIX, SOCK_DGRAM}},
                 {"unixpacket", {AF_UNIX, SOCK_SEQPACKET}}};
     for (const auto& n : kAll)
         if (same(n.name, name)) {
@@ -65,7 +68,8 @@ int endpoints_of(const Network& network, std::string_view address, bool passive,
             return 2;
         }
         if (numeric_endpoint(host, static_cast<uint16_t>(n), out)) {
-            if (network.family != AF_UNSPEC && network.family != out->family()) return net_error(errc::no_suitable);
+            if (network.family != AF_UNSPEC && network.family != out->family())
+                return net_error(errc::no_suitable);
             return 1;
         }
     }
@@ -76,7 +80,8 @@ int endpoints_of(const Network& network, std::string_view address, bool passive,
     return found == 0 ? net_error(errc::no_suitable) : found;
 }
 
-int resolve(std::string_view network, std::string_view address, bool passive, endpoint* out, int room, int* type) {
+int resolve(std::string_view network, std::string_view address, bool passive, endpoint* out, int room,
+            int* type) {
     Network net;
     if (const int r = network_named(network, &net)) return r;
     *type = net.type;

@@ -1,8 +1,8 @@
 // rt/net/socket.cc - sockets: opening, connecting, accepting, and moving bytes, as raw system calls over rt/netpoll.h.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A round trip of a busy TCP connection is one recv and one send that both succeed. The recv that would only say "nothing
-// yet" is not made: after a short one the next waits for the poller's edge (PollDesc::drained).
+// A round trip of a busy TCP connection is one recv and one send that both succeed. The recv that would only say
+// "nothing yet" is not made: after a short one the next waits for the poller's edge (PollDesc::drained).
 #include "rt/net/socket.h"
 
 #include <fcntl.h>
@@ -90,7 +90,8 @@ void has_read() {}
 
 long recv_once(PollDesc* d, void* to, size_t n) {
     return until_done(d, kRead, [&](int fd) {
-        return d->flags & kDescSocket ? kernel::sys_recvfrom(fd, to, n, 0, nullptr, nullptr) : kernel::sys_read(fd, to, n);
+        return d->flags & kDescSocket ? kernel::sys_recvfrom(fd, to, n, 0, nullptr, nullptr)
+                                      : kernel::sys_read(fd, to, n);
     });
 }
 
@@ -107,7 +108,9 @@ int64_t deadline_in(int64_t ns) { return ns <= 0 ? 1 : deadline_after(now(), ns)
 
 long read(Desc* d, void* to, size_t n) {
     if (!d) return kErrClosed;
-    if (n == 0) return poll_with(d, [](int, void*) { return 0; }, nullptr);
+    if (n == 0)
+        return poll_with(
+            d, [](int, void*) { return 0; }, nullptr);
     if (const int r = poll_begin(d, kRead)) return r;
     long r = recv_once(d, to, n);
     poll_end(d, kRead, r > 0 && static_cast<size_t>(r) < n && (d->flags & kDescTcp));
@@ -119,7 +122,9 @@ long read(Desc* d, void* to, size_t n) {
 long read_full(Desc* d, void* to, size_t n, size_t* done) {
     *done = 0;
     if (!d) return kErrClosed;
-    if (n == 0) return poll_with(d, [](int, void*) { return 0; }, nullptr);
+    if (n == 0)
+        return poll_with(
+            d, [](int, void*) { return 0; }, nullptr);
     if (const int b = poll_begin(d, kRead)) return b;
     long r = 0;
     while (*done < n) {
@@ -166,7 +171,8 @@ long writev(Desc* d, const io_vector* parts, size_t n, size_t* done) {
         size_t k = 0;
         for (; k < kMost && at + k < n; ++k) {
             const size_t s = k == 0 ? skip : 0;
-            v[k] = {const_cast<char*>(static_cast<const char*>(parts[at + k].data) + s), parts[at + k].size - s};
+            v[k] = {const_cast<char*>(static_cast<const char*>(parts[at + k].data) + s),
+                    parts[at + k].size - s};
         }
         r = until_done(d, kWrite, [&](int fd) {
             if (d->flags & kDescSocket) {
@@ -219,14 +225,18 @@ long send_to(Desc* d, const void* from, size_t n, const endpoint& to) {
 
 int shut_down(Desc* d, int how) {
     if (!d) return kErrClosed;
-    return poll_with(d, [](int fd, void* arg) { return kernel::sys_shutdown(fd, *static_cast<int*>(arg)); }, &how);
+    return poll_with(
+        d, [](int fd, void* arg) { return kernel::sys_shutdown(fd, *static_cast<int*>(arg)); }, &how);
 }
 
 int set_option(Desc* d, int level, int name, int value) {
     if (!d) return kErrClosed;
     int args[] = {level, name, value};
     return poll_with(
-        d, [](int fd, void* a) { return set_int(fd, static_cast<int*>(a)[0], static_cast<int*>(a)[1], static_cast<int*>(a)[2]); },
+        d,
+        [](int fd, void* a) {
+            return set_int(fd, static_cast<int*>(a)[0], static_cast<int*>(a)[1], static_cast<int*>(a)[2]);
+        },
         args);
 }
 
@@ -251,7 +261,8 @@ int endpoint_of(Desc* d, bool peer, endpoint* out) {
 
 int number_of(Desc* d) {
     if (!d) return -1;
-    const int r = poll_with(d, [](int fd, void*) { return fd; }, nullptr);
+    const int r = poll_with(
+        d, [](int fd, void*) { return fd; }, nullptr);
     return r < 0 ? -1 : r;
 }
 
@@ -268,7 +279,9 @@ int accept(Desc* d, Desc** out) {
     if (const int r = poll_begin(d, kRead)) return r;
     long fd;
     do {
-        fd = until_done(d, kRead, [](int l) { return kernel::sys_accept4(l, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
+        fd = until_done(d, kRead, [](int l) {
+            return kernel::sys_accept4(l, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        });
     } while (fd == -ECONNABORTED);
     const uint16_t flags = d->flags & (kDescSocket | kDescStream | kDescTcp);
     poll_end(d, kRead);
@@ -323,7 +336,8 @@ int bind_named(const Network& net, std::string_view address, int backlog, Desc**
 bool connected_to_itself(int fd) {
     endpoint a, b;
     uint32_t n = sizeof(sockaddr_un), m = n;
-    if (kernel::sys_getsockname(fd, sockaddr_of(a), &n) || kernel::sys_getpeername(fd, sockaddr_of(b), &m)) return false;
+    if (kernel::sys_getsockname(fd, sockaddr_of(a), &n) || kernel::sys_getpeername(fd, sockaddr_of(b), &m))
+        return false;
     a.set_raw_size(n);
     b.set_raw_size(m);
     return n == m && same({static_cast<char*>(a.raw()), n}, {static_cast<char*>(b.raw()), m});
@@ -345,14 +359,13 @@ int wait_connected(Desc* d) {
 
 bool canceled(const dial_control* c) { return c && __atomic_load_n(&c->canceled, __ATOMIC_SEQ_CST); }
 
-int connect_one(const Network& net, const endpoint& to, const endpoint* local, int64_t deadline, dial_control* control,
-                Desc** out) {
+int connect_one(const Network& net, const endpoint& to, const endpoint* local, int64_t deadline,
+                dial_control* control, Desc** out) {
     int fd;
     if (const int r = open_socket(to.family(), net.type, &fd)) return r;
     int r = 0;
     if (local && local->family()) r = kernel::sys_bind(fd, sockaddr_of(*local), local->raw_size());
-    if (r == 0)
-        do {
+    if (r == 0) do {
             r = kernel::sys_connect(fd, sockaddr_of(to), to.raw_size());
         } while (r == -EINTR);
     if (r == -EALREADY) r = -EINPROGRESS;
@@ -367,7 +380,8 @@ int connect_one(const Network& net, const endpoint& to, const endpoint* local, i
         poll_set_deadline(d, 2, deadline);
         if (control) {
             poll_retain(d);
-            __atomic_store_n(&control->desc, d, __ATOMIC_SEQ_CST);  // 1, then look: cancel_dial does it the other way round
+            // 1, then look: cancel_dial does it the other way round
+            __atomic_store_n(&control->desc, d, __ATOMIC_SEQ_CST);
         }
         r = canceled(control) ? -ECANCELED : poll_begin(d, kWrite);
         if (r == 0) {
@@ -377,7 +391,8 @@ int connect_one(const Network& net, const endpoint& to, const endpoint* local, i
         if (control && __atomic_exchange_n(&control->desc, nullptr, __ATOMIC_SEQ_CST)) poll_drop(d);
         if (r == 0) r = poll_set_deadline(d, 2, 0);
     }
-    if (r == 0 && net.type == SOCK_STREAM && to.family() != AF_UNIX && connected_to_itself(d->fd)) r = -ECONNREFUSED;
+    if (r == 0 && net.type == SOCK_STREAM && to.family() != AF_UNIX && connected_to_itself(d->fd))
+        r = -ECONNREFUSED;
     if (r) poll_drop(d);
     else *out = d;
     return r;
@@ -440,13 +455,16 @@ int adopt(int fd, bool owned, Desc** out) {
     const int mode = kernel::sys_fcntl(fd, F_GETFL, 0);
     if (mode < 0) return mode;
     if (!(mode & O_NONBLOCK))
-        if (const int r = kernel::sys_fcntl(fd, F_SETFL, static_cast<unsigned long>(mode | O_NONBLOCK)); r < 0) return r;
+        if (const int r = kernel::sys_fcntl(fd, F_SETFL, static_cast<unsigned long>(mode | O_NONBLOCK));
+            r < 0)
+            return r;
     int type = 0;
     uint32_t n = sizeof type;
     uint16_t flags = kDescStream;
     if (kernel::sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
         flags = type == SOCK_DGRAM ? kDescSocket : static_cast<uint16_t>(kDescSocket | kDescStream);
-    int r = poll_open(fd, static_cast<uint16_t>(flags | kDescShared | (owned ? 0 : kDescBorrowed)), true, out);
+    int r =
+        poll_open(fd, static_cast<uint16_t>(flags | kDescShared | (owned ? 0 : kDescBorrowed)), true, out);
     if (r == 0) return 0;
     if (!(mode & O_NONBLOCK)) kernel::sys_fcntl(fd, F_SETFL, static_cast<unsigned long>(mode));
     return r == -EPERM ? net_error(errc::not_pollable) : r;

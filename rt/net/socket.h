@@ -55,6 +55,7 @@ int open_socket(int family, int type, int* fd);
 inline const sockaddr* sockaddr_of(const endpoint& e) { return static_cast<const sockaddr*>(e.raw()); }
 inline sockaddr* sockaddr_of(endpoint& e) { return static_cast<sockaddr*>(e.raw()); }
 
-static_assert(rt::kErrClosed == net_error(errc::closed) && rt::kErrNotPollable == net_error(errc::not_pollable));
+static_assert(rt::kErrClosed == net_error(errc::closed) &&
+              rt::kErrNotPollable == net_error(errc::not_pollable));
 
 }  // namespace gort::net::detail

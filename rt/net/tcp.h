@@ -2,11 +2,12 @@
 // rt/net/tcp.h - listening and dialing: TCP over IPv4 and IPv6, and by the network's name whatever has connections.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Networks: "tcp" (both families), "tcp4", "tcp6", "unix", "unixpacket"; for dial also "udp", "udp4", "udp6", "unixgram",
-//           whose conn reads and writes whole datagrams. Without a network: tcp.
-// Addresses: "host:port". host: a name, 1.2.3.4, [::1], or nothing: every address of this machine (listen), the loopback
-//           (dial). port: 0 to 65535 or a service's name; 0: listen takes a free one. For Unix sockets a path; "@name" is
-//           in the abstract namespace.
+// Networks: "tcp" (both families), "tcp4", "tcp6", "unix", "unixpacket"; for dial also "udp", "udp4", "udp6",
+//           "unixgram", whose conn reads and writes whole datagrams. Without a network: tcp.
+// Addresses: "host:port". host: a name, 1.2.3.4, [::1], or nothing: every address of this machine (listen), the
+// loopback
+//           (dial). port: 0 to 65535 or a service's name; 0: listen takes a free one. For Unix sockets a path;
+//           "@name" is in the abstract namespace.
 // Defaults: as in Go: no delay, keep-alive after 15 s, SO_REUSEADDR for listeners, the longest backlog there is.
 // Source:   Go's net.Listen, net.Dial, net.DialTimeout.
 #pragma once
@@ -48,9 +49,12 @@ inline result<conn> dial(std::string_view address) { return dial("tcp", address)
 inline result<conn> dial(std::string_view network, std::string_view address, time_point deadline) {
     return detail::dial_until(network, address, detail::when_of(deadline));
 }
-inline result<conn> dial(std::string_view address, time_point deadline) { return dial("tcp", address, deadline); }
+inline result<conn> dial(std::string_view address, time_point deadline) {
+    return dial("tcp", address, deadline);
+}
 template <class Rep, class Period>
-result<conn> dial(std::string_view network, std::string_view address, std::chrono::duration<Rep, Period> timeout) {
+result<conn> dial(std::string_view network, std::string_view address,
+                  std::chrono::duration<Rep, Period> timeout) {
     return detail::dial_until(network, address, detail::when_of(timeout));
 }
 template <class Rep, class Period>
@@ -63,13 +67,16 @@ template <detail::contextual C>
 result<conn> dial(const C& c, std::string_view network, std::string_view address) {
     const auto deadline = c.deadline();
     if (const std::error_code e = c.err()) {
-        if (deadline && *deadline <= std::chrono::steady_clock::now()) return std::make_error_code(std::errc::timed_out);
+        if (deadline && *deadline <= std::chrono::steady_clock::now())
+            return std::make_error_code(std::errc::timed_out);
         return errc::canceled;
     }
-    auto control = std::make_shared<detail::dial_control>();  // the context may still be at it when we are done
+    // the context may still be at it when we are done
+    auto control = std::make_shared<detail::dial_control>();
     detail::Desc* d = nullptr;
     auto stop = after_func(c, [control] { detail::cancel_dial(control.get()); });
-    const int r = detail::dial(network, address, nullptr, deadline ? detail::when_of(*deadline) : 0, control.get(), &d);
+    const int r =
+        detail::dial(network, address, nullptr, deadline ? detail::when_of(*deadline) : 0, control.get(), &d);
     stop();
     if (r) return detail::error_of(r);
     return conn(d);

@@ -2,7 +2,8 @@
 // rt/net/udp.h - datagrams: packet_conn, over UDP and Unix datagram sockets.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// See handle.h for copying, blocking, deadlines and threads. A conn that talks to one peer in datagrams: dial("udp", …).
+// See handle.h for copying, blocking, deadlines and threads. A conn that talks to one peer in datagrams: dial("udp",
+// …).
 #pragma once
 
 #include "handle.h"

@@ -2,8 +2,8 @@
 // rt/net/unix.h - Unix sockets by their paths: streams and datagrams.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// "@name" is in the abstract namespace, which needs no file. A listener leaves its file behind, and a file that is there
-// already is std::errc::address_in_use: unlink it first.
+// "@name" is in the abstract namespace, which needs no file. A listener leaves its file behind, and a file that is
+// there already is std::errc::address_in_use: unlink it first.
 #pragma once
 
 #include "tcp.h"
