@@ -71,7 +71,7 @@ struct alignas(64) G {
     // what the waker hands over: for channels the sudog that fired
     void* wake = nullptr;
     std::atomic<uint32_t> select_done{0};       // select: 1 once a case has won (claimed by CAS)
-    uint32_t spare = 0;
+    uint32_t seq = 0;                           // while it waits in a FreshQueue: the order of spawning
     void* param = nullptr;                      // what the parked side left for its waker
     // lock_os_thread: the only M that may run it; a pseudo-G's own M
     M* locked_m = nullptr;

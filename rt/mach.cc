@@ -40,7 +40,7 @@ P* pop_idle_p_locked() {
 }
 
 void push_idle_p_locked(P* pp) {
-    GORT_DCHECK(pp->runq.empty() && !pp->runnext.load(std::memory_order_relaxed));
+    GORT_DCHECK(!pp->has_work() && !pp->runnext.load(std::memory_order_relaxed));
     pp->next_idle = sched.pidle;
     sched.pidle = pp;
     sched.npidle.fetch_add(1, std::memory_order_relaxed);

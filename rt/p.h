@@ -10,6 +10,7 @@
 
 #include "kernel/lock.h"
 #include "kernel/rand.h"
+#include "rt/fresh.h"
 #include "rt/runq.h"
 #include "rt/timers.h"
 
@@ -18,63 +19,65 @@ namespace gort::rt {
 inline constexpr uint32_t kMaxProcs = 1024;
 // scheduling decisions between two looks at the global queue (Go's figure)
 inline constexpr uint32_t kGlobalEvery = 61;
-inline constexpr uint32_t kMagazine = 128;     // free Gs travel between Ps in chains of this many
-inline constexpr uint32_t kStackCache = 64;    // warm stacks of the default class that a P keeps
+inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in chains of this many
+inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
 // Reasons why a P's holder should look up at its next scheduling decision.
 // a thief met us inside the runtime: put half the queue where it can be had
 inline constexpr uint32_t kAskSteal = 1;
-inline constexpr uint32_t kAskPreempt = 2;   // the time slice is over: runnext goes to the tail of the queue
-inline constexpr uint32_t kAskRelease = 4;   // give the P up: the number of Ps changes, or the runtime stops
-inline constexpr uint32_t kAskTimers = 8;    // a timer of this P is due and sysmon noticed
-inline constexpr uint32_t kAskPoll = 16;     // nobody has looked at the descriptors for too long
+inline constexpr uint32_t kAskPreempt = 2;  // the time slice is over: runnext goes to the tail of the queue
+inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps changes, or the runtime stops
+inline constexpr uint32_t kAskTimers = 8;   // a timer of this P is due and sysmon noticed
+inline constexpr uint32_t kAskPoll = 16;    // nobody has looked at the descriptors for too long
 
 struct alignas(64) P {
     // --- the holder's
-    std::atomic<G*> runnext{nullptr};  // readied last: runs next and inherits the time slice
+    std::atomic<G*> runnext{nullptr};               // readied last: runs next and inherits the time slice
     std::atomic<uint32_t> look_when{kGlobalEvery};  // see until_look
     // how often that began anew; with look_when: has runnext been picked since?
     std::atomic<uint32_t> rounds{0};
-    RunQueue runq;  // its head counts time slices begun: sysmon watches it stand still
-    G* gfree = nullptr;        // magazine in use, linked through next
+    RunQueue runq;       // those that have run before
+    FreshQueue fresh;    // those that have not
+    G* gfree = nullptr;  // magazine in use, linked through next
     uint32_t gfree_count = 0;
-    uint32_t stacks = 0;       // how many of stack_cache are filled
-    G* gfree_full = nullptr;   // a whole magazine, or null
-    uint64_t id_next = 0;      // goroutine ids handed out in blocks
+    uint32_t stacks = 0;      // how many of stack_cache are filled
+    G* gfree_full = nullptr;  // a whole magazine, or null
+    uint64_t id_next = 0;     // goroutine ids handed out in blocks
     uint64_t id_end = 0;
     kernel::Rand rand;
-    std::atomic<uint64_t> created{0};   // goroutines; num_goroutine is the sum of the differences
+    std::atomic<uint64_t> created{0};  // goroutines; num_goroutine is the sum of the differences
     std::atomic<uint64_t> finished{0};
     std::atomic<uint64_t> switches{0};  // from g0, or while stats are counted; see stats()
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
     void* stack_cache[kStackCache];
-    void* chan_free = nullptr;       // chan/store.cc: channel headers
+    void* chan_free = nullptr;  // chan/store.cc: channel headers
     uint32_t chan_free_count = 0;
-    std::atomic<uint32_t> chan_shared{0};   // chan/lock.h: so many new channels are shared from the start
+    std::atomic<uint32_t> chan_shared{0};  // chan/lock.h: so many new channels are shared from the start
     std::atomic<uint32_t> chan_penalty{0};
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};
     // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
     std::atomic<M*> m{nullptr};
-    uint32_t index = 0;          // in sched.allp
-    P* next_idle = nullptr;      // sched.lock
-    bool retired = false;        // sched.lock: gomaxprocs shrank
+    uint32_t index = 0;      // in sched.allp
+    P* next_idle = nullptr;  // sched.lock
+    bool retired = false;    // sched.lock: gomaxprocs shrank
 
     // --- sysmon's own notes
     uint32_t seen_tick = 0;
-    uint64_t seen_picks = 0;
+    uint64_t seen_turn = 0;
     int64_t seen_when = 0;
     uint32_t seen_head = 0;
     uint32_t seen_tail = 0;
+    uint32_t seen_pushed = 0;
     G* seen_runnext = nullptr;
     bool blocking_seen = false;
 
     Timers timers;  // own lock
 
     // Scheduling decisions until the next look around; due when not positive. Counted by the queue's head, which every
-    // pick from the queue moves anyway, so that only a pick of runnext has to write something: look_when, one nearer.
+    // pick from the queue moves anyway, so that only the others have to write something: look_when, one nearer.
     int32_t until_look() const {
         return static_cast<int32_t>(look_when.load(std::memory_order_relaxed) - runq.head());
     }
@@ -83,8 +86,31 @@ struct alignas(64) P {
         G* gp = runnext.load(std::memory_order_relaxed);
         if (!gp) return nullptr;
         runnext.store(nullptr, std::memory_order_relaxed);
-        look_when.store(look_when.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+        count_pick();
         return gp;
+    }
+    G* take_fresh() {
+        if (fresh.empty()) return nullptr;
+        count_pick();
+        return fresh.pop();
+    }
+    void count_pick() {
+        look_when.store(look_when.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    }
+    // Changes with every pick: tells one goroutine's turn from the next.
+    uint64_t turn() const {
+        return uint64_t{rounds.load(std::memory_order_relaxed)} << 32 | static_cast<uint32_t>(until_look());
+    }
+    bool has_work() const { return !runq.empty() || !fresh.empty(); }
+
+    // gp, which somebody else displaces from runnext, waits for its turn.
+    void put_aside(G* gp) {
+        if (gp->stack) runq.push(gp);
+        else fresh.push(gp, turn());
+    }
+    void put_next(G* gp) {
+        if (G* old = runnext.load(std::memory_order_relaxed)) put_aside(old);
+        runnext.store(gp, std::memory_order_relaxed);
     }
 };
 

@@ -52,8 +52,7 @@ void ready(M* mp, G* gp) {
     P* pp = p_of(mp);
     if (!pp) [[unlikely]]
         return put_global(gp);
-    if (G* old = pp->runnext.load(std::memory_order_relaxed)) pp->runq.push(old);
-    pp->runnext.store(gp, std::memory_order_relaxed);
+    pp->put_next(gp);
     maybe_poke();
 }
 
@@ -85,6 +84,7 @@ constexpr Handles kOver{nullptr, nullptr};
 // Whom gp, which goes to the end of the queue, makes room for; null if it is alone here.
 [[gnu::always_inline]] inline G* rotate(P* pp, G* gp) {
     G* next = pp->take_runnext();
+    if (!next) next = pp->take_fresh();
     if (!next) return pp->runq.rotate(gp);
     pp->runq.push(gp);
     return next;
@@ -132,7 +132,7 @@ Handles yield_begin() {
     G* gp = mp->curg;
     if (must_look_up(mp, pp, gp) || pp->until_look() <= 0) [[unlikely]]
         return finish_whole();
-    if (pp->runnext.load(std::memory_order_relaxed)) [[unlikely]]
+    if (pp->runnext.load(std::memory_order_relaxed) || !pp->fresh.empty()) [[unlikely]]
         return finish_whole();
     G* next = pp->runq.rotate(gp);
     if (!next) [[unlikely]]

@@ -24,6 +24,7 @@ void empty_into_global(P* pp, P* heir) {
         list.push(gp);
     }
     while (G* gp = pp->runq.pop()) list.push(gp);
+    while (G* gp = pp->fresh.pop_oldest()) list.push(gp);
     timers_move(&pp->timers, &heir->timers);
     flush_p_caches(pp);
     if (list.head) put_global_list(&list);
@@ -68,6 +69,7 @@ P* new_p(uint32_t index) {
     if (!pp) kernel::fatal("out of memory for another P");
     pp->index = index;
     pp->runq.init();
+    pp->fresh.init();
     pp->rand.s = sched.config.seed + index * 0x9e3779b97f4a7c15u;
     return pp;
 }

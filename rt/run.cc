@@ -215,6 +215,8 @@ void end() {
         pp->runnext.store(nullptr, std::memory_order_relaxed);
         while (pp->runq.pop()) {
         }
+        while (pp->fresh.pop_oldest()) {
+        }
         timers_abandon(&pp->timers);
         flush_p_caches(pp);
     }

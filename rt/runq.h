@@ -58,15 +58,6 @@ public:
         return next;
     }
 
-    // Takes up to n from the head of `from`; the queues are different.
-    void take(RunQueue& from, uint32_t n) {
-        for (; n > 0; --n) {
-            G* gp = from.pop();
-            if (!gp) return;
-            push(gp);
-        }
-    }
-
     void init();
     void destroy();
 

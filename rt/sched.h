@@ -184,9 +184,13 @@ inline void maybe_poke() {
         sysmon_poke();
 }
 
+// Half of what waits, the oldest first, goes to `to`; at most `most`, and runnext if nothing else waits and or_next.
+void take_half(P* pp, GList* to, uint32_t most, bool or_next);
+
 // The next G of this P, or null. runnext inherits the time slice.
 [[gnu::always_inline]] inline G* pick_next(P* pp) {
     if (G* gp = pp->take_runnext()) return gp;
+    if (G* gp = pp->take_fresh()) return gp;
     return pp->runq.pop();
 }
 

@@ -1,7 +1,7 @@
 // rt/schedule.cc - an M on its own stack: what to run next when the P's queue does not say, stealing, going idle.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Order of looking: own runnext and queue (every 61st time the global queue first) - global queue - descriptors -
+// Order of looking: own runnext, fresh ones and queue (every 61st time the global queue first) - global queue - descriptors -
 // timers of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under sched.lock
 // after a last look at the global queue under the same lock, so what comes there later finds the idle P and wakes an
 // M for it.
@@ -16,8 +16,9 @@ namespace {
 
 constexpr uint32_t kGlobalBatch = 128;
 constexpr uint32_t kStealMost = 1024;
-constexpr int kSpins = 64;        // rounds of looking before an M goes idle
-constexpr int kSpinPauses = 16;   // between two rounds
+constexpr uint32_t kOldestEvery = 16;  // rounds; seldom enough for trees to stay depth first
+constexpr int kSpins = 64;             // rounds of looking before an M goes idle
+constexpr int kSpinPauses = 16;        // between two rounds
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
 
@@ -67,20 +68,18 @@ void run_own_timers(P* pp) {
 // Half the queue to where others can have it; the asker has either spun for it or gone idle, so wake one.
 void answer_steal(P* pp) {
     GList list;
-    for (uint32_t n = pp->runq.size() / 2 + (pp->runq.size() & 1); n > 0 && list.count < kStealMost; --n)
-        list.push(pp->runq.pop());
-    if (!list.head) {  // only runnext waits, and somebody has time for it
-        G* gp = pp->runnext.load(std::memory_order_relaxed);
-        if (!gp) return;
-        pp->runnext.store(nullptr, std::memory_order_relaxed);
-        list.push(gp);
-    }
-    put_global_list(&list);
+    take_half(pp, &list, kStealMost, true);  // runnext, too: somebody has time for it
+    if (list.head) put_global_list(&list);
 }
 
+// Also sees to it that a stream of fresh goroutines starves nobody: what waits behind them runs next.
 void begin_round(P* pp) {
     pp->set_until_look(kGlobalEvery);
-    pp->rounds.store(pp->rounds.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    const uint32_t round = pp->rounds.load(std::memory_order_relaxed) + 1;
+    pp->rounds.store(round, std::memory_order_relaxed);
+    if (pp->fresh.empty() || pp->runnext.load(std::memory_order_relaxed)) return;
+    G* gp = round % kOldestEvery ? pp->runq.pop() : pp->fresh.pop_oldest();
+    if (gp) pp->runnext.store(gp, std::memory_order_relaxed);
 }
 
 // What pick_next left to g0. Returns a G that must run now, or null to go on looking.
@@ -91,8 +90,8 @@ G* look_around(P* pp) {
         pp->attention.fetch_and(~asked, std::memory_order_acquire);
         if (asked & kAskPreempt)
             if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-                pp->runnext.store(nullptr, std::memory_order_relaxed);
-                pp->runq.push(gp);
+                pp->runnext.store(pp->fresh.empty() ? nullptr : pp->runq.pop(), std::memory_order_relaxed);
+                pp->runq.push(gp);  // a fresh one, too: else it would be next again
             }
         if (asked & kAskSteal) answer_steal(pp);
         if (asked & kAskPoll) poll_take(pp);
@@ -109,7 +108,7 @@ G* steal_round(M* mp, P* pp) {
     const uint32_t start = pp->rand.below(n);
     for (uint32_t i = 0; i < n; ++i) {
         P* victim = sched.allp[(start + i) % n];
-        if (victim == pp || victim->runq.empty()) continue;
+        if (victim == pp || !victim->has_work()) continue;
         if (steal_from(mp, victim, false)) return pick_next(pp);
     }
     return nullptr;
@@ -124,6 +123,18 @@ bool worth_spinning() {
 }
 
 }  // namespace
+
+void take_half(P* pp, GList* to, uint32_t most, bool or_next) {
+    for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && to->count < most; --n)
+        to->push(pp->runq.pop());
+    for (uint32_t n = pp->fresh.size() - pp->fresh.size() / 2; n > 0 && to->count < most; --n)
+        to->push(pp->fresh.pop_oldest());
+    if (to->head || !or_next) return;
+    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        to->push(gp);
+    }
+}
 
 bool nothing_around(P* pp) {
     if (sched.runq_size.load(std::memory_order_relaxed)) return false;
@@ -141,17 +152,11 @@ uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
     case Taken::kInside: victim->attention.fetch_or(kAskSteal, std::memory_order_release); return 0;
     case Taken::kYes: break;
     }
-    const uint32_t size = victim->runq.size();
-    uint32_t n = size - size / 2;
-    if (n > kStealMost) n = kStealMost;
-    pp->runq.take(victim->runq, n);
-    if (!n && with_runnext)
-        if (G* gp = victim->runnext.load(std::memory_order_relaxed)) {
-            victim->runnext.store(nullptr, std::memory_order_relaxed);
-            pp->runq.push(gp);
-            n = 1;
-        }
+    GList list;
+    take_half(victim, &list, kStealMost, with_runnext);
     give_back(holder);
+    const uint32_t n = list.count;
+    while (G* gp = list.pop()) pp->put_aside(gp);
     pp->steals.store(pp->steals.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
     return n;
 }

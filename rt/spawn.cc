@@ -304,8 +304,7 @@ void submit(M* mp, G* gp) {
         return put_global(gp);
     }
     pp->created.store(pp->created.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (G* old = pp->runnext.load(std::memory_order_relaxed)) pp->runq.push(old);
-    pp->runnext.store(gp, std::memory_order_relaxed);
+    pp->put_next(gp);
     maybe_poke();
 }
 

@@ -7,7 +7,7 @@
 // long it is: two goroutines that hand a value back and forth stay on one CPU, whose caches they share.
 // After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves
 // work; pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
-// TIME SLICES. A P whose queue's head stands still for kSlice while others want a P: if its goroutine is in user
+// TIME SLICES. A P that picks nothing from its queues for kSlice while others want a P: if its goroutine is in user
 // code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
 // Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute;
@@ -38,8 +38,8 @@ constexpr int kSpinnersPerP = 4;
 constexpr uint32_t kShedMost = 1024;
 constexpr int kPrSetTimerslack = 29;
 
-std::atomic<uint32_t> word{0};     // futex: counts reasons to look up
-std::atomic<uint32_t> alive{0};    // futex: 1 while the thread runs
+std::atomic<uint32_t> word{0};   // futex: counts reasons to look up
+std::atomic<uint32_t> alive{0};  // futex: 1 while the thread runs
 std::atomic<bool> quit{false};
 std::atomic<int> tid{0};
 
@@ -76,13 +76,7 @@ bool shed(P* pp) {
     case Taken::kYes: break;
     }
     GList list;
-    for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && list.count < kShedMost; --n)
-        list.push(pp->runq.pop());
-    if (!list.head)
-        if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-            pp->runnext.store(nullptr, std::memory_order_relaxed);
-            list.push(gp);
-        }
+    take_half(pp, &list, kShedMost, true);
     give_back(holder);
     if (!list.head) return false;
     put_global_list(&list);
@@ -90,7 +84,7 @@ bool shed(P* pp) {
 }
 
 bool others_want_a_p(const P* pp) {
-    return !pp->runq.empty() || pp->runnext.load(std::memory_order_relaxed) ||
+    return pp->has_work() || pp->runnext.load(std::memory_order_relaxed) ||
            sched.runq_size.load(std::memory_order_relaxed) ||
            sched.poll_waiters.load(std::memory_order_relaxed) || earliest_timer() != INT64_MAX;
 }
@@ -117,23 +111,25 @@ bool look_at(P* pp, int64_t now) {
     if (!pp->m.load(std::memory_order_acquire)) {
         pp->seen_runnext = nullptr;
         pp->seen_tail = pp->seen_head = pp->runq.head();
+        pp->seen_pushed = pp->fresh.pushed() - pp->fresh.size();
         pp->blocking_seen = false;
         return false;
     }
     bool acted = false;
-    const uint32_t tick = pp->runq.head(), head = tick, tail = pp->runq.tail();
+    const uint32_t head = pp->runq.head(), tail = pp->runq.tail(), pushed = pp->fresh.pushed();
+    const uint32_t tick = head + pp->fresh.popped();
     G* next = pp->runnext.load(std::memory_order_relaxed);
-    const uint64_t picks = uint64_t{pp->rounds.load(std::memory_order_relaxed)} << 32 |
-                           pp->look_when.load(std::memory_order_relaxed);
+    const uint64_t turn = pp->turn();
     if (tick != pp->seen_tick) {
         pp->seen_tick = tick;
         pp->seen_when = now;
     }
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
     const bool queue_waits = pp->seen_tail != pp->seen_head && static_cast<int32_t>(head - pp->seen_tail) < 0;
+    const bool fresh_waits = pp->fresh.waits_since(pp->seen_pushed);
     const bool next_waits =
-        next && next == pp->seen_runnext && picks == pp->seen_picks && head == pp->seen_head;
-    if (idle_p && (queue_waits || next_waits)) acted = shed(pp);
+        next && next == pp->seen_runnext && turn == pp->seen_turn && head == pp->seen_head;
+    if (idle_p && (queue_waits || fresh_waits || next_waits)) acted = shed(pp);
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
         if (!idle_p && others_want_a_p(pp) && retake(pp)) acted = true;
@@ -141,8 +137,9 @@ bool look_at(P* pp, int64_t now) {
     }
     pp->blocking_seen = blocking;
     pp->seen_head = head;
-    pp->seen_picks = picks;
+    pp->seen_turn = turn;
     pp->seen_tail = tail;
+    pp->seen_pushed = pushed;
     pp->seen_runnext = next;
     return acted;
 }

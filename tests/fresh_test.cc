@@ -1,0 +1,180 @@
+// tests/fresh_test.cc - goroutines that have not run yet: the order of their queue, trees depth first, nobody starves.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rt/fresh.h"
+
+#include <deque>
+
+#include "chan/chan.h"
+#include "tests/sched_test.h"
+
+using namespace gort::sched_test;
+using gort::rt::FreshQueue;
+using gort::rt::G;
+
+namespace {
+
+// A stack of queues, as slow and plain as can be.
+struct Model {
+    std::deque<std::deque<G*>> groups;
+    uint64_t maker = ~uint64_t{0};
+    void push(G* gp, uint64_t by) {
+        if (groups.empty() || by != maker) groups.emplace_back();
+        maker = by;
+        groups.back().push_back(gp);
+    }
+    G* pop(bool oldest) {
+        if (groups.empty()) return nullptr;
+        auto at = oldest ? groups.begin() : groups.end() - 1;
+        G* gp = at->front();
+        at->pop_front();
+        if (at->empty()) groups.erase(at);
+        return gp;
+    }
+};
+
+TEST(as_a_stack_of_queues) {
+    static G gs[4000];
+    FreshQueue q;
+    q.init();
+    Model model;
+    std::vector<G*> idle;
+    for (G& g : gs) idle.push_back(&g);
+    uint64_t maker = 0;
+    uint32_t pops = 0;
+    for (int step = 0; step < 300000; ++step) {
+        const uint64_t r = gort::test::rnd();
+        const bool fills = step / 20000 % 2 == 0;  // now growing, now draining
+        if (r % 100 < (fills ? 60u : 40u) && !idle.empty()) {
+            if (r >> 32 & 1) ++maker;
+            q.push(idle.back(), maker);
+            model.push(idle.back(), maker);
+            idle.pop_back();
+        } else {
+            const bool oldest = r % 5 == 0;
+            const bool any = !q.empty();
+            G* gp = oldest ? q.pop_oldest() : q.pop();
+            CHECK_EQ(gp, model.pop(oldest));
+            if (gp) idle.push_back(gp);
+            pops += any && !oldest;
+        }
+        CHECK_EQ(q.size(), std::size(gs) - idle.size());
+        CHECK_EQ(q.popped(), pops);
+    }
+    while (G* gp = q.pop()) CHECK_EQ(gp, model.pop(false));
+    CHECK(model.groups.empty());
+    q.destroy();
+}
+
+TEST(what_has_waited_since_a_look_is_known) {
+    static G gs[8];
+    FreshQueue q;
+    q.init();
+    uint32_t look = q.pushed();
+    CHECK(!q.waits_since(look));
+    q.push(&gs[0], 1);
+    q.push(&gs[1], 1);
+    CHECK(!q.waits_since(look));  // came after it
+    look = q.pushed();
+    CHECK(q.waits_since(look));
+    q.pop();
+    CHECK(q.waits_since(look));
+    q.push(&gs[2], 2);
+    q.pop();
+    CHECK(q.waits_since(look));  // gs[1], under the other group
+    q.pop();
+    CHECK(!q.waits_since(look));
+    q.push(&gs[1], 3);  // the same G is another goroutine now
+    CHECK(!q.waits_since(look));
+    look = q.pushed();
+    q.push(&gs[3], 4);
+    q.pop_oldest();
+    CHECK(!q.waits_since(look));
+    q.destroy();
+}
+
+// GR-15: the last one spawned runs first, then what that spawned, then the others in the order of spawning.
+TEST(order_of_two_levels) {
+    std::string order;
+    with_procs(1, [&] {
+        auto done = gort::make_chan<int>(100);
+        for (int i = 0; i < 3; ++i)
+            gort::go([&, i, done] {
+                order += char('a' + i);
+                for (int j = 0; j < 3; ++j)
+                    gort::go([&, i, j, done] {
+                        order += char('0' + i * 3 + j);
+                        done << 1;
+                    });
+                done << 1;
+            });
+        for (int i = 0; i < 12; ++i) done.recv();
+    });
+    CHECK_EQ(order,
+             "c678"
+             "a012"
+             "b345");  // main, readied by c, displaces 8, which goes behind 6 and 7
+}
+
+void tree(int depth, const gort::chan<int>& up) {
+    if (depth == 0) {
+        up << 1;
+        return;
+    }
+    auto mine = gort::make_chan<int>();
+    for (int i = 0; i < 10; ++i) gort::go([mine, depth] { tree(depth - 1, mine); });
+    int sum = 0;
+    for (int i = 0; i < 10; ++i) sum += mine.recv();
+    up << sum;
+}
+
+// 11,111 goroutines of which breadth first 10,000 would hold a stack at once.
+TEST(a_tree_needs_few_stacks) {
+    size_t stacks = 0;
+    with_procs(1, [&] {
+        auto up = gort::make_chan<int>();
+        gort::go([up] { tree(4, up); });
+        CHECK_EQ(up.recv(), 10000);
+        const auto t = gort::rt::stack_totals();
+        stacks = t.in_use + t.hot + t.warm + t.cold;
+    });
+    CHECK_LT(stacks, 700);
+}
+
+TEST_P(a_tree_is_shared_out, 2, 8) {
+    with_procs(procs, [&] {
+        auto up = gort::make_chan<int>();
+        gort::go([up] { tree(5, up); });
+        CHECK_EQ(up.recv(), 100000);
+    });
+}
+
+// For ever there is something fresh.
+void stream(std::atomic<bool>* stop) {
+    if (*stop) return;
+    gort::go([stop] { stream(stop); });
+    gort::go([] {});
+}
+
+TEST(goroutines_that_have_run_are_not_starved_by_fresh_ones) {
+    with_procs(1, [&] {
+        std::atomic<bool> stop{false};
+        gort::go([&] { stream(&stop); });
+        for (int i = 0; i < 100; ++i) gort::yield();
+        stop = true;
+        while (gort::num_goroutine() > 1) gort::yield();
+    });
+}
+
+TEST(the_oldest_fresh_ones_are_not_starved_by_newer_ones) {
+    with_procs(1, [&] {
+        std::atomic<bool> stop{false};
+        auto ran = gort::make_chan<int>(10);
+        for (int i = 0; i < 10; ++i) gort::go([=] { ran << i; });
+        gort::go([&] { stream(&stop); });
+        for (int i = 0; i < 10; ++i) ran.recv();
+        stop = true;
+        while (gort::num_goroutine() > 1) gort::yield();
+    });
+}
+
+}  // namespace
