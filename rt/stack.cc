@@ -124,11 +124,12 @@ bool claim(Pool& p, int cls, size_t want, Claim* c, StackError* error) GORT_REQU
 
 void prepare(const Claim& c, void** headers) {
     uintptr_t base = c.arena->base.load(std::memory_order_relaxed);
-    size_t page = kernel::page_size(), stride = stack_class_size(c.arena->cls);
+    int cls = c.arena->cls;
+    size_t page = kernel::page_size(), stride = stack_class_size(cls);
     Range tops[kBatch];
     for (size_t i = 0; i < c.n; i++) {
-        size_t index = c.fresh ? c.index[0] + i : c.index[i];
-        tops[i] = {reinterpret_cast<char*>(base + (index + 1) * stride - page), page};
+        uint32_t index = c.fresh ? c.index[0] + static_cast<uint32_t>(i) : c.index[i];
+        tops[i] = {reinterpret_cast<char*>(slot_at(cls, base, index) + stride - page), page};
     }
     populate_ranges(tops, c.n);
     if (c.fresh) prepare_new_slots(c.arena, c.index[0], c.n);
@@ -146,7 +147,7 @@ void cool(int cls, void** headers, size_t n) {
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++) {
         char* lo = slot_info(headers[i])->lo;
-        ranges[i] = {lo, static_cast<size_t>(slot_base(cls, headers[i]) + stride - keep - lo)};
+        ranges[i] = {lo, static_cast<size_t>(slot_base(headers[i]) + stride - keep - lo)};
     }
     decommit_ranges(ranges, n);
 }
@@ -165,7 +166,7 @@ void chill(int cls, void** headers, size_t n) {
     size_t stride = stack_class_size(cls), used = 0;
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++) {
-        char* base = slot_base(cls, headers[i]);
+        char* base = slot_base(headers[i]);
         Range* last = used ? &ranges[used - 1] : nullptr;
         if (last && last->start + last->size == base) {
             last->size += stride;
@@ -183,8 +184,7 @@ void push_cold(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     for (size_t i = 0; i < n; i++) {
         auto at = reinterpret_cast<uintptr_t>(headers[i]);
         Arena* a = arena_of(at);
-        size_t offset = at - a->base.load(std::memory_order_relaxed);
-        auto index = static_cast<uint32_t>(offset / stack_class_size(a->cls));
+        uint32_t index = slot_index(a, at - a->base.load(std::memory_order_relaxed));
         uint8_t state = a->states[index].load(std::memory_order_relaxed);     // S2
         a->states[index].store(state | kColdBit, std::memory_order_relaxed);  // S2
         a->cold++;

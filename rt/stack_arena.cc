@@ -30,7 +30,7 @@ Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
     // Where RLIMIT_AS, or strict overcommit, is near: what is left, as long as it is one slot.
     void* memory = nullptr;
     for (; slots > 0; slots /= 2) {
-        size = slots * stride + round_up(slots, kernel::page_size());
+        size = slot_at(cls, 0, slots) + round_up(slots, kernel::page_size());
         memory = kernel::reserve(size, kernel::kReserveStack, stride);
         if (memory) break;
     }
@@ -46,7 +46,7 @@ Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
     }
     auto base = reinterpret_cast<uintptr_t>(memory);
     a->mapped = size;
-    a->end = base + slots * stride;
+    a->end = slot_at(cls, base, slots);
     a->states = reinterpret_cast<std::atomic<uint8_t>*>(a->end);
     a->next = older;
     a->cls = static_cast<uint8_t>(cls);
@@ -82,13 +82,13 @@ SlotRef stack_slot_of(uintptr_t address) {
     Arena* a = arena_of(address);
     if (!a) return ref;
     uintptr_t first = a->base.load(std::memory_order_acquire);  // S1
-    size_t stride = stack_class_size(a->cls);
-    auto index = static_cast<uint32_t>((address - first) / stride);
+    uint32_t index = slot_index(a, address - first);
     if (index >= a->carved.load(std::memory_order_relaxed)) return ref;  // S2
+    if (address < slot_at(a->cls, first, index)) return ref;             // in the spare page
     uint8_t state = a->states[index].load(std::memory_order_relaxed);    // S2
     ref.guard = static_cast<GuardKind>(state & ~kColdBit);
     ref.cls = a->cls;
-    ref.base = first + index * stride;
+    ref.base = slot_at(a->cls, first, index);
     ref.header = slot_header(a, first, index);
     ref.bounds = {reinterpret_cast<char*>(ref.base + guard_size()), static_cast<char*>(ref.header)};
     ref.part = address < reinterpret_cast<uintptr_t>(ref.bounds.lo)   ? SlotPart::kGuard

@@ -70,7 +70,8 @@ bool protect_guard(char* base) {
 
 void finish_slot(Arena* a, uint32_t index, void* header, GuardKind kind) {
     SlotInfo* info = slot_info(header);
-    info->lo = slot_base(a->cls, header) + guard_size();
+    uintptr_t base = a->base.load(std::memory_order_relaxed);
+    info->lo = reinterpret_cast<char*>(slot_at(a->cls, base, index)) + guard_size();
     info->next = nullptr;
     info->cls = a->cls;
     info->guard = kind;
@@ -102,11 +103,11 @@ bool stack_force_guard(GuardKind kind) {
 
 void prepare_new_slots(Arena* a, uint32_t first, size_t n) {
     uintptr_t base = a->base.load(std::memory_order_relaxed);  // ours since arena_map returned
-    size_t stride = stack_class_size(a->cls);
     GuardKind kind = stack_guard_kind();
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++)
-        ranges[i] = {reinterpret_cast<char*>(base + (first + i) * stride), guard_size()};
+        ranges[i] = {reinterpret_cast<char*>(slot_at(a->cls, base, first + static_cast<uint32_t>(i))),
+                     guard_size()};
     size_t marked = kind == GuardKind::kMadvise ? mark_ranges(ranges, n) : 0;
     for (size_t i = 0; i < n; i++) {
         auto index = static_cast<uint32_t>(first + i);

@@ -70,10 +70,7 @@ Present pages_present(char* start, char* end) {
     return p;
 }
 
-char* slot_end(const void* header) {
-    int cls = slot_info(header)->cls;
-    return slot_base(cls, header) + stack_class_size(cls);
-}
+char* slot_end(const void* header) { return slot_base(header) + stack_class_size(slot_info(header)->cls); }
 
 }  // namespace
 
@@ -117,7 +114,7 @@ size_t resident_in(Arena* a) {
     uintptr_t base = a->base.load(std::memory_order_relaxed);
     uint32_t carved = a->carved.load(std::memory_order_relaxed);  // S2
     for (uint32_t i = 0; i < carved; i++) {
-        char* slot = reinterpret_cast<char*>(base + i * stride);
+        char* slot = reinterpret_cast<char*>(slot_at(a->cls, base, i));
         if (!(a->states[i].load(std::memory_order_relaxed) & kColdBit))  // S2
             total += pages_present(slot + guard_size(), slot + stride).bytes;
     }

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "kernel/thread_annotations.h"
+#include "kernel/vm.h"
 #include "rt/stack.h"
 
 namespace gort::rt {
@@ -21,6 +22,7 @@ namespace gort::rt {
 inline constexpr size_t kBatch = 32;  // slots for one process_madvise: twice as many gains nothing any more
 inline constexpr size_t kWarmBytes = 16 << 10;  // of its top that a warm slot keeps
 inline constexpr size_t kMaxArenas = 1024;
+inline constexpr uint32_t kGroup = 8;  // slots from one spare page to the next: rt/stack.h says why
 
 // At header + kGSize. Written when the slot leaves the pool as new or cold, zero when it is cold.
 struct SlotInfo {
@@ -53,13 +55,20 @@ inline SlotInfo* slot_info(const void* header) {
     return reinterpret_cast<SlotInfo*>(const_cast<char*>(static_cast<const char*>(header)) + kGSize);
 }
 inline void* slot_of_info(SlotInfo* info) { return reinterpret_cast<char*>(info) - kGSize; }
-// Slots are aligned to their stride.
-inline char* slot_base(int cls, const void* header) {
-    auto at = reinterpret_cast<uintptr_t>(header);
-    return const_cast<char*>(static_cast<const char*>(header)) - (at & (stack_class_size(cls) - 1));
+size_t guard_size();  // stack_guard.cc
+inline size_t group_size(int cls) { return kGroup * stack_class_size(cls) + kernel::page_size(); }
+inline uintptr_t slot_at(int cls, uintptr_t base, uint32_t index) {
+    return base + index * stack_class_size(cls) + index / kGroup * kernel::page_size();
 }
+// Which slot is so far from the base; the spare page counts as the next one's.
+inline uint32_t slot_index(const Arena* a, size_t offset) {
+    size_t group = offset / group_size(a->cls), rest = offset % group_size(a->cls);
+    return static_cast<uint32_t>(group * kGroup + rest / stack_class_size(a->cls));
+}
+// Of a slot whose SlotInfo is written.
+inline char* slot_base(const void* header) { return slot_info(header)->lo - guard_size(); }
 inline void* slot_header(const Arena* a, uintptr_t base, uint32_t index) {
-    uintptr_t end = base + (size_t{index} + 1) * stack_class_size(a->cls);
+    uintptr_t end = slot_at(a->cls, base, index) + stack_class_size(a->cls);
     return reinterpret_cast<void*>(end - kSlotHeader - (index % a->colours) * kColourStep);
 }
 
@@ -71,7 +80,6 @@ void arena_unmap(Arena* a);
 void arenas_forget();  // stack_release_all: the table is empty
 
 // stack_guard.cc
-size_t guard_size();
 // Makes the n <= kBatch never used slots from index `first` on ready for use: guards, state, SlotInfo.
 void prepare_new_slots(Arena* a, uint32_t first, size_t n);
 // The same for one that was cold: its guard is there, its pages are not.

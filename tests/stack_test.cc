@@ -25,12 +25,12 @@ TEST(layout) {
         size_t stride = stack_class_size(cls);
         for (void* h : s.h) {
             CHECK_EQ(at(h) % 64, 0u);
-            char* end = base_of(cls, h) + stride;
+            char* end = base_of(h) + stride;
             CHECK_LE(at(h) + kSlotHeader, at(end));
             CHECK_LE(at(end) - page + kMinTopStack, at(h));  // header and that much stack in one page
             StackBounds b = stack_bounds(h);
             CHECK_EQ(at(b.hi), at(h));
-            CHECK_EQ(at(b.lo), at(base_of(cls, h)) + std::max(kGuardSize, page));
+            CHECK_EQ(at(b.lo), at(base_of(h)) + std::max(kGuardSize, page));
             CHECK_EQ(stack_class(h), cls);
             for (size_t i = 0; i < kGSize; i++) CHECK_EQ(static_cast<char*>(h)[i], 0);
         }
@@ -41,7 +41,7 @@ TEST(slot_of_every_edge) {
     Slots s(3);
     std::sort(s.h.begin(), s.h.end());
     for (void* h : s.h) {
-        uintptr_t base = at(base_of(kCls, h)), end = base + kStride;
+        uintptr_t base = at(base_of(h)), end = base + kStride;
         StackBounds b = stack_bounds(h);
         struct {
             uintptr_t address;
@@ -60,9 +60,9 @@ TEST(slot_of_every_edge) {
         }
     }
     uintptr_t after =
-        at(base_of(kCls, s.h.back())) + kStride;  // there is room for more slots, but none was used yet
+        at(base_of(s.h.back())) + kStride;  // there is room for more slots, but none was used yet
     CHECK(stack_slot_of(after).part == SlotPart::kNone);
-    CHECK(stack_slot_of(at(base_of(kCls, s.h.front())) - 1).part == SlotPart::kNone);
+    CHECK(stack_slot_of(at(base_of(s.h.front())) - 1).part == SlotPart::kNone);
     CHECK(stack_slot_of(0).part == SlotPart::kNone);
     CHECK(stack_slot_of(at(&after)).part == SlotPart::kNone);
     CHECK(stack_slot_of(UINTPTR_MAX).part == SlotPart::kNone);
@@ -80,6 +80,28 @@ TEST(colours_spread_tops_over_cache_sets) {
     for (void* h : same.h) CHECK_EQ(at(h) % 4096, at(same.h[0]) % 4096);
 }
 
+TEST(tops_spread_over_page_numbers_and_the_spare_pages_are_nobodys) {
+    Slots s(64 * 8);
+    const size_t page = kernel::page_size();
+    std::vector<int> used(64);
+    for (void* h : s.h) used[at(h) / page % 64]++;
+    CHECK_LE(32, std::count_if(used.begin(), used.end(), [](int n) { return n > 0; }));
+    CHECK_LE(*std::max_element(used.begin(), used.end()), 16);
+    std::sort(s.h.begin(), s.h.end());
+    int spare = 0;
+    for (size_t i = 1; i < s.h.size(); i++) {
+        const uintptr_t end = at(base_of(s.h[i - 1])) + kStride, next = at(base_of(s.h[i]));
+        CHECK_LE(end, next);
+        if (end + page != next) continue;
+        spare++;
+        CHECK(stack_slot_of(end - 1).header == s.h[i - 1]);
+        CHECK(stack_slot_of(end).part == SlotPart::kNone);
+        CHECK(stack_slot_of(next - 1).part == SlotPart::kNone);
+        CHECK(stack_slot_of(next).header == s.h[i]);
+    }
+    CHECK_LE(62, spare);  // arenas may or may not be neighbours
+}
+
 TEST(every_class_is_usable_from_end_to_end) {
     size_t reserved = 0;
     for (int cls = 0; cls < kStackClasses; cls++) {
@@ -90,7 +112,7 @@ TEST(every_class_is_usable_from_end_to_end) {
                  b.size() + std::max<size_t>(kernel::page_size(), 4096));
         *b.lo = 1;
         b.hi[-1] = 1;
-        check_guarded(cls, h, stack_guard_kind());
+        check_guarded(h, stack_guard_kind());
         reserved += stack_class_size(cls);
         stack_free(cls, h);
     }
@@ -176,7 +198,7 @@ static void scavenge_and_reuse(GuardKind kind) {
     CHECK(before == std::set<void*>(s.h.begin(), s.h.end()));
     CHECK_EQ(stack_class_totals(kCls).cold, 0u);
     for (void* h : s.h) {
-        check_guarded(kCls, h, kind);
+        check_guarded(h, kind);
         CHECK_EQ(static_cast<char*>(h)[-3000], 0);
     }
 }
@@ -217,7 +239,7 @@ TEST(trim_gives_back_what_is_dead) {
         CHECK_EQ(stack_trim(h, at(sp)), 0u);
         CHECK_EQ(stack_trim(h, at(b.lo)), 0u);  // overflowed, or nearly: nothing to give
         CHECK_EQ(stack_trim(h, at(b.lo) - 64), 0u);
-        check_guarded(cls, h, stack_guard_kind());
+        check_guarded(h, stack_guard_kind());
     }
 }
 

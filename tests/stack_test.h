@@ -27,9 +27,7 @@ inline constexpr int kCls = stack_class_for(kDefaultStackSize);
 inline constexpr size_t kStride = kDefaultStackSize;
 
 inline uintptr_t at(const void* p) { return reinterpret_cast<uintptr_t>(p); }
-inline char* base_of(int cls, void* header) {
-    return reinterpret_cast<char*>(at(header) & ~(stack_class_size(cls) - 1));
-}
+inline char* base_of(void* header) { return reinterpret_cast<char*>(stack_slot_of(at(header)).base); }
 
 struct Slots {
     int cls;
@@ -63,8 +61,8 @@ inline size_t max_maps() {
     return std::strtoull(gort::test::read_file("/proc/sys/vm/max_map_count").c_str(), nullptr, 10);
 }
 
-inline void check_guarded(int cls, void* header, GuardKind kind) {
-    char* base = base_of(cls, header);
+inline void check_guarded(void* header, GuardKind kind) {
+    char* base = base_of(header);
     StackBounds b = stack_bounds(header);
     CHECK(stack_guard_of(header) == kind);
     CHECK(stack_canary_ok(header));
