@@ -185,9 +185,30 @@ context Tree::without_cancel(context_base* parent) {
 ValueNode::ValueNode(context_base* parent, const any_key* k, const void* v, ValueText t) noexcept
     : context_base(Kind::kValue, 1, parent), bound(k), at(v), text(t) {}
 
-cancelable with_timeout_ns(const context& parent, int64_t ns, std::error_code cause) {
-    parent_of(parent);
-    return with_deadline_cause(parent, time_point(duration(rt::deadline_after(rt::now(), ns))), cause);
+namespace {
+
+cancelable with_timer(const context& parent, int64_t when, int64_t now, std::error_code why) {
+    const auto earlier = deadline_of(parent_of(parent));
+    if (earlier && earlier->time_since_epoch().count() <= when) return with_cancel(parent);
+    Made<TimerNode> made(parent);
+    TimerNode* n = made.node;
+    n->timer.when = when;
+    n->late = why;
+    propagate(n);
+    if (when <= now) {
+        const std::error_code late = errc::deadline_exceeded;
+        cancel(n, late, why ? why : late, false);
+    } else {
+        arm(n);
+    }
+    return made.result();
+}
+
+}  // namespace
+
+cancelable with_timeout_ns(const context& parent, int64_t ns, std::error_code why) {
+    const int64_t now = rt::now();
+    return with_timer(parent, rt::deadline_after(now, ns), now, why);
 }
 
 void panic_nil_parent() { gort::panic("cannot create context from nil parent"); }
@@ -267,11 +288,13 @@ void cancel_func::operator()() const {
     context_base* c = Tree::get(c_);
     if (!c) return;
     if (propagates_) return cancel_as_parent(as_cancel_node(c));
-    cancel(as_cancel_node(c), errc::canceled, errc::canceled, false);
+    const std::error_code err = errc::canceled;
+    cancel(as_cancel_node(c), err, err, false);
 }
 void cancel_cause_func::operator()(std::error_code why) const {
     if (!c_) return;
-    cancel(as_cancel_node(Tree::get(c_)), errc::canceled, why ? why : std::error_code(errc::canceled), false);
+    const std::error_code err = errc::canceled;
+    cancel(as_cancel_node(Tree::get(c_)), err, why ? why : err, false);
 }
 
 context background() { return Tree::root(Kind::kBackground); }
@@ -290,20 +313,7 @@ cause_cancelable with_cancel_cause(const context& parent) {
 }
 
 cancelable with_deadline_cause(const context& parent, time_point when, std::error_code why) {
-    if (const auto earlier = deadline_of(parent_of(parent)); earlier && *earlier <= when)
-        return with_cancel(parent);
-    Made<TimerNode> made(parent);
-    TimerNode* n = made.node;
-    n->timer.when = when.time_since_epoch().count();
-    n->late = why;
-    propagate(n);
-    if (n->timer.when <= rt::now()) {
-        const std::error_code late = errc::deadline_exceeded;
-        cancel(n, late, why ? why : late, false);
-    } else {
-        arm(n);
-    }
-    return made.result();
+    return with_timer(parent, when.time_since_epoch().count(), rt::now(), why);
 }
 
 context without_cancel(const context& parent) { return Tree::without_cancel(parent_of(parent)); }

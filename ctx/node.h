@@ -60,7 +60,7 @@ struct TimerNode final : CancelNode {
 Hchan* closed_chan();                     // for ever, and everybody's
 Hchan* done_of(CancelNode* n);            // with a reference for the caller
 void link(CancelNode* child, CancelNode* parent);      // cancels it if the parent is
-void cancel(CancelNode* n, std::error_code err, std::error_code cause, bool by_parent);
+void cancel(CancelNode* n, const std::error_code& err, const std::error_code& cause, bool by_parent);
 void arm(TimerNode* n);
 bool link_func(AfterFunc* f, CancelNode* parent);      // false: the parent is cancelled
 bool unlink_func(AfterFunc* f);                        // true if it was in a list
