@@ -221,6 +221,10 @@ int gomaxprocs(int n);
 int num_goroutine();  // that exist: running, runnable or blocked
 int num_cpu();        // that this process may use; fixed at start
 
+// Writes every goroutine to the descriptor, as Go's tracebacks show them: id, state, what it waits for and since when,
+// stack, created by. Of those that run on other threads the stack is not known.
+void dump_goroutines(int fd);
+
 // Ties the calling goroutine to its thread: it runs there and nobody else does, until as many unlocks as locks. A
 // goroutine that ends while locked takes its thread with it. thread_locals, std::mutex across a blocking call and
 // libraries that know threads are safe meanwhile. Each block and wake then costs a thread switch.

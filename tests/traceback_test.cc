@@ -13,10 +13,6 @@
 #include "rt/report.h"
 #include "tests/panic_test.h"
 
-namespace gort {
-void dump_goroutines(int fd);
-}
-
 using namespace gort;
 using namespace gort::panic_test;
 using rt::WaitReason;
