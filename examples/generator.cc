@@ -1,4 +1,4 @@
-// examples/generator.cc - a function that returns a channel: its goroutine makes the values, the range ends at the close.
+// examples/generator.cc - a function that returns a channel; its goroutine makes the values and closes it.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gort.h>
 

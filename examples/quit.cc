@@ -1,4 +1,4 @@
-// examples/quit.cc - three ways to end goroutines: a channel that is closed, a count that is waited for, a case of a select.
+// examples/quit.cc - three ways to end a goroutine: a channel that is closed, a wait, a case of a select.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gort.h>
 

@@ -1,4 +1,4 @@
-// examples/timeout.cc - waiting no longer than so long: one operation, a whole conversation, and a look without waiting.
+// examples/timeout.cc - a limit for one operation, one for all of them together, and not waiting at all.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gort.h>
 

@@ -261,7 +261,7 @@ TEST_P(ch22_no_barging_on_a_hand_off, 1, 2, 8) {
     });
 }
 
-// A token that moves between two channels, and one that never leaves: try operations that fail without the lock must
+// Operations that fail without the lock must
 // not miss what was there all the time.
 TEST_P(ch38_failing_looks_are_linearizable, 1, 2, 8) {
     run(procs, [] {

@@ -2,7 +2,8 @@
 # tests/examples_test.sh - builds every program of examples/ and runs it: it has to end by itself, with status 0.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# What it prints must be examples/NAME.out, if that is there. A program that serves until it is stopped says `ci: build only` in its first ten lines.
+# What it prints must be examples/NAME.out, if that is there. A program that serves until it is stopped says
+# `ci: build only` in its first ten lines.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0

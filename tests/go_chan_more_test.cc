@@ -1,5 +1,4 @@
-// tests/go_chan_more_test.cc - the rest of Go's test/chan programs, its closedchan program, and of the runtime's
-// chan_test.
+// tests/go_chan_more_test.cc - the rest of Go's test/chan programs and of the runtime's chan_test, and closedchan.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <any>
 #include <array>

@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Each test names its original. What others cover already:
-//   chan_test    TestNonblockRecvRace        chan_test.cc ch36      TestNonblockSelectRace(2)  select_stress_test.cc
-//   se14, se15
+//   chan_test    TestNonblockRecvRace        chan_test.cc ch36      TestNonblockSelectRace(2)  select_stress se14, 15
 //                TestSelfSelect              select_stress se18     TestSelectStress           select_stress se29
 //                TestSelectFairness          select_test.cc se01    TestPseudoRandomSend       select_test.cc se02
 //                TestSelectDuplicateChannel  select_stress se17

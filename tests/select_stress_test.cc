@@ -403,6 +403,7 @@ TEST(cc16_threads_close_and_try) {
 // What is abandoned at the end of a run leaves the queues of channels that live on.
 TEST_P(abandoned_selects_leave_their_channels, 1, 2, 8) {
     auto a = make_chan<int>(), b = make_chan<int>(1);
+    g_abandoned += 2;  // the goroutines have handles
     for (int i = 0; i < 10; ++i) {
         run(procs, [&] {
             for (int g = 0; g < 5; ++g) go([=] { select(on_recv(a), on_recv(b), on_recv(b)); });

@@ -1,10 +1,10 @@
-// tests/model/select.pml - chan/select.cc: a select that waits on two channels is claimed by one side only, and withdraws.
+// tests/model/select.pml - chan/select.cc: who waits on two channels is claimed by one side only, and withdraws.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Two selects over the same two unbuffered channels, one receives from both and one sends to both, so that each may find
-// the other one waiting on either; a plain sender that does not wait, on the first channel; and who closes both.
+// Two selects over the same two unbuffered channels, one receives from both and one sends to both, so that each may
+// find the other one waiting on either; a plain sender that does not wait, on the first channel; who closes both.
 //
-// Shown: (1) each select ends by exactly one case and nothing is received twice or lost; (2) no wake-up is lost: all end;
+// Shown: (1) each select ends by exactly one case, nothing is received twice or lost; (2) no wake-up is lost: all end;
 // (3) nobody is made ready twice, or without waiting; (4) the commit reads no item of a select that has returned;
 // (5) what returned is in no queue.
 // To see the model work:
