@@ -75,7 +75,7 @@ func serve(r *run, each func(net.Conn)) net.Addr {
 func benchEcho(r *run) {
 	size := int(r.sizeOr(64))
 	address := serve(r, func(conn net.Conn) {
-		buf := make([]byte, size)
+		buf := make([]byte, 4096)
 		for {
 			n, err := conn.Read(buf)
 			if err != nil {

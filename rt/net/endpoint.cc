@@ -118,14 +118,18 @@ void put_v4(Text* t, const unsigned char* a) {
     }
 }
 
+// An IPv4 peer of a socket for both families.
+bool mapped_v4(const unsigned char* a) {
+    for (int i = 0; i < 10; ++i)
+        if (a[i]) return false;
+    return a[10] == 0xff && a[11] == 0xff;
+}
+
 // The longest run of at least two zero groups becomes "::" (RFC 5952).
 void put_v6(Text* t, const unsigned char* a) {
     unsigned group[8];
     int best = -1, best_n = 1;
     for (unsigned i = 0; i < 8; ++i) group[i] = static_cast<unsigned>(a[2 * i] << 8 | a[2 * i + 1]);
-    bool mapped = group[5] == 0xffff;
-    for (unsigned i = 0; i < 5; ++i) mapped = mapped && group[i] == 0;
-    if (mapped) return put_v4(t, a + 12);
     for (int i = 0, n = 0; i < 8; ++i) {
         n = group[i] ? 0 : n + 1;
         if (n > best_n) {
@@ -224,8 +228,13 @@ size_t format_endpoint(const endpoint& e, char* to, size_t room, bool with_port)
     switch (e.family()) {
     case AF_INET: put_v4(&t, raw + offsetof(sockaddr_in, sin_addr)); break;
     case AF_INET6: {
+        const unsigned char* a = raw + offsetof(sockaddr_in6, sin6_addr);
+        if (mapped_v4(a)) {
+            put_v4(&t, a + 12);
+            break;
+        }
         if (with_port) t.ch('[');
-        put_v6(&t, raw + offsetof(sockaddr_in6, sin6_addr));
+        put_v6(&t, a);
         uint32_t zone;
         kernel::copy_bytes(&zone, raw + offsetof(sockaddr_in6, sin6_scope_id), sizeof zone);
         if (zone) {
