@@ -248,6 +248,52 @@ TEST(start_stop_and_reset_inside_fn) {
     CHECK_EQ(ts.count, 0);
 }
 
+// A run takes its timers off in batches and calls fn between them: meanwhile the P may retire, and its heap have no wheel.
+// The rest fires from where it has gone.
+TEST(a_run_whose_wheel_is_moved_away) {
+    static Heap from, to;
+    static Log log;
+    std::vector<Timer> timers(100);
+    Timer mover;
+    set(&mover, kBase)->fn = [](Timer*, int64_t, uint64_t) {
+        rt::timers_move(&from, &to);
+        from.next_when = 0;  // what another run may have read just before
+    };
+    rt::timer_start(&from, &mover);
+    for (Timer& t : timers) rt::timer_start(&from, set(&t, kBase, &log));
+    rt::timers_run(&from, kBase);
+    CHECK_EQ(from.count, 0);
+    const size_t first = log.fired.size();
+    CHECK_LT(first, timers.size());
+    CHECK_EQ(to.count, timers.size() - first);
+    rt::timers_run(&to, kBase);
+    CHECK_EQ(log.fired.size(), timers.size());
+    // A heap that never had one.
+    Heap empty;
+    empty.next_when = 0;
+    CHECK_EQ(rt::timers_run(&empty, kBase), rt::kForever);
+}
+
+// The end of a run: what was pending is idle, and may be started, stopped and reset again.
+TEST(an_abandoned_timer_is_idle) {
+    Heap ts;
+    Log log;
+    std::vector<Timer> timers(5000);
+    for (Timer& t : timers) rt::timer_start(&ts, set(&t, kBase + int64_t(rnd() % uint64_t(3600 * kSec)), &log));
+    Timer never;
+    rt::timer_start(&ts, set(&never, rt::kForever, &log));
+    rt::timers_abandon(&ts);
+    rt::timers_abandon(&ts);
+    CHECK_EQ(ts.count, 0);
+    CHECK_EQ(ts.next_when, rt::kForever);
+    CHECK(!rt::timer_stop(&never));
+    for (Timer& t : timers) CHECK(!rt::timer_stop(&t));
+    CHECK(!rt::timer_reset(&ts, &timers[0], kBase + 1, 0));
+    rt::timer_start(&ts, set(&timers[1], kBase + 2, &log));
+    run_until(&ts, kBase + kSec);
+    CHECK_EQ(log.fired.size(), 2);
+}
+
 // The caller may do what it likes with a stopped timer's memory.
 TEST(a_stopped_timer_is_not_touched_again) {
     Heap ts;
