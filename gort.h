@@ -5,6 +5,7 @@
 
 #include "rt/go.h"
 #include "rt/panic.h"
+#include "rt/stats.h"
 #include "rt/time.h"
 #include "rt/sync/mutex.h"
 #include "rt/sync/wait_group.h"

@@ -121,6 +121,7 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
             if (mp->in_poll) sched.poller = mp;
         }
         mp->note.clear();
+        sched.sleeps.store(sched.sleeps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         push_idle_m_locked(mp);
         check_deadlock_locked();
         sched.lock.unlock();

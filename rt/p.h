@@ -47,7 +47,9 @@ struct alignas(64) P {
     kernel::Rand rand;
     std::atomic<uint64_t> created{0};  // goroutines; num_goroutine is the sum of the differences
     std::atomic<uint64_t> finished{0};
-    std::atomic<uint64_t> switches{0};  // from g0, or while stats are counted; see stats()
+    std::atomic<uint64_t> picked{0};     // up to the last set_until_look; see picks
+    std::atomic<uint32_t> look_span{kGlobalEvery};
+    std::atomic<uint64_t> parks{0};
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
     void* stack_cache[kStackCache];
@@ -81,7 +83,22 @@ struct alignas(64) P {
     int32_t until_look() const {
         return static_cast<int32_t>(look_when.load(std::memory_order_relaxed) - runq.head());
     }
-    void set_until_look(uint32_t picks) { look_when.store(runq.head() + picks, std::memory_order_relaxed); }
+    void set_until_look(uint32_t n) {
+        picked.store(picks(), std::memory_order_relaxed);
+        look_span.store(n, std::memory_order_relaxed);
+        look_when.store(runq.head() + n, std::memory_order_relaxed);
+    }
+    // How many decisions there have been. Nobody counts them: it follows from what until_look moves anyway.
+    uint64_t picks() const {
+        const uint32_t since = look_span.load(std::memory_order_relaxed) - static_cast<uint32_t>(until_look());
+        return picked.load(std::memory_order_relaxed) + since;
+    }
+    // Off the queue, but not to run it now.
+    G* remove_oldest() {
+        G* gp = runq.pop();
+        if (gp) look_when.store(look_when.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return gp;
+    }
     G* take_runnext() {
         G* gp = runnext.load(std::memory_order_relaxed);
         if (!gp) return nullptr;
@@ -100,6 +117,9 @@ struct alignas(64) P {
     // Changes with every pick: tells one goroutine's turn from the next.
     uint64_t turn() const {
         return uint64_t{rounds.load(std::memory_order_relaxed)} << 32 | static_cast<uint32_t>(until_look());
+    }
+    uint32_t queued() const {
+        return runq.size() + fresh.size() + (runnext.load(std::memory_order_relaxed) != nullptr);
     }
     bool has_work() const { return !runq.empty() || !fresh.empty(); }
 

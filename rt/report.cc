@@ -72,6 +72,7 @@ void begin_report(bool in_handler) {
 
 // Whoever comes now finds the printer taken, and waits for the end.
 [[noreturn]] void end_report() {
+    schedtrace_last();
     if (g_reporters.fetch_sub(1, std::memory_order_acq_rel) > 1) {
         g_printer.store(0, std::memory_order_release);
         kernel::futex_wake(&g_printer, 1);

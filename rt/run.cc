@@ -87,6 +87,7 @@ const char* configure(const options& o) {
     if (!c.seed) c.seed = kernel::random_seed();
     c.schedtrace_ms =
         static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
+    c.schedtrace_detail = env_uint("GORT_SCHEDDETAIL", 0, 1, 0, false, "0 and 1") != 0;
     return nullptr;
 }
 
@@ -102,9 +103,10 @@ void reset_p(P* pp) {
     pp->id_next = pp->id_end = 0;
     pp->created.store(0, std::memory_order_relaxed);
     pp->finished.store(0, std::memory_order_relaxed);
-    pp->switches.store(0, std::memory_order_relaxed);
     pp->steals.store(0, std::memory_order_relaxed);
+    pp->parks.store(0, std::memory_order_relaxed);
     pp->set_until_look(kGlobalEvery);
+    pp->picked.store(0, std::memory_order_relaxed);
     pp->attention.store(0, std::memory_order_relaxed);
 }
 
@@ -129,6 +131,8 @@ const char* begin(const options& o, bool has_main) {
     sched.foreign_created.store(0, std::memory_order_relaxed);
     sched.retakes.store(0, std::memory_order_relaxed);
     sched.wakes.store(0, std::memory_order_relaxed);
+    sched.sleeps.store(0, std::memory_order_relaxed);
+    sched.polls.store(0, std::memory_order_relaxed);
     sched.detached.store(0, std::memory_order_relaxed);
     sched.nm.store(has_main ? 1 : 0, std::memory_order_relaxed);
     sched.epoch.fetch_add(1, std::memory_order_relaxed);

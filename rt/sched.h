@@ -27,7 +27,8 @@ struct Config {
     int max_threads = 10000;
     size_t stack_size = 256 << 10;  // reserved address space for each goroutine
     uint64_t seed = 0;             // 0: random
-    int64_t schedtrace_ms = 0;
+    int64_t schedtrace_ms = 0;  // 0: no trace
+    bool schedtrace_detail = false;
     bool sigquit = true;
 };
 
@@ -80,7 +81,7 @@ struct Sched {
     std::atomic<uint64_t> next_goid{2};    // 1 is main
     std::atomic<uint64_t> foreign_created{0};
     std::atomic<int> max_threads{10000};
-    std::atomic<uint64_t> retakes{0}, wakes{0}, polls{0};
+    std::atomic<uint64_t> retakes{0}, wakes{0}, sleeps{0}, polls{0};
 
     std::atomic<const PollHooks*> poll_hooks{nullptr};  // set by rt/netpoll.cc with the first descriptor
 
@@ -150,6 +151,10 @@ bool set_procs(M* mp, int n, int* before);     // false: somebody else is at it;
 // --- deadlock.cc
 void deadlock_init();
 void check_deadlock_locked() GORT_REQUIRES(sched.lock);  // an M has gone idle, a foreign thread has gone
+
+// --- schedtrace.cc
+int64_t schedtrace_tick(int64_t now);          // prints if it is time; when to come again
+void schedtrace_last();                        // the process dies: in detail, if traces were asked for
 
 // --- sysmon.cc
 void sysmon_start();
@@ -246,6 +251,7 @@ void take_half(P* pp, GList* to, uint32_t most, bool or_next);
 // gp, the running goroutine, will be published by the commit. Runs others until it is resumed; returns the M it then
 // runs on. No hop over g0 while there is something to run.
 [[gnu::always_inline]] inline M* switch_away(M* mp, P* pp, G* gp) {
+    pp->parks.store(pp->parks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (must_use_g0(mp, pp, gp)) [[unlikely]]
         return switch_to_g0(mp, gp, nullptr);
     G* next = pick_next(pp);

@@ -78,7 +78,7 @@ void begin_round(P* pp) {
     const uint32_t round = pp->rounds.load(std::memory_order_relaxed) + 1;
     pp->rounds.store(round, std::memory_order_relaxed);
     if (pp->fresh.empty() || pp->runnext.load(std::memory_order_relaxed)) return;
-    G* gp = round % kOldestEvery ? pp->runq.pop() : pp->fresh.pop_oldest();
+    G* gp = round % kOldestEvery ? pp->remove_oldest() : pp->fresh.pop_oldest();
     if (gp) pp->runnext.store(gp, std::memory_order_relaxed);
 }
 
@@ -90,7 +90,7 @@ G* look_around(P* pp) {
         pp->attention.fetch_and(~asked, std::memory_order_acquire);
         if (asked & kAskPreempt)
             if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-                pp->runnext.store(pp->fresh.empty() ? nullptr : pp->runq.pop(), std::memory_order_relaxed);
+                pp->runnext.store(pp->fresh.empty() ? nullptr : pp->remove_oldest(), std::memory_order_relaxed);
                 pp->runq.push(gp);  // a fresh one, too: else it would be next again
             }
         if (asked & kAskSteal) answer_steal(pp);
@@ -126,7 +126,7 @@ bool worth_spinning() {
 
 void take_half(P* pp, GList* to, uint32_t most, bool or_next) {
     for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && to->count < most; --n)
-        to->push(pp->runq.pop());
+        to->push(pp->remove_oldest());
     for (uint32_t n = pp->fresh.size() - pp->fresh.size() / 2; n > 0 && to->count < most; --n)
         to->push(pp->fresh.pop_oldest());
     if (to->head || !or_next) return;

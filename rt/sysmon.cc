@@ -224,6 +224,7 @@ void sysmon_main(void*) {
         const uint32_t seen = word.load(std::memory_order_acquire);
         start_births();
         int64_t now = rt::now();
+        const int64_t trace = schedtrace_tick(now);
         if (all_idle() && sched.config.schedtrace_ms == 0) {
             if (!quiet_since) quiet_since = now;
             if (now - quiet_since > kRestAfter) {
@@ -244,6 +245,7 @@ void sysmon_main(void*) {
             const int64_t until = earliest_timer();
             if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
         }
+        if (trace - now < sleep) sleep = trace - now;
         const bool poked = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         sched.poke_wanted.store(0, std::memory_order_relaxed);
         if (stopping()) break;

@@ -46,6 +46,8 @@ TEST(a_bad_variable_is_one_line_and_exit_2) {
         {"GORT_SEED", "0", "accepted: 1 to 18446744073709551615"},
         {"GORT_SEED", "x", "accepted: 1 to 18446744073709551615"},
         {"GORT_SCHEDTRACE", "0", "accepted: 1 to 3600000 (ms)"},
+        {"GORT_SCHEDTRACE", "3600001", "accepted: 1 to 3600000 (ms)"},
+        {"GORT_SCHEDDETAIL", "2", "accepted: 0 and 1"},
         {"GORT_SCHEDTRACE", "often", "accepted: 1 to 3600000 (ms)"},
     };
     for (const BadVariable& bad : kBad)

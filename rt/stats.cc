@@ -1,0 +1,91 @@
+// rt/stats.cc - gort::stats: reads what others write, without a lock.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Cost to what is counted: one plain addition to a P's line per park; switches follow from what the queue moves anyway
+// (P::picks), everything else is counted on slow paths.
+#include "rt/stats.h"
+
+#include "rt/go.h"
+#include "rt/sched.h"
+#include "rt/stack.h"
+
+namespace gort::rt {
+
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Fields that their owners write plainly: a glance is a guess.
+[[gnu::noinline, gnu::no_sanitize_thread]] bool runs_something(const M* mp) { return mp->curg != nullptr; }
+[[gnu::noinline, gnu::no_sanitize_thread]] int idle_ms() { return sched.midle_count; }
+[[gnu::noinline, gnu::no_sanitize_thread]] uint32_t cached_stacks(const P* pp) { return pp->stacks; }
+[[gnu::noinline, gnu::no_sanitize_thread]] bool is_retired(const P* pp) { return pp->retired; }
+
+void read_p(const P* pp, proc_stats* to) {
+    to->switches = pp->picks();
+    to->parks = pp->parks.load(kRelaxed);
+    to->steals = pp->steals.load(kRelaxed);
+    to->created = pp->created.load(kRelaxed);
+    to->finished = pp->finished.load(kRelaxed);
+    to->timers = pp->timers.count.load(kRelaxed);
+    to->queued = pp->queued();
+    to->running = pp->m.load(std::memory_order_acquire) != nullptr;
+}
+
+}  // namespace
+}  // namespace gort::rt
+
+namespace gort::detail {
+
+using namespace rt;
+
+// The first call, without room, only says how many Ps there are.
+int read_stats(runtime_stats* s, proc_stats* procs, int room) {
+    const bool up = sched.state.load(kRelaxed) != RunState::kStopped;
+    const int all = up ? sched.nallp.load(std::memory_order_acquire) : 0;
+    if (!procs && all) return all;
+    const bool resident = s->stack_resident != 0;
+    const StackTotals stacks = stack_totals();
+    s->stacks_in_use = stacks.in_use;
+    for (int i = 0; i < all; ++i) {
+        proc_stats one;
+        const P* pp = sched.allp[i];
+        read_p(pp, &one);
+        s->created += one.created;
+        s->switches += one.switches;
+        s->parks += one.parks;
+        s->steals += one.steals;
+        s->timers += one.timers;
+        s->runnable += one.queued;
+        const M* mp = pp->m.load(std::memory_order_acquire);
+        s->running += mp && runs_something(mp);
+        s->goroutines += static_cast<int64_t>(one.created) - static_cast<int64_t>(one.finished);
+        const uint32_t cached = cached_stacks(pp);  // out of the pool, but nobody's
+        s->stacks_in_use -= cached < s->stacks_in_use ? cached : s->stacks_in_use;
+        if (i < room && !is_retired(pp)) procs[i] = one;
+    }
+    if (up) {
+        const auto foreign = sched.foreign_created.load(kRelaxed);
+        s->created += foreign;
+        s->goroutines += static_cast<int64_t>(foreign);
+        s->runnable += sched.runq_size.load(kRelaxed);
+        s->running += sched.detached.load(kRelaxed);
+        const int64_t blocked = s->goroutines - s->running - s->runnable;
+        s->waiting = blocked > 0 ? blocked : 0;
+        s->procs = sched.nprocs.load(kRelaxed);
+        s->idle_procs = sched.npidle.load(kRelaxed);
+        s->threads = sched.nm.load(kRelaxed);
+        s->idle_threads = idle_ms();
+        const int waiters = sched.poll_waiters.load(kRelaxed);
+        s->poll_waiters = waiters > 0 ? static_cast<uint64_t>(waiters) : 0;
+        s->retakes = sched.retakes.load(kRelaxed);
+        s->wakes = sched.wakes.load(kRelaxed);
+        s->sleeps = sched.sleeps.load(kRelaxed);
+        s->polls = sched.polls.load(kRelaxed);
+    }
+    s->stack_reserved = stacks.reserved;
+    s->stack_resident = resident ? stack_resident_total() : 0;
+    return all;
+}
+
+}  // namespace gort::detail
