@@ -29,6 +29,9 @@ namespace gort::detail {
 
 using namespace rt;
 
+// The same eight bytes; from a Selected itself GCC makes no tail call.
+[[gnu::const, gnu::visibility("hidden")]] Selected return_by_jump(uint64_t value) GORT_RETURN_BY_JUMP;
+
 namespace {
 
 static_assert(sizeof(Sudog) <= sizeof(SelectItem::waiter) && alignof(Sudog) <= 8);
@@ -284,8 +287,11 @@ template <uint32_t kN>
 
 // ---- select ----
 
+uint64_t as_word(Selected r) { return static_cast<uint32_t>(r.index) | uint64_t{r.ok} << 32; }
+
+// *in_step becomes false when an ordinary return would be predicted wrong, see arch::return_by_jump.
 template <uint32_t kN, bool kBlocks>
-[[gnu::always_inline]] inline Selected run(Items<kN> items) {
+[[gnu::always_inline]] inline Selected run(Items<kN> items, bool* in_step) {
     M* mp = enter();
     draw_order(mp, items);
     bool mine = true;  // all of them
@@ -328,20 +334,32 @@ template <uint32_t kN, bool kBlocks>
         leave(mp);
         return {-1, false};
     }
+    mp->left_from = arch::return_site();
     mp = wait_on_all(mp, items, locked);
+    *in_step = returns_in_step(mp);
     return resume(mp, items);
 }
 
 }  // namespace
 
 Selected select_wait(SelectItem* items, uint32_t n, size_t stride) {
-    return run<0, true>({items, n, stride});
+    bool in_step = true;
+    const Selected r = run<0, true>({items, n, stride}, &in_step);
+    return in_step ? r : return_by_jump(as_word(r));
+}
+Selected select_wait2(SelectItem* items) {
+    bool in_step = true;
+    const Selected r = run<2, true>({items, 2, sizeof(SelectItem)}, &in_step);
+    return in_step ? r : return_by_jump(as_word(r));
 }
 Selected select_try(SelectItem* items, uint32_t n, size_t stride) {
-    return run<0, false>({items, n, stride});
+    bool in_step = true;
+    return run<0, false>({items, n, stride}, &in_step);
 }
-Selected select_wait2(SelectItem* items) { return run<2, true>({items, 2, sizeof(SelectItem)}); }
-Selected select_try2(SelectItem* items) { return run<2, false>({items, 2, sizeof(SelectItem)}); }
+Selected select_try2(SelectItem* items) {
+    bool in_step = true;
+    return run<2, false>({items, 2, sizeof(SelectItem)}, &in_step);
+}
 
 void select_for_ever() { block_for_ever(WaitReason::kSelectNoCases); }
 void select_two_otherwise() { host_throw_runtime_error("select: more than one otherwise"); }
