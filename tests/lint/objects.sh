@@ -43,34 +43,29 @@ case $out in
     ;;
 esac
 
-for o in $objects; do
-    sections=$("${cross}readelf" -SW "$out/$o")
-    case $sections in
-    *.note.GNU-stack*) ;;
-    *)
-        echo "[execstack] $o: no .note.GNU-stack, which makes the whole program's stacks executable"
-        bad=1
-        ;;
-    esac
-    if echo "$sections" | grep -q 'GNU-stack.* X '; then
-        echo "[execstack] $o: asks for an executable stack"
-        bad=1
-    fi
-    notes=$("${cross}readelf" -nW "$out/$o" 2>/dev/null)
-    case $notes in
-    *"$property"*) ;;
-    *)
-        echo "[landing] $o: no $property property note: END_OF_FILE, or -fcf-protection/-mbranch-protection"
-        bad=1
-        ;;
-    esac
-    case $notes in
-    *SHSTK* | *GCS*)
-        echo "[shstk] $o: promises a shadow stack, which a stack switch breaks"
-        bad=1
-        ;;
-    esac
-done
+# shellcheck disable=SC2086
+(cd "$out" && "${cross}readelf" -SnW $objects /dev/null 2>/dev/null) | awk -v property=$property '
+    function complain(rule, why) { print "[" rule "] " file ": " why; bad = 1 }
+    function done() {
+        if (!stack) complain("execstack", "no .note.GNU-stack, which makes all stacks of the program executable")
+        if (executable) complain("execstack", "asks for an executable stack")
+        if (!promised)
+            complain("landing", "no " property " property note: END_OF_FILE, or -fcf-protection/-mbranch-protection")
+        if (shadow) complain("shstk", "promises a shadow stack, which a stack switch breaks")
+    }
+    /^File: / { # /dev/null at the end makes sure that there are two, else readelf names none
+        if (file) done()
+        file = $2
+        stack = executable = promised = shadow = 0
+    }
+    /\.note\.GNU-stack/ { stack = 1; if (/GNU-stack.* X /) executable = 1 }
+    /Properties:|feature:/ { if (index($0, property)) promised = 1; if (/SHSTK|GCS/) shadow = 1 }
+    END {
+        if (file) done()
+        else complain("objects", "readelf says nothing")
+        exit bad
+    }
+' || bad=1
 
 for program in "$out"/gortbench "$out"/tests/*_test; do
     [ -x "$program" ] || continue

@@ -47,8 +47,8 @@ FNR == 1 {
 /\t/ && (cxx || assembly || script) { complain("tab", "a tab") }
 (cxx || assembly || script) && length > 120 { complain("width", length " columns; 110 is the aim, 120 the end") }
 FNR == 701 && (cxx || assembly || script) { complain("length", "more than 700 lines: a file with more than one idea") }
-FNR <= 3 && /SPDX-License-Identifier: BSD-2-Clause/ { spdx = 1 }
-FNR == 4 && !spdx && (cxx || assembly || script) { complain("spdx", "no SPDX line among the first three") }
+FNR <= 4 && /SPDX-License-Identifier: BSD-2-Clause/ { spdx = 1 }
+FNR == 5 && !spdx && (cxx || assembly || script) { complain("spdx", "no SPDX line among the first four") }
 /^#pragma once/ { pragma = 1 }
 /^#include/ && FILENAME ~ /\.h$/ && !pragma && !/lint-ok/ {
     complain("pragma", "an include before #pragma once")
@@ -62,7 +62,8 @@ cxx {
     if (!library) next
     if (FILENAME != "kernel/tls.cc" && FILENAME !~ /^arch\// && has_word("thread_local|__thread"))
         complain("tls", "a thread_local outside of kernel/tls.cc: a goroutine changes threads")
-    if (FILENAME !~ /^kernel\// && FILENAME !~ /^rt\/(net\/)?host_/ && has_word("errno|__errno_location"))
+    if (!/^#include/ &&
+        FILENAME !~ /^kernel\// && FILENAME !~ /^rt\/(net\/)?host_/ && has_word("errno|__errno_location"))
         complain("errno", "errno above kernel/: its address is cached across a park; use -errno results")
     if (has_word("std::(recursive_|timed_|shared_)*mutex|std::j?thread|std::condition_variable(_any)?") ||
         has_word("std::(async|future|promise|call_once|once_flag)"))
