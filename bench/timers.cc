@@ -54,7 +54,8 @@ void stop_among_many(bench::Run& run) {
     const auto f = [&ran] { ran = true; };
     std::mt19937_64 rnd(1);
     const auto between = [&rnd](int lo, int hi) {
-        return seconds(lo) + nanoseconds(rnd() % static_cast<uint64_t>(nanoseconds(seconds(hi - lo)).count()));
+        return seconds(lo) +
+               nanoseconds(rnd() % static_cast<uint64_t>(nanoseconds(seconds(hi - lo)).count()));
     };
     std::vector<gort::timer> others;
     for (size_t i = 0; i < kPending; ++i) others.push_back(gort::after_func(between(600, 1200), f));

@@ -91,8 +91,9 @@ struct AnyOtherwise final : AnyOtherwiseBase {
 class select_case {
 public:
     template <class C>
+    // NOLINTNEXTLINE(google-explicit-constructor): on_recv makes cases of both
     requires detail::Case<C> &&(!std::is_lvalue_reference_v<C>)select_case(C&& c)
-        : otherwise_(C::is_otherwise) {  // NOLINT(google-explicit-constructor): on_recv makes cases of both
+        : otherwise_(C::is_otherwise) {
         using namespace detail;
         if constexpr (C::is_otherwise) {
             using F = decltype(keep<decltype(c.f)>(c.f));

@@ -281,6 +281,7 @@ std::optional<time_point> context_base::deadline() const {
     return parent_ ? deadline_of(parent_) : std::nullopt;
 }
 const void* context_base::value(const any_key& k) const { return parent_ ? value_of(parent_, k) : nullptr; }
+// NOLINTNEXTLINE(performance-unnecessary-value-param): those of other kinds keep it
 stop_func context_base::after_func(cancel_func) const { return {}; }
 context context_base::parent() const noexcept { return Tree::share(parent_); }
 

@@ -286,7 +286,8 @@ bool unlink_func(AfterFunc* f) {
     return linked;
 }
 
-void cancel(CancelNode* n, const std::error_code& err, const std::error_code& cause, bool by_parent) GORT_NO_TSA {
+void cancel(CancelNode* n, const std::error_code& err, const std::error_code& cause,
+            bool by_parent) GORT_NO_TSA {
     Aftermath after;
     M* mp = enter();
     n->lock.lock();

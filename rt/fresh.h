@@ -1,4 +1,5 @@
-// rt/fresh.h - a P's goroutines that have not run yet: a stack of groups, each a FIFO of what one goroutine spawned in a row.
+// rt/fresh.h - a P's goroutines that have not run yet: a stack of groups, each a FIFO of what one goroutine spawned
+// in a row.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Why not in the run queue: a tree of goroutines (fork and join, divide and conquer) that is walked in the order of
@@ -7,8 +8,8 @@
 // take the oldest groups, the largest pieces of work.
 // Nobody starves: rt/schedule.cc, begin_round, looks at the run queue and at the oldest group now and then.
 //
-// Invariants: (1) a G here has no stack, is kRunnable and on no other queue. (2) a group is never empty. (3) only the newest
-//             group grows, and only while its maker runs on.
+// Invariants: (1) a G here has no stack, is kRunnable and on no other queue. (2) a group is never empty. (3) only
+//             the newest group grows, and only while its maker runs on.
 // Context:    [owner P inside the gate], or whoever took the P through the gate. The counts may be read by anybody.
 #pragma once
 

@@ -22,8 +22,8 @@ public:
     result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
     result(std::error_code error) : error_(error) {}          // NOLINT(google-explicit-constructor)
     template <class E>
-    requires std::is_error_code_enum_v<E> result(E error)
-        : error_(make_error_code(error)) {}  // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    requires std::is_error_code_enum_v<E> result(E error) : error_(make_error_code(error)) {}
     // An error, and what was done before it: see partial().
     result(T value, std::error_code error, bool is_end = false)
         : value_(std::move(value)), error_(error), is_end_(is_end) {}
@@ -70,8 +70,8 @@ public:
     result() = default;
     result(std::error_code error) : error_(error) {}  // NOLINT(google-explicit-constructor)
     template <class E>
-    requires std::is_error_code_enum_v<E> result(E error)
-        : error_(make_error_code(error)) {}  // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    requires std::is_error_code_enum_v<E> result(E error) : error_(make_error_code(error)) {}
 
     bool has_value() const noexcept { return !error_; }
     explicit operator bool() const noexcept { return !error_; }

@@ -1,10 +1,10 @@
 // rt/schedule.cc - an M on its own stack: what to run next when the P's queue does not say, stealing, going idle.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Order of looking: own runnext, fresh ones and queue (every 61st time the global queue first) - global queue - descriptors -
-// timers of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under sched.lock
-// after a last look at the global queue under the same lock, so what comes there later finds the idle P and wakes an
-// M for it.
+// Order of looking: own runnext, fresh ones and queue (every 61st time the global queue first) - global queue -
+// descriptors - timers of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under
+// sched.lock after a last look at the global queue under the same lock, so what comes there later finds the idle P
+// and wakes an M for it.
 #include "rt/clock.h"
 #include "rt/sched.h"
 

@@ -7,6 +7,7 @@
 
 #include "chan/chan.h"
 #include "chan/hchan.h"
+#include "chan/time.h"
 #include "rt/panic.h"
 #include "rt/sched.h"
 #include "tests/test.h"

@@ -129,7 +129,7 @@ bool mapped_v4(const unsigned char* a) {
 void put_v6(Text* t, const unsigned char* a) {
     unsigned group[8];
     int best = -1, best_n = 1;
-    for (unsigned i = 0; i < 8; ++i) group[i] = static_cast<unsigned>(a[2 * i] << 8 | a[2 * i + 1]);
+    for (size_t i = 0; i < 8; ++i) group[i] = static_cast<unsigned>(a[2 * i] << 8 | a[2 * i + 1]);
     for (int i = 0, n = 0; i < 8; ++i) {
         n = group[i] ? 0 : n + 1;
         if (n > best_n) {

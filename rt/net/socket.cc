@@ -17,7 +17,6 @@
 namespace gort::net::detail {
 
 using namespace rt;
-using kernel::copy_bytes;
 
 namespace {
 
