@@ -7,6 +7,8 @@
 #include <atomic>
 #include <type_traits>
 
+#include "arch/sanitize.h"
+
 #if defined(__x86_64__)
 #include "arch/x86_64/syscall.h"
 #elif defined(__aarch64__)
@@ -117,10 +119,23 @@ uint32_t inject_failures(Sys) { return 0; }
 
 const char* sys_name(Sys which) { return which < Sys::kCount ? kNames[static_cast<size_t>(which)] : "?"; }
 
+#if GORT_TSAN
+// TSan does not see our system calls, and that memory which was given back and comes again is not what it was. The
+// kernel's own lock orders the two; this says so.
+static std::atomic<uint32_t> mappings{0};
+static void order_mappings() { mappings.fetch_add(1, std::memory_order_acq_rel); }
+#else
+static void order_mappings() {}
+#endif
 long sys_mmap(void* addr, size_t size, int prot, int flags, int fd, int64_t offset) {
-    return call(Sys::kMmap, addr, size, prot, flags, fd, offset);
+    const long at = call(Sys::kMmap, addr, size, prot, flags, fd, offset);
+    order_mappings();
+    return at;
 }
-int sys_munmap(void* addr, size_t size) { return icall(Sys::kMunmap, addr, size); }
+int sys_munmap(void* addr, size_t size) {
+    order_mappings();
+    return icall(Sys::kMunmap, addr, size);
+}
 int sys_mprotect(void* addr, size_t size, int prot) { return icall(Sys::kMprotect, addr, size, prot); }
 int sys_madvise(void* addr, size_t size, int advice) { return icall(Sys::kMadvise, addr, size, advice); }
 long sys_process_madvise(int pidfd, const iovec* ranges, size_t n, int advice, unsigned flags) {

@@ -8,6 +8,7 @@
 #include "arch/sanitize.h"
 #include "kernel/sys.h"
 #include "kernel/vm.h"
+#include "rt/host.h"
 #include "rt/report.h"
 #include "rt/sched.h"
 
@@ -49,7 +50,7 @@ bool emulated() {
 }
 
 bool strangers_locked() {
-    int known = 1 + emulators_threads + (GORT_TSAN ? 1 : 0);  // sysmon; TSan's own
+    int known = 1 + emulators_threads + host_tool_threads();  // 1: sysmon
     for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (!mp->foreign) ++known;
     return count_threads() > known;

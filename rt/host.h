@@ -35,6 +35,9 @@ int host_on_thread_exit(void (*fn)(void*), void* arg);
 [[noreturn]] void host_throw_panic(const char* text);
 [[noreturn]] void host_throw_runtime_error(const char* text);
 
+// Threads of this process that a sanitizer started for itself: TSan's one, and one more in a forked child. 0 without.
+int host_tool_threads();
+
 // What the program has printed so far, out of stdio's buffer, unless another thread has it locked.
 void host_flush_stdout();
 

@@ -14,6 +14,9 @@ namespace gort::rt {
 namespace {
 
 Slab<P> p_slab;
+
+bool running() { return sched.state.load(std::memory_order_acquire) == RunState::kRunning; }
+
 kernel::Mutex procs_lock{kernel::LockRank::kInit};  // one change at a time
 
 // pp is in our hands: nobody runs it.
@@ -47,19 +50,20 @@ bool remove_idle_p_locked(const P* pp) {
 }
 
 // pp, which is not idle, has been asked for: from its M in user code, or by its M. Nobody's means: on its way to an M.
-// When the run ends an M gives its P up for that, and nobody answers us any more.
-void wait_for_release(P* pp, P* heir) {
+// False: the run ends. Then an M gives its P up for that, and nobody answers us any more.
+bool wait_for_release(P* pp, P* heir) {
     while (pp->attention.load(std::memory_order_acquire) & kAskRelease) {
-        if (sched.state.load(std::memory_order_acquire) != RunState::kRunning) return;
+        if (!running()) return false;
         M* holder;
         if (take(pp, &holder) == Taken::kYes) {
             keep(pp, holder);
             empty_into_global(pp, heir);
             pp->attention.fetch_and(~kAskRelease, std::memory_order_relaxed);
-            return;
+            return true;
         }
         kernel::sys_sched_yield();
     }
+    return true;
 }
 
 }  // namespace
@@ -86,6 +90,10 @@ bool set_procs(M* mp, int n, int* before) {
     if (n < 1) return true;
     if (n > static_cast<int>(kMaxProcs)) n = static_cast<int>(kMaxProcs);
     if (!procs_lock.try_lock()) return false;
+    if (!running()) {  // a retired P may still be its M's then, see wait_for_release
+        procs_lock.unlock();
+        return true;
+    }
     const int old = sched.nprocs.load(std::memory_order_relaxed);
     P* mine = p_of(mp);
     if (n > 1) end_solo();
@@ -121,7 +129,7 @@ bool set_procs(M* mp, int n, int* before) {
         sched.lock.unlock();
         P* heir = mine ? mine : heir_of(pp);
         if (idle) empty_into_global(pp, heir);
-        else wait_for_release(pp, heir);
+        else if (!wait_for_release(pp, heir)) break;
     }
     procs_lock.unlock();
     *before = old;

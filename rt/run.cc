@@ -28,6 +28,7 @@ namespace {
 constexpr int64_t kGrace = 10'000'000;
 kernel::Mutex init_lock{kernel::LockRank::kInit};
 bool initialized = false;
+std::atomic<int> preset_procs{0};  // gomaxprocs outside of a run
 
 [[noreturn]] void bad_env(const char* name, const char* value, const char* why, const char* accepted) {
     kernel::Out(2)
@@ -63,6 +64,13 @@ void init_once() {
     initialized = true;
 }
 
+// Of a run that is not told: what gomaxprocs said before it, the environment, the CPUs.
+int default_procs() {
+    if (const int n = preset_procs.load(std::memory_order_relaxed)) return n;
+    return static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs,
+                                     static_cast<uint64_t>(kernel::cpu_count()), false, "1 to 1024"));
+}
+
 // Options as they hold, or a panic that names the bad one.
 const char* configure(const options& o) {
     Config& c = sched.config;
@@ -70,11 +78,7 @@ const char* configure(const options& o) {
         return "run: options.max_procs out of range (1 to 1024)";
     if (o.max_threads < 0) return "run: options.max_threads out of range (at least 1)";
     sched.ncpu = kernel::affinity_cpu_count();
-    c.max_procs =
-        o.max_procs
-            ? o.max_procs
-            : static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs,
-                                        static_cast<uint64_t>(kernel::cpu_count()), false, "1 to 1024"));
+    c.max_procs = o.max_procs ? o.max_procs : default_procs();
     c.max_threads = o.max_threads ? o.max_threads : 10000;
     sched.max_threads.store(c.max_threads, std::memory_order_relaxed);
     c.stack_size = o.stack_size
@@ -316,6 +320,14 @@ void stop() {
 }
 
 int gomaxprocs(int n) {
+    if (sched.state.load(std::memory_order_acquire) == RunState::kStopped) [[unlikely]] {
+        init_once();
+        const int before = default_procs();
+        if (n >= 1)
+            preset_procs.store(n < static_cast<int>(kMaxProcs) ? n : static_cast<int>(kMaxProcs),
+                               std::memory_order_relaxed);
+        return before;
+    }
     for (;;) {
         M* mp = enter();
         int before;

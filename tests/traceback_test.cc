@@ -38,13 +38,13 @@ bool matches(const std::string& s, const std::string& pattern) {
     d.err = s;
     return d.matches(pattern);
 }
-#define CHECK_TEXT(text, ...)                                                                  \
-    do {                                                                                       \
-        if (!(__VA_ARGS__)) {                                                                  \
-            std::printf("---\n%s---\n", (text).c_str());                                       \
-            std::fflush(stdout);                                                               \
-            ::gort::test::fail(__FILE__, __LINE__, "CHECK_TEXT(%s)", #__VA_ARGS__);            \
-        }                                                                                      \
+#define CHECK_TEXT(text, ...)                                                       \
+    do {                                                                            \
+        if (!(__VA_ARGS__)) {                                                       \
+            std::printf("---\n%s---\n", (text).c_str());                            \
+            std::fflush(stdout);                                                    \
+            ::gort::test::fail(__FILE__, __LINE__, "CHECK_TEXT(%s)", #__VA_ARGS__); \
+        }                                                                           \
     } while (0)
 
 std::string header(const rt::Status& s) {
@@ -229,8 +229,17 @@ TEST(TB_09_the_one_that_failed_comes_first_then_the_others_by_id) {
 TEST(a_goroutine_that_has_not_begun_shows_what_it_will_call) {
     std::string text;
     with_procs(1, [&] {
-        go([] { yield(); });
-        text = dump();
+        for (;;) {  // until main was not stopped for so long in between that its P went to the new one
+            static std::atomic<bool> begun;
+            begun = false;
+            go([] {
+                begun = true;
+                yield();
+            });
+            text = dump();
+            if (!begun) return;
+            yield();
+        }
     });
     CHECK_TEXT(text,
                matches(text,
