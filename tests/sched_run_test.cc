@@ -159,14 +159,13 @@ TEST_P(CC_22_runs_follow_each_other, 1, 2, 8) {
         const int got = with_procs(1 + i % procs, [i] {
             CHECK_EQ(num_goroutine(), 1);
             CHECK_EQ(rt::self()->curg->id, 1);
-            static Sema* gate;
-            Sema mine;
-            gate = &mine;
+            static std::vector<std::unique_ptr<Sema>> gates;  // who is left behind may be about to touch it
+            Sema* gate = gates.emplace_back(std::make_unique<Sema>()).get();
             Join join;
             join.add(5);
             for (int k = 0; k < 5; ++k) go([&] { join.done(); });
             join.wait();
-            for (int k = 0; k < i % 4; ++k) go([] { gate->acquire(); });  // left behind: parked, or never run
+            for (int k = 0; k < i % 4; ++k) go([g = gate] { g->acquire(); });  // left behind: parked, or never run
             if (i % 2) yield();
             return i;
         });
