@@ -165,7 +165,8 @@ TEST_P(CC_22_runs_follow_each_other, 1, 2, 8) {
             join.add(5);
             for (int k = 0; k < 5; ++k) go([&] { join.done(); });
             join.wait();
-            for (int k = 0; k < i % 4; ++k) go([g = gate] { g->acquire(); });  // left behind: parked, or never run
+            for (int k = 0; k < i % 4; ++k)
+                go([g = gate] { g->acquire(); });  // left behind: parked, or never run
             if (i % 2) yield();
             return i;
         });
@@ -175,6 +176,7 @@ TEST_P(CC_22_runs_follow_each_other, 1, 2, 8) {
 }
 
 TEST_P(CC_22_start_and_stop, 1, 2) {
+    const long before = count_threads();
     const int kCycles = test::stress() ? 1'000'000 : 1000 / (test::slow() > 1 ? 5 : 1);
     long maps = 0;
     for (int i = 0; i < kCycles; ++i) {
@@ -188,7 +190,7 @@ TEST_P(CC_22_start_and_stop, 1, 2) {
         if (i == kCycles / 10) maps = test::count_mappings();
     }
     EVENTUALLY(test::count_mappings() <= maps + 10);
-    EVENTUALLY(count_threads() == 1);
+    EVENTUALLY(count_threads() == before);
 }
 
 TEST(CC_22_abandoned_ones_that_spin_end_when_they_call) {
@@ -209,7 +211,7 @@ TEST(CC_22_abandoned_ones_that_spin_end_when_they_call) {
     }
     CHECK_LT(1, count_threads());
     stop = true;
-    EVENTUALLY(count_threads() == 1);
+    EVENTUALLY(count_threads() == before);
     CHECK_EQ(came_back, 0);
     with_procs(2, [] {  // their memory is whole
         Join join;
@@ -249,7 +251,7 @@ TEST(CC_22_they_may_come_back_while_another_run_is_on) {
         });
     }
     stop = -1;
-    EVENTUALLY(count_threads() == 1);
+    EVENTUALLY(count_threads() == before);
 }
 
 // ---- threads that are not gort's

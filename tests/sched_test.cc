@@ -137,7 +137,8 @@ int depth(int n) {
 TEST(GR_09_deep_recursion_on_a_large_stack) {
     with_procs(1, [] {
         Sema end;
-        constexpr int kDepth = GORT_TSAN ? 30'000 : 100'000;  // more than 40 MB; TSan's own stack holds 65,536 calls
+        constexpr int kDepth =
+            GORT_TSAN ? 30'000 : 100'000;  // more than 40 MB; TSan's own stack holds 65,536 calls
         int result = 0;
         go(stack_size(256 << 20), [&] {
             result = depth(kDepth);
@@ -276,11 +277,11 @@ TEST(GR_13_every_kind_of_callable) {
         go(done);
         Counter counter;
         counter.join = &join;
-        go(&Counter::add, &counter, 5);               // member function, object by pointer
+        go(&Counter::add, &counter, 5);  // member function, object by pointer
         Counter by_ref;
         by_ref.join = &join;
         go(&Counter::add, std::ref(by_ref), 6);
-        go([&join, p = std::make_unique<int>(9)] {    // can only be moved
+        go([&join, p = std::make_unique<int>(9)] {  // can only be moved
             g_sum += *p;
             join.done();
         });
@@ -290,7 +291,7 @@ TEST(GR_13_every_kind_of_callable) {
                 join.done();
             },
             std::make_unique<int>(11));
-        std::array<char, 4096> block;                 // larger than what fits a G
+        std::array<char, 4096> block;  // larger than what fits a G
         block.fill('x');
         go([&join, block] {
             for (char c : block) CHECK_EQ(c, 'x');
@@ -304,7 +305,7 @@ TEST(GR_13_every_kind_of_callable) {
             join.done();
         });
         auto generic = [](auto&&... all) { g_sum += (int(all) + ...); };
-        go(generic, 1, 2L, 'a', 4.0, 5u, short(6));   // more arguments than keep the line
+        go(generic, 1, 2L, 'a', 4.0, 5u, short(6));  // more arguments than keep the line
         join.wait();
         CHECK_EQ(counter.get(), 5);
         CHECK_EQ(by_ref.get(), 6);
