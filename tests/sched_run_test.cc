@@ -194,6 +194,7 @@ TEST_P(CC_22_start_and_stop, 1, 2) {
 }
 
 TEST(CC_22_abandoned_ones_that_spin_end_when_they_call) {
+    const long before = count_threads();
     static std::atomic<bool> stop{false};
     static std::atomic<int> spinning{0}, came_back{0};
     for (int round = 0; round < 3; ++round) {
@@ -226,6 +227,7 @@ TEST(CC_22_abandoned_ones_that_spin_end_when_they_call) {
 }
 
 TEST(CC_22_they_may_come_back_while_another_run_is_on) {
+    const long before = count_threads();
     static std::atomic<int> stop{0}, spinning{0};
     for (int round = 0; round < 20; ++round) {
         with_procs(2, [round] {
