@@ -227,7 +227,7 @@ TEST(CC_22_abandoned_ones_that_spin_end_when_they_call) {
 }
 
 TEST(CC_22_they_may_come_back_while_another_run_is_on) {
-    const long before = count_threads();
+    const long threads = count_threads();
     static std::atomic<int> stop{0}, spinning{0};
     for (int round = 0; round < 20; ++round) {
         with_procs(2, [round] {
@@ -253,7 +253,7 @@ TEST(CC_22_they_may_come_back_while_another_run_is_on) {
         });
     }
     stop = -1;
-    EVENTUALLY(count_threads() == before);
+    EVENTUALLY(count_threads() == threads);
 }
 
 // ---- threads that are not gort's
