@@ -4,6 +4,7 @@
 
 #include "bench/runtime.h"
 #include "rt/sync/mutex.h"
+#include "rt/sync/rw_mutex.h"
 #include "rt/sync/wait_group.h"
 
 namespace {
@@ -43,10 +44,33 @@ void lock(bench::Run& run, uint64_t g) {
         g);
 }
 
+void rlock(bench::Run& run, uint64_t g) {
+    run.per_op(
+        "rlock_g" + std::to_string(g),
+        [&run, g](uint64_t n) {
+            gort::rw_mutex mu;
+            uint64_t x = 1, sum = 0;
+            share(g, n, [&mu, &x, &sum](uint64_t mine) {
+                uint64_t s = 0;
+                for (; mine > 0; --mine) {
+                    mu.lock_shared();
+                    s += x;
+                    mu.unlock_shared();
+                }
+                mu.lock();
+                sum += s;
+                mu.unlock();
+            });
+            run.check(sum == n, "a reader was lost");
+        },
+        g);
+}
+
 }  // namespace
 
 WORKLOAD(mutex, "lock and unlock, alone and by 8 goroutines with a tiny critical section; reading likewise") {
     bench::on_gort(run, [&run] {
         for (uint64_t g : {1u, 8u}) lock(run, g);
+        for (uint64_t g : {1u, 8u}) rlock(run, g);
     });
 }

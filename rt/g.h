@@ -72,7 +72,7 @@ struct alignas(64) G {
     void* wake = nullptr;
     std::atomic<uint32_t> select_done{0};       // select: 1 once a case has won (claimed by CAS)
     uint32_t seq = 0;                           // while it waits in a FreshQueue: the order of spawning
-    void* param = nullptr;                      // what the parked side left for its waker
+    void* param = nullptr;                      // rt/sema.h: a cond's waiter that does not sleep yet
     // lock_os_thread: the only M that may run it; a pseudo-G's own M
     M* locked_m = nullptr;
 

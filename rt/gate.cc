@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/gate.h"
 
+#include "arch/arch.h"
 #include "kernel/fatal.h"
 #include "kernel/sys.h"
 #include "rt/sched.h"
@@ -71,6 +72,20 @@ GORT_NO_TSA void keep(P* pp, M* holder) {
     sched.detached.fetch_add(1, std::memory_order_relaxed);
     detail::g_strays.fetch_add(1, std::memory_order_relaxed);
     holder->gate_lock.unlock();
+}
+
+void wait_for_all_outside() {
+    constexpr int kPauses = 100;
+    kernel::heavy_barrier();
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
+        const P* pp = sched.allp[i];
+        const M* mp = pp->m.load(std::memory_order_acquire);
+        for (int j = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++j) {
+            if (j < kPauses) arch::pause();
+            else kernel::sys_sched_yield();
+            if (pp->m.load(std::memory_order_acquire) != mp) break;
+        }
+    }
 }
 
 void acquire_p(M* mp, P* pp) {

@@ -102,12 +102,23 @@ M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why) {
     return mp;
 }
 
-void sema_abandon(G* gp) {
-    auto* w = reinterpret_cast<Waiter*>(gp->waiting);
+namespace {
+
+void take_out(Waiter* w) {
     SemaSlot& slot = sema_slot_of(w->sg.object);
     GateLockGuard guard(slot.lock);
     if (w->sg.state == SudogState::kWaiting) slot.remove(w);
+}
+
+}  // namespace
+
+bool sema_abandon(G* gp) {
+    if (gp->param) take_out(static_cast<Waiter*>(gp->param));
+    gp->param = nullptr;
+    if (gp->wait_reason < WaitReason::kSemacquire || gp->wait_reason > WaitReason::kWaitGroupWait) return false;
+    if (gp->waiting) take_out(reinterpret_cast<Waiter*>(gp->waiting));
     gp->waiting = nullptr;
+    return true;
 }
 
 Waiter* sema_take_all(SemaSlot& slot, const void* object) {

@@ -74,14 +74,19 @@ inline SemaSlot& sema_slot_of(const void* object) { return g_sema[detail::sema_s
 // w is linked and the slot locked: sleeps until somebody has taken it out and readied it. Returns the M it wakes on.
 M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why);
 
-// [the run has ended] gp's Waiter comes out.
-void sema_abandon(G* gp);
-inline bool waits_in_sema(const G* gp) {
-    return gp->wait_reason >= WaitReason::kSemacquire && gp->wait_reason <= WaitReason::kWaitGroupWait;
-}
+// [the run has ended] gp's Waiter comes out: the one it sleeps with, and the one that it left in G::param when it had
+// queued but did not sleep yet. False if it waits for something else.
+bool sema_abandon(G* gp);
 
 // Takes all waiters for object out; to be readied with sema_ready_all after the slot is unlocked.
 Waiter* sema_take_all(SemaSlot& slot, const void* object);
 void sema_ready_all(M* mp, Waiter* list);
 
 }  // namespace gort::rt
+
+namespace gort::detail {
+
+// rt/sync/mutex.cc: wakes the head of a mutex's queue, as an unlock does. [inside the gate]
+void mutex_wake_inside(rt::M* mp, const void* state);
+
+}  // namespace gort::detail

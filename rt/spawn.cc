@@ -252,9 +252,8 @@ void flush_p_caches(P* pp) {
 
 void free_abandoned_g(G* gp) {
     if (gp->stack) {
-        if (gp->waiting && waits_in_sema(gp)) sema_abandon(gp);
-        else if (auto abandon = sched.abandon.load(std::memory_order_relaxed); abandon && gp->waiting)
-            abandon(gp);
+        auto abandon = sched.abandon.load(std::memory_order_relaxed);
+        if (!sema_abandon(gp) && abandon && gp->waiting) abandon(gp);
         arch::context_destroy(&gp->ctx);
         stack_free(gp->stack_class, gp->stack);
     }

@@ -137,15 +137,19 @@ void mutex_unlock_slow(std::atomic<uint32_t>* state) GORT_NO_TSA {
     leave(mp);
 }
 
-void mutex_wake(const void* state) GORT_NO_TSA {
+void mutex_wake(const void* state) {
     M* mp = enter();
+    mutex_wake_inside(mp, state);
+    leave(mp);
+}
+
+void mutex_wake_inside(M* mp, const void* state) GORT_NO_TSA {
     SemaSlot& slot = sema_slot_of(state);
     slot.lock.lock();
     Waiter* root = slot.find(state);
     G* gp = root && !root->woken ? take_head(slot, root)->sg.g : nullptr;
     slot.lock.unlock();
     if (gp) ready(mp, gp);
-    leave(mp);
 }
 
 }  // namespace gort::detail

@@ -48,6 +48,8 @@ void mutex_wake(const void* state);  // the mutex may be gone
 
 }  // namespace detail
 
+class cond;
+
 class mutex {
 public:
     constexpr mutex() noexcept = default;
@@ -67,6 +69,7 @@ public:
     void unlock() { detail::mutex_unlock(&state_); }
 
 private:
+    friend class cond;
     std::atomic<uint32_t> state_{0};
 };
 

@@ -1,0 +1,130 @@
+// rt/sync/cond.cc - the queue of a cond: first come first served, in the table of waiters.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A waiter queues before it gives its lock back, so whoever takes the lock after that finds it. A gort::mutex is given back
+// under the slot's lock, as that is one store; who waits for it is woken by the commit of the park. For other locks, and a
+// mutex whose waiter starves, the slot is unlocked meanwhile, and a signal that comes then finds a waiter that does not
+// sleep yet (Waiter::kind): it only takes it out of the queue.
+// Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
+#include "rt/sync/cond.h"
+
+#include "rt/report.h"
+#include "rt/sema.h"
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+constexpr uint8_t kAsleep = 0, kAwake = 1;
+
+void add_waiters(CondState* c, uint32_t n) {
+    c->waiters.store(c->waiters.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+}
+
+struct Leaving {
+    SemaSlot* slot;
+    void* mutex;
+};
+
+// [the stack of whoever comes next]: once the slot is unlocked the waiter may be gone.
+void left_with_mutex(void* arg, G*) GORT_NO_TSA {
+    const Leaving l = *static_cast<Leaving*>(arg);
+    l.slot->lock.unlock();
+    mutex_wake_inside(self(), l.mutex);
+}
+void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(); }
+
+[[gnu::noinline]] void wait_with_any(M* mp, SemaSlot& slot, CondState* c, Waiter& w) GORT_NO_TSA {
+    w.kind = kAwake;
+    w.sg.g->param = &w;  // sema_abandon
+    slot.lock.unlock();
+    leave(mp);
+    if (c->unlock_fn) c->unlock_fn(c->lock);
+    else mutex_unlock(static_cast<std::atomic<uint32_t>*>(c->lock));
+    mp = enter();
+    slot.lock.lock();
+    w.sg.g->param = nullptr;
+    if (w.sg.state == SudogState::kWaiting) {
+        w.kind = kAsleep;
+        leave(sema_park(mp, slot, &w, WaitReason::kCondWait));
+    } else {
+        slot.lock.unlock();
+        leave(mp);
+    }
+    if (c->lock_fn) return c->lock_fn(c->lock);
+    auto* state = static_cast<std::atomic<uint32_t>*>(c->lock);
+    if (!mutex_take(state)) mutex_lock_slow(state, false);
+}
+
+}  // namespace
+
+void cond_wait(CondState* c) GORT_NO_TSA {
+    M* mp = enter();
+    SemaSlot& slot = sema_slot_of(c);
+    auto* state = static_cast<std::atomic<uint32_t>*>(c->lock);
+    if (!c->lock_fn && state->load(std::memory_order_relaxed) != 1) [[unlikely]] {
+        leave(mp);
+        fatal_error("sync: unlock of unlocked mutex");
+    }
+    slot.lock.lock();
+    Waiter w(mp->curg, c);
+    slot.push_back(&w);
+    add_waiters(c, 1);
+    if (c->lock_fn || sema_wanted(state)) [[unlikely]]
+        return wait_with_any(mp, slot, c, w);
+    state->store(0, std::memory_order_release);
+    light_fence();
+    w.sg.g->waiting = &w.sg;
+    if (sema_wanted(state)) [[unlikely]] {
+        Leaving l{&slot, state};
+        mp = park(mp, left_with_mutex, &l, WaitReason::kCondWait);
+    } else {
+        mp = park(mp, left, &slot, WaitReason::kCondWait);
+    }
+    w.sg.g->waiting = nullptr;
+    const bool taken = mutex_take(state);
+    leave(mp);
+    if (!taken) mutex_lock_slow(state, false);
+}
+
+void cond_signal(CondState* c) GORT_NO_TSA {
+    M* mp = enter();
+    SemaSlot& slot = sema_slot_of(c);
+    slot.lock.lock();
+    Waiter* w = slot.pop(c);
+    G* gp = nullptr;
+    if (w) {
+        add_waiters(c, ~0u);
+        if (w->kind == kAsleep) gp = w->sg.g;
+    }
+    slot.lock.unlock();
+    if (gp) ready(mp, gp);
+    leave(mp);
+}
+
+void cond_broadcast(CondState* c) GORT_NO_TSA {
+    M* mp = enter();
+    SemaSlot& slot = sema_slot_of(c);
+    slot.lock.lock();
+    Waiter* list = sema_take_all(slot, c);
+    c->waiters.store(0, std::memory_order_relaxed);
+    // Those that do not sleep yet go their way as soon as the slot is unlocked.
+    Waiter** link = &list;
+    Waiter* w = list;
+    while (w) {
+        Waiter* next = w->next();
+        if (w->kind == kAsleep) {
+            *link = w;
+            link = reinterpret_cast<Waiter**>(&w->sg.next);
+        }
+        w = next;
+    }
+    *link = nullptr;
+    slot.lock.unlock();
+    sema_ready_all(mp, list);
+    leave(mp);
+}
+
+}  // namespace gort::detail

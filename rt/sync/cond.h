@@ -1,0 +1,69 @@
+// PUBLIC
+// rt/sync/cond.h - cond: waits under a lock until somebody says that something has changed.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// As Go's sync.Cond: cond c{mu}; with mu a mutex, an rw_mutex, an rw_mutex::read_locker, or anything with lock() and unlock()
+// that may be used by goroutines and does not throw. The lock must outlive the cond. wait is called with the lock held:
+//
+//      mu.lock();
+//      while (!ready) c.wait();
+//      …
+//      mu.unlock();
+//
+// wait returns only after a signal or broadcast: no spurious wake-ups. signal wakes the one who has waited longest, and
+// nobody who comes later can take that away from him. Nothing is remembered if nobody waits. There is no wait with a time
+// limit: select over channels for that.
+//
+// Context:  any goroutine and any other thread of the process (that one sleeps on a futex); signal and broadcast with or
+//           without the lock. Not in a signal handler.
+// Memory order: signal and broadcast happen before the return of the waits that they end.
+// Fatal errors: those of the lock, if wait is called without holding it.
+// Source:   Go's package sync, type Cond.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+
+#include "mutex.h"
+
+namespace gort {
+
+namespace detail {
+
+struct CondState {
+    std::atomic<uint32_t> waiters{0};  // under the slot's lock; a look without it that finds 0 is right
+    void* lock;
+    void (*lock_fn)(void*);            // null: a gort::mutex's word
+    void (*unlock_fn)(void*);
+};
+void cond_wait(CondState* c);
+void cond_signal(CondState* c);
+void cond_broadcast(CondState* c);
+
+}  // namespace detail
+
+class cond {
+public:
+    template <class L>
+        requires requires(L& l) { l.lock(), l.unlock(); } && (!std::is_same_v<std::remove_cv_t<L>, mutex>)
+    explicit cond(L& lock) noexcept
+        : state_{0, const_cast<std::remove_cv_t<L>*>(&lock), [](void* l) { static_cast<L*>(l)->lock(); },
+                 [](void* l) { static_cast<L*>(l)->unlock(); }} {}
+    explicit cond(mutex& lock) noexcept : state_{0, &lock.state_, nullptr, nullptr} {}
+    cond(const cond&) = delete;
+    cond& operator=(const cond&) = delete;
+
+    void wait() { detail::cond_wait(&state_); }
+    void signal() {
+        if (state_.waiters.load(std::memory_order_relaxed) != 0) detail::cond_signal(&state_);
+    }
+    void broadcast() {
+        if (state_.waiters.load(std::memory_order_relaxed) != 0) detail::cond_broadcast(&state_);
+    }
+
+private:
+    detail::CondState state_;
+};
+
+}  // namespace gort

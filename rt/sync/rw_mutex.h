@@ -1,0 +1,79 @@
+// PUBLIC
+// rt/sync/rw_mutex.h - rw_mutex: many readers or one writer; blocks the goroutine that waits, never its thread.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// As Go's sync.RWMutex. Works with std::shared_lock, std::unique_lock and std::scoped_lock. A waiting writer stops new
+// readers, so one goroutine must not read-lock twice: if a writer comes between the two, that is a deadlock. Not owned, and
+// no upgrade or downgrade. A writer waits for the readers that were in when it came; when it unlocks, all readers that wait
+// by then get in before the next writer. Writers among themselves are served as by a mutex.
+//
+// Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
+// Memory order: unlock happens before the lock_shared that follows it returns, unlock_shared before the lock that follows it.
+//           A try that fails orders nothing.
+// Fatal errors: "sync: Unlock of unlocked RWMutex", "sync: RUnlock of unlocked RWMutex".
+// Cost:     lock_shared and unlock_shared none or 1 locked instruction each, lock 2, unlock 1. The first writer after a
+//           stretch of nothing but readers waits for about 2 us.
+// Source:   Go's package sync, type RWMutex.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "mutex.h"
+
+namespace gort {
+
+namespace detail {
+
+struct RwState {
+    std::atomic<uint64_t> word{0};     // rt/sync/rw_mutex.cc
+    std::atomic<uint32_t> writer{0};   // a mutex's word: who may be the writer
+    std::atomic<uint16_t> reads{0};    // since a writer came last, while readers count in the word
+    std::atomic<uint16_t> enough{16};  // so many say that it is read more than it is written
+};
+void rw_lock(RwState* rw);
+bool rw_try_lock(RwState* rw);
+void rw_unlock(RwState* rw);
+void rw_lock_shared(RwState* rw);
+bool rw_try_lock_shared(RwState* rw);
+void rw_unlock_shared(RwState* rw);
+void rw_forget(RwState* rw);
+inline constexpr uint64_t kRwUsedSlots = 32;
+
+}  // namespace detail
+
+class rw_mutex {
+public:
+    constexpr rw_mutex() noexcept = default;
+    rw_mutex(const rw_mutex&) = delete;
+    rw_mutex& operator=(const rw_mutex&) = delete;
+    ~rw_mutex() {
+        if (rw_.word.load(std::memory_order_relaxed) & detail::kRwUsedSlots) detail::rw_forget(&rw_);
+    }
+
+    void lock() { detail::rw_lock(&rw_); }
+    bool try_lock() { return detail::rw_try_lock(&rw_); }  // false if there is any reader or writer
+    void unlock() { detail::rw_unlock(&rw_); }
+
+    void lock_shared() { detail::rw_lock_shared(&rw_); }
+    bool try_lock_shared() { return detail::rw_try_lock_shared(&rw_); }  // false if a writer holds it or waits for it
+    void unlock_shared() { detail::rw_unlock_shared(&rw_); }
+
+    // Go's RLocker: an object whose lock and unlock are this one's lock_shared and unlock_shared.
+    class read_locker {
+    public:
+        explicit read_locker(rw_mutex& rw) : rw_(&rw) {}
+        void lock() const { rw_->lock_shared(); }
+        bool try_lock() const { return rw_->try_lock_shared(); }
+        void unlock() const { rw_->unlock_shared(); }
+
+    private:
+        rw_mutex* rw_;
+    };
+    read_locker rlocker() { return read_locker(*this); }
+
+private:
+    detail::RwState rw_;
+};
+
+}  // namespace gort
