@@ -3,6 +3,8 @@
 #include "bench/runtime.h"
 #include "rt/sync/cond.h"
 #include "rt/sync/once.h"
+#include "rt/sync/pool.h"
+#include "rt/sync/sync_map.h"
 #include "rt/sync/wait_group.h"
 
 namespace {
@@ -45,6 +47,24 @@ WORKLOAD(sync, "once, pool, map and wait_group with nobody waiting; a condition'
         run.per_op("once_done", [&](uint64_t n) {
             for (; n > 0; --n) once.call(call);
             run.check(calls == 1, "once ran twice");
+        });
+        gort::pool<int*> pool([] { return new int(0); });
+        run.per_op("pool_get_put", [&](uint64_t n) {
+            for (; n > 0; --n) {
+                int* p = pool.get();
+                ++*p;
+                pool.put(p);
+            }
+        });
+        gort::sync_map<int, int> map;
+        for (int i = 0; i < 100; ++i) map.store(i, i);
+        run.per_op("map_load_hit100", [&](uint64_t n) {
+            int key = 0;
+            for (; n > 0; --n) {
+                const auto v = map.load(key);
+                if (!v || *v != key) run.check(false, "a stored key is missing");
+                if (++key == 100) key = 0;
+            }
         });
         gort::wait_group wg;
         run.per_op("waitgroup_add_done", [&](uint64_t n) {

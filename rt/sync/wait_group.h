@@ -15,12 +15,14 @@
 #pragma once
 
 #include <atomic>
+#include <climits>
 #include <cstdint>
 #include <exception>
 #include <type_traits>
 #include <utility>
 
 #include "../go.h"
+#include "../panic.h"
 #include "../sema_fast.h"
 
 namespace gort {
@@ -30,6 +32,8 @@ namespace detail {
 // The word of a wait_group: the counter in the upper half, 1 in the lower one if somebody waits.
 void wait_group_slow(std::atomic<uint64_t>* state, uint64_t after, int32_t delta);
 void wait_group_wait(std::atomic<uint64_t>* state);
+// Is this goroutine ending by goexit? A handler on the way that passes it on makes it count as an uncaught exception.
+inline bool goroutine_exits() noexcept { return scope_unwinds(INT_MAX); }
 
 }  // namespace detail
 
@@ -73,7 +77,7 @@ public:
                     wait_group* group;
                     int uncaught;
                     ~Done() noexcept(false) {
-                        if (std::uncaught_exceptions() == uncaught) group->done();
+                        if (std::uncaught_exceptions() == uncaught || detail::goroutine_exits()) group->done();
                     }
                 } guard{this, std::uncaught_exceptions()};
                 std::move(f)();
