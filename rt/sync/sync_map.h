@@ -151,9 +151,9 @@ public:
         const size_t hash = hash_of(key);
         Sweep sweep(this);
         const std::lock_guard guard(mu_);
-        std::atomic<Entry*>* at = place_of(key, hash);
+        Entry* e = nullptr;
+        std::atomic<Entry*>* at = place_of(key, hash, &e);
         if (!at) return false;
-        Entry* e = at->load(std::memory_order_relaxed);
         if (!(e->value == old)) return false;
         replace(at, e, new Entry(hash, key, std::move(value)));
         return true;
@@ -277,12 +277,13 @@ private:
         detail::RetiredList::destroy(passed);
     }
 
-    // During a visit, or with the lock.
+    // During a visit, or with the lock; what is found may be removed meanwhile, but is still there.
     Entry* find(const K& key, size_t hash) const {
-        const std::atomic<Entry*>* at = place_of(key, hash);
-        return at ? at->load(std::memory_order_acquire) : nullptr;
+        Entry* e = nullptr;
+        place_of(key, hash, &e);
+        return e;
     }
-    std::atomic<Entry*>* place_of(const K& key, size_t hash) const;
+    std::atomic<Entry*>* place_of(const K& key, size_t hash, Entry** found) const;
 
     // With the lock.
     void retire(Entry* e) {
@@ -315,12 +316,12 @@ private:
         map_result<V> before;
         Sweep sweep(this);
         const std::lock_guard guard(mu_);
-        std::atomic<Entry*>* at = place_of(key, hash);
+        Entry* e = nullptr;
+        std::atomic<Entry*>* at = place_of(key, hash, &e);
         if (!at) {
             add(hash, key, std::move(value));
             return before;
         }
-        Entry* e = at->load(std::memory_order_relaxed);
         if constexpr (kWantsOld) before.emplace(e->value);
         replace(at, e, new Entry(hash, key, std::move(value)));
         return before;
@@ -330,9 +331,9 @@ private:
         const size_t hash = hash_of(key);
         Sweep sweep(this);
         const std::lock_guard guard(mu_);
-        std::atomic<Entry*>* at = place_of(key, hash);
+        Entry* e = nullptr;
+        std::atomic<Entry*>* at = place_of(key, hash, &e);
         if (!at) return false;
-        Entry* e = at->load(std::memory_order_relaxed);
         if (!wanted(e->value)) return false;
         replace(at, e, dead());
         --live_;
@@ -347,15 +348,17 @@ private:
 };
 
 template <class K, class V, class Hash, class Equal>
-std::atomic<typename sync_map<K, V, Hash, Equal>::Entry*>* sync_map<K, V, Hash, Equal>::place_of(const K& key,
-                                                                                                 size_t hash) const {
+std::atomic<typename sync_map<K, V, Hash, Equal>::Entry*>* sync_map<K, V, Hash, Equal>::place_of(
+    const K& key, size_t hash, Entry** found) const {
     const Table* t = table_.load(std::memory_order_acquire);
     if (!t) return nullptr;
     for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {
-        const Entry* e = t->at(i);
+        Entry* e = t->at(i);
         if (!e) return nullptr;
-        if (e != dead() && e->hash == hash && Equal{}(e->key, key)) [[likely]]
+        if (e != dead() && e->hash == hash && Equal{}(e->key, key)) [[likely]] {
+            *found = e;
             return t->slots() + i;
+        }
     }
 }
 
