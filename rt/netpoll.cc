@@ -4,6 +4,8 @@
 // The inbox: one batch of events that the M which slept without a P has fetched. inbox_n says how many; 0: it is that
 // M's to fill (there is one: sched.poller), -1: a P's holder is emptying it.
 // Ordering: B1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
+//           B2 the release before a descriptor is registered -> the acquire before its events are looked at: a PollDesc is
+//           whole before anybody finds it there. (epoll itself orders the two, but promises nothing.)
 #include "rt/netpoll.h"
 
 #include "arch/arch.h"
@@ -32,11 +34,18 @@ PollDesc* free_descs = nullptr;   // desc_lock
 std::atomic<PollDesc*> all_descs{nullptr};
 Slab<PollDesc> slab;
 
+std::atomic<uint32_t> registrations{0};
+
 std::atomic<int> inbox_n{0};
 kernel::PollEvent inbox[kBatch];
 
 uint64_t tag_of(const PollDesc* d) {
     return reinterpret_cast<uintptr_t>(d) >> kAlignBits | uint64_t{d->gen} << kAddressBits;
+}
+
+int enroll(PollDesc* d) {
+    registrations.fetch_add(1, std::memory_order_release);  // B2
+    return poller.add(d->fd, kEdges, tag_of(d));
 }
 
 void unlock_desc(void* d, G*) GORT_NO_TSA { static_cast<PollDesc*>(d)->lock.unlock(); }
@@ -105,7 +114,7 @@ int wait_locked(M** mp, PollDesc* d, Side* s, bool* locked) GORT_NO_TSA {
         }
         if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return -ECANCELED;
         if (!d->registered) {
-            if (const int r = poller.add(d->fd, kEdges, tag_of(d))) return r;
+            if (const int r = enroll(d)) return r;
             d->registered = true;
         }
         if (s->deadline && (!s->armed || s->armed > s->deadline)) arm(*mp, s);
@@ -196,6 +205,7 @@ void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
 
 int fetch(kernel::PollEvent* events, int64_t ns) {
     const int n = poller.wait(events, kBatch, ns);
+    (void)registrations.load(std::memory_order_acquire);  // B2
     sched.polls.fetch_add(1, std::memory_order_relaxed);
     if (n < 0) kernel::fatal_errno("net: epoll_wait failed (was a descriptor closed that is gort's own?)", n);
     return n;
@@ -308,7 +318,7 @@ int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
     }
     int r = 0;
     if (at_once) {
-        r = poller.add(fd, kEdges, tag_of(d));
+        r = enroll(d);
         d->registered = r == 0;
     }
     d->lock.unlock();

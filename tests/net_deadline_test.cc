@@ -46,11 +46,15 @@ TEST_P(np07_deadline_ends_a_pending_write, 1, 2) {
     with_procs(procs, [] {
         Pair p = tcp_pair();
         std::string big(64 << 20, 'x');
-        p.a.set_write_deadline(30ms).value();
+        go([a = p.a] {
+            until_waiting(1);
+            a.set_write_deadline(5ms).value();
+        });
         auto r = p.a.write(big);
         CHECK(timed_out(r.error()));
         CHECK_LT(0, r.partial());
         CHECK_LT(r.partial(), big.size());
+        until_alone();
         // What was sent before is not lost.
         size_t got = 0;
         p.a.close_write().value();
@@ -332,11 +336,15 @@ TEST_P(np39_pipes_have_deadlines_too, 1, 2) {
         CHECK(timed_out(r.wait_readable().error()));
         r.set_read_deadline(time_point{}).value();
         CHECK_EQ(r.read(c).value(), 2);
-        w.set_write_deadline(10ms).value();
+        go([w] {
+            until_waiting(1);
+            w.set_write_deadline(5ms).value();
+        });
         std::string big(1 << 20, 'x');
         auto sent = w.write(big);
         CHECK(timed_out(sent.error()));
         CHECK_LT(0, sent.partial());
+        until_alone();
     });
 }
 

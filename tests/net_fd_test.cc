@@ -502,10 +502,8 @@ TEST(np23_aborted_connections_are_skipped) {
 TEST_P(np32_an_event_that_is_only_an_error_is_reported_by_read, 1, 2) {
     with_procs(procs, [] {
         Ends p = pipe_ends();
-        p.w.set_write_deadline(1ms).value();
-        std::string big(1 << 20, 'x');
-        CHECK(timed_out(p.w.write(big).error()));
-        p.w.set_write_deadline(time_point{}).value();
+        const std::string block(4096, 'x');
+        while (write(p.w.native_handle(), block.data(), block.size()) > 0) {}
         go([w = p.w] { (void)w.wait_readable(); });
         until_waiting(1);
         p.r.close().value();
