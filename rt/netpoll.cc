@@ -4,8 +4,8 @@
 // The inbox: one batch of events that the M which slept without a P has fetched. inbox_n says how many; 0: it is that
 // M's to fill (there is one: sched.poller), -1: a P's holder is emptying it.
 // Ordering: B1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
-//           B2 the release before a descriptor is registered -> the acquire before its events are looked at: a PollDesc is
-//           whole before anybody finds it there. (epoll itself orders the two, but promises nothing.)
+//           B2 the release before a descriptor is registered -> the acquire before its events are looked at: a
+//           PollDesc is whole before anybody finds it there. (epoll itself orders the two, but promises nothing.)
 #include "rt/netpoll.h"
 
 #include "arch/arch.h"

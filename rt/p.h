@@ -41,6 +41,7 @@ struct alignas(64) P {
     G* gfree = nullptr;  // magazine in use, linked through next
     uint32_t gfree_count = 0;
     uint32_t stacks = 0;      // how many of stack_cache are filled
+    uint32_t stack_batch = 1;  // how many the last refill asked for
     G* gfree_full = nullptr;  // a whole magazine, or null
     uint64_t id_next = 0;     // goroutine ids handed out in blocks
     uint64_t id_end = 0;
@@ -90,7 +91,8 @@ struct alignas(64) P {
     }
     // How many decisions there have been. Nobody counts them: it follows from what until_look moves anyway.
     uint64_t picks() const {
-        const uint32_t since = look_span.load(std::memory_order_relaxed) - static_cast<uint32_t>(until_look());
+        const uint32_t since =
+            look_span.load(std::memory_order_relaxed) - static_cast<uint32_t>(until_look());
         return picked.load(std::memory_order_relaxed) + since;
     }
     // Off the queue, but not to run it now.

@@ -71,7 +71,9 @@ void* stack_from_cache(P* pp, int cls) {
     if (cls == sched.stack_class) {
         if (pp->stacks) return pp->stack_cache[--pp->stacks];
         StackError error = StackError::kNone;
-        const size_t n = stack_alloc_batch(cls, pp->stack_cache, kStackBatch, &error);
+        // A batch is made warm, guards and pages: a program that needs two stacks should not pay for thirty-two.
+        if (pp->stack_batch < kStackBatch) pp->stack_batch *= 2;
+        const size_t n = stack_alloc_batch(cls, pp->stack_cache, pp->stack_batch, &error);
         if (!n) fatal_no_stack(stack_error_text(error));
         pp->stacks = static_cast<uint32_t>(n);
         return pp->stack_cache[--pp->stacks];

@@ -503,7 +503,8 @@ TEST_P(np32_an_event_that_is_only_an_error_is_reported_by_read, 1, 2) {
     with_procs(procs, [] {
         Ends p = pipe_ends();
         const std::string block(4096, 'x');
-        while (write(p.w.native_handle(), block.data(), block.size()) > 0) {}
+        while (write(p.w.native_handle(), block.data(), block.size()) > 0) {
+        }
         go([w = p.w] { (void)w.wait_readable(); });
         until_waiting(1);
         p.r.close().value();
