@@ -5,8 +5,8 @@
 #include <chrono>
 #include <vector>
 
-#include "bench/join.h"
 #include "bench/runtime.h"
+#include "rt/sync/wait_group.h"
 #include "rt/time.h"
 
 namespace {
@@ -15,8 +15,8 @@ constexpr double kSpanMs = 3000, kUsualMs = 550;
 
 std::vector<double> lateness(unsigned hogs, double span_ms) {
     std::atomic<bool> stop{false};
-    bench::Join wg;
-    wg.add(hogs);
+    gort::wait_group wg;
+    wg.add(static_cast<int>(hogs));
     for (unsigned p = 0; p < hogs; ++p)
         gort::go([&] {
             while (!stop.load(std::memory_order_relaxed)) {

@@ -3,9 +3,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <atomic>
 
-#include "bench/join.h"
 #include "bench/runtime.h"
 #include "chan/chan.h"
+#include "rt/sync/wait_group.h"
 
 namespace {
 
@@ -17,9 +17,9 @@ Figures round(uint64_t size) {
     const uint64_t rss = bench::rss_bytes(), pte = bench::page_table_bytes();
     const auto each = static_cast<double>(size);
     auto c = gort::make_chan<int>();
-    bench::Join wg;
+    gort::wait_group wg;
     std::atomic<uint64_t> arrived{0};
-    wg.add(size);
+    wg.add(static_cast<int>(size));
     Figures f{};
     bench::Stopwatch watch;
     for (uint64_t i = 0; i < size; ++i)

@@ -4,9 +4,9 @@
 #include <random>
 #include <vector>
 
-#include "bench/join.h"
 #include "bench/runtime.h"
 #include "chan/time.h"
+#include "rt/sync/wait_group.h"
 
 namespace {
 
@@ -17,8 +17,8 @@ constexpr size_t kPending = 100'000;
 constexpr size_t kSleepers = 100;
 
 void sleep_all(uint64_t size) {
-    bench::Join wg;
-    wg.add(size);
+    gort::wait_group wg;
+    wg.add(static_cast<int>(size));
     for (uint64_t i = 0; i < size; ++i)
         gort::go([&wg, d = std::chrono::milliseconds(1 + i % 1000)] {
             gort::sleep(d);
@@ -30,7 +30,7 @@ void sleep_all(uint64_t size) {
 // 100 goroutines sleep 1 ms again and again; how many microseconds late each wakes.
 std::vector<double> lateness(double ms) {
     std::vector<std::vector<double>> each(kSleepers);
-    bench::Join wg;
+    gort::wait_group wg;
     wg.add(kSleepers);
     const double end = bench::now_ns() + ms * 1e6;
     for (auto& mine : each)

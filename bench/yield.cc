@@ -2,14 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <string>
 
-#include "bench/join.h"
 #include "bench/runtime.h"
+#include "rt/sync/wait_group.h"
 
 namespace {
 
 void yield_loop(uint64_t g, uint64_t n) {
-    bench::Join wg;
-    wg.add(g);
+    gort::wait_group wg;
+    wg.add(static_cast<int>(g));
     for (uint64_t i = 0; i < g; ++i)
         gort::go([&wg, turns = n / g] {
             for (uint64_t k = turns; k; --k) gort::yield();
