@@ -12,6 +12,7 @@
 #include "rt/sync/once.h"
 #include "rt/sync/pool.h"
 #include "rt/sync/rw_mutex.h"
+#include "rt/sync/single_flight.h"
 #include "rt/sync/sync_map.h"
 #include "rt/sync/wait_group.h"
 #include "chan/chan.h"
@@ -22,3 +23,5 @@
 #include "rt/net/unix.h"
 #include "rt/net/fd.h"
 #include "ctx/context.h"
+#include "ctx/err_group.h"
+#include "ctx/semaphore.h"
