@@ -22,11 +22,11 @@ namespace {
 
 constexpr uint32_t kBatch = 64;
 
-struct FreeChan {
-    FreeChan* next;
-    FreeChan* next_chain;
-};
-static_assert(sizeof(FreeChan) <= sizeof(Hchan));
+// A header stays an Hchan while it is free: its lock may still be looked at by whoever released it last.
+Hchan* next_free(const Hchan* c) { return static_cast<Hchan*>(c->buffer); }
+void set_next_free(Hchan* c, Hchan* next) { c->buffer = next; }
+Hchan* next_chain(const Hchan* c) { return reinterpret_cast<Hchan*>(c->ring); }
+void set_next_chain(Hchan* c, Hchan* next) { c->ring = reinterpret_cast<char*>(next); }
 
 struct alignas(64) Header {
     unsigned char bytes[(sizeof(Hchan) + 63) / 64 * 64];
@@ -35,7 +35,7 @@ Slab<Header> slab;
 
 struct {
     kernel::Mutex lock{kernel::LockRank::kLeaf};
-    FreeChan* chains = nullptr;
+    Hchan* chains = nullptr;
 } depot;
 
 #if defined(GORT_DEBUG)
@@ -45,45 +45,49 @@ void count_live(long n) { live.fetch_add(n, std::memory_order_relaxed); }
 void count_live(long) {}
 #endif
 
-FreeChan* carve(uint32_t n) {
+Hchan* carve(uint32_t n) {
     Header* fresh[kBatch];
     n = slab.alloc_many(fresh, n);
     if (!n) kernel::fatal("out of memory for another channel");
     sched.abandon.store(abandon_sudogs, std::memory_order_relaxed);
-    FreeChan* chain = nullptr;
-    while (n) chain = new (fresh[--n]) FreeChan{chain, nullptr};
+    Hchan* chain = nullptr;
+    while (n) {
+        auto* c = new (fresh[--n]) Hchan;
+        set_next_free(c, chain);
+        chain = c;
+    }
     return chain;
 }
 
-FreeChan* take_chain() {
+Hchan* take_chain() {
     kernel::LockGuard guard(depot.lock);
-    FreeChan* chain = depot.chains;
-    if (chain) depot.chains = chain->next_chain;
+    Hchan* chain = depot.chains;
+    if (chain) depot.chains = next_chain(chain);
     return chain;
 }
 
-void put_chain(FreeChan* chain) {
+void put_chain(Hchan* chain) {
     kernel::LockGuard guard(depot.lock);
-    chain->next_chain = depot.chains;
+    set_next_chain(chain, depot.chains);
     depot.chains = chain;
 }
 
 [[gnu::noinline]] void refill(P* pp) {
-    FreeChan* chain = take_chain();
+    Hchan* chain = take_chain();
     if (!chain) chain = carve(kBatch);
     pp->chan_free = chain;
     pp->chan_free_count = 0;
-    for (; chain; chain = chain->next) ++pp->chan_free_count;
+    for (; chain; chain = next_free(chain)) ++pp->chan_free_count;
 }
 
 // Half of a long list to the depot.
 [[gnu::noinline]] void spill(P* pp) {
-    auto* chain = static_cast<FreeChan*>(pp->chan_free);
-    FreeChan* last = chain;
-    for (uint32_t i = 1; i < kBatch; ++i) last = last->next;
-    pp->chan_free = last->next;
+    auto* chain = static_cast<Hchan*>(pp->chan_free);
+    Hchan* last = chain;
+    for (uint32_t i = 1; i < kBatch; ++i) last = next_free(last);
+    pp->chan_free = next_free(last);
     pp->chan_free_count -= kBatch;
-    last->next = nullptr;
+    set_next_free(last, nullptr);
     put_chain(chain);
 }
 
@@ -120,11 +124,19 @@ private:
     bool nested_ = false;
 };
 
-Hchan* init(void* header, const ElemOps* ops, size_t cap, void* buffer, P* bias) {
-    auto* c = new (header) Hchan;
+// All but the lock itself, which is free, is as new.
+Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, P* bias) {
     c->lock.bias.store(bias, std::memory_order_relaxed);
+    c->recvq.reset();
+    c->sendq.reset();
+    c->fill.store(0, std::memory_order_relaxed);
     c->cap = cap;
+    c->head = c->tail = c->ring = c->end = nullptr;
+    c->place = 0;
+    c->owned = 1;
+    c->shared.store(0, std::memory_order_relaxed);
     c->ops = ops;
+    c->buffer = nullptr;
     if (cap) {
         c->buffer = buffer;
         c->ring = buffer ? static_cast<char*>(buffer) : reinterpret_cast<char*>(&c->place);
@@ -136,8 +148,8 @@ Hchan* init(void* header, const ElemOps* ops, size_t cap, void* buffer, P* bias)
 }
 
 void free_header(P* pp, Hchan* c) {
-    auto* entry = new (static_cast<void*>(c)) FreeChan{static_cast<FreeChan*>(pp->chan_free), nullptr};
-    pp->chan_free = entry;
+    set_next_free(c, static_cast<Hchan*>(pp->chan_free));
+    pp->chan_free = c;
     if (++pp->chan_free_count >= 2 * kBatch) [[unlikely]]
         spill(pp);
 }
@@ -155,7 +167,10 @@ void free_header(P* pp, Hchan* c) {
     count_live(-1);
     Inside inside;
     if (P* pp = inside.p()) free_header(pp, c);
-    else put_chain(new (static_cast<void*>(c)) FreeChan{nullptr, nullptr});
+    else {
+        set_next_free(c, nullptr);
+        put_chain(c);
+    }
 }
 
 }  // namespace
@@ -164,15 +179,15 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
     Inside inside;
     P* pp = inside.p();
     if (!pp) [[unlikely]] {
-        FreeChan* chain = take_chain();
+        Hchan* chain = take_chain();
         if (!chain) chain = carve(1);
-        if (chain->next) put_chain(chain->next);
+        if (Hchan* rest = next_free(chain)) put_chain(rest);
         return init(chain, ops, cap, buffer, unbiased());
     }
     if (!pp->chan_free) [[unlikely]]
         refill(pp);
-    auto* header = static_cast<FreeChan*>(pp->chan_free);
-    pp->chan_free = header->next;
+    auto* header = static_cast<Hchan*>(pp->chan_free);
+    pp->chan_free = next_free(header);
     --pp->chan_free_count;
     P* bias = pp;
     if (shared) {

@@ -48,6 +48,10 @@ struct WaitQueue {
     std::atomic<Sudog*> first{nullptr};
     Sudog* last = nullptr;
 
+    void reset() {
+        first.store(nullptr, std::memory_order_relaxed);
+        last = nullptr;
+    }
     bool empty() const { return !first.load(std::memory_order_relaxed); }
 
     [[gnu::always_inline]] void push(Sudog* sg) {

@@ -318,7 +318,7 @@ TEST_P(ch28_move_only_and_no_default, 1, 2) {
 
         auto k = make_chan<Const>(1);
         k << Const{3, std::make_shared<int>(4)};
-        CHECK_EQ(*k.recv().b, 4);
+        CHECK_EQ(int{*k.recv().b}, 4);
     });
 }
 

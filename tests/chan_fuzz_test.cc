@@ -155,6 +155,7 @@ void plain_op(Op& op, const std::vector<chan<int>>& c) {
 
 struct Slot {
     std::atomic<gort::rt::G*> g{nullptr};
+    std::atomic<int> calls{0};  // what was noted before a call is seen by who sees its number
     std::atomic<bool> over{false};
 };
 
@@ -166,6 +167,7 @@ void act(std::vector<Op>& ops, const std::vector<chan<int>>& c, Slot& slot, cons
         for (int i = 0; i < op.yields; ++i) gort::yield();
         if (enough) break;
         op.called = ++g_clock;
+        ++slot.calls;
         try {
             if (op.form == Op::kClose) c[op.cases[0].chan].close();
             else if (op.form == Op::kPlain) plain_op(op, c);
@@ -185,7 +187,7 @@ bool quiet(const std::vector<Slot>& slots) {
     for (const Slot& s : slots) {
         if (s.over) continue;
         const gort::rt::G* gp = s.g;
-        if (!gp || gp->status.load() != gort::rt::GStatus::kWaiting) return false;
+        if (!gp || !s.calls || gp->status.load() != gort::rt::GStatus::kWaiting) return false;
     }
     return g_clock == before;
 }

@@ -10,6 +10,10 @@
 #include "chan/select.h"
 #include "tests/chan_tools.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of an empty std::optional's inside, with sanitizers
+#endif
+
 using gort::chan;
 using gort::go;
 using gort::make_chan;
