@@ -17,7 +17,7 @@ namespace detail {
 }
 
 template <class T>
-class [[nodiscard]] result {
+class result {
 public:
     result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
     result(std::error_code error) : error_(error) {}          // NOLINT(google-explicit-constructor)
@@ -65,7 +65,7 @@ private:
 };
 
 template <>
-class [[nodiscard]] result<void> {
+class result<void> {
 public:
     result() = default;
     result(std::error_code error) : error_(error) {}  // NOLINT(google-explicit-constructor)

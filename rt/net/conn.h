@@ -62,7 +62,7 @@ public:
     // The next connection. Connections that were aborted while they waited are skipped. Too many open descriptors is an
     // error like others (std::errc::too_many_files_open): the connection waits; close something, or pause, and try
     // again.
-    result<conn> accept() const {
+    [[nodiscard]] result<conn> accept() const {
         detail::Desc* d = nullptr;
         if (const int r = detail::accept(d_, &d)) return detail::error_of(r);
         return conn(d);

@@ -18,12 +18,12 @@
 
 namespace gort::net {
 
-inline result<listener> listen(std::string_view network, std::string_view address) {
+[[nodiscard]] inline result<listener> listen(std::string_view network, std::string_view address) {
     detail::Desc* d = nullptr;
     if (const int r = detail::listen(network, address, 0, &d)) return detail::error_of(r);
     return listener(d);
 }
-inline result<listener> listen(std::string_view address) { return listen("tcp", address); }
+[[nodiscard]] inline result<listener> listen(std::string_view address) { return listen("tcp", address); }
 
 namespace detail {
 inline result<conn> dial_until(std::string_view network, std::string_view address, int64_t deadline) {
@@ -42,14 +42,15 @@ concept contextual = requires(const C& c) {
 
 // Connects; tries the host's addresses one after the other. With a deadline, or a duration from now, it covers all of
 // them and the search for the name; each gets its share of the time, as in Go.
-inline result<conn> dial(std::string_view network, std::string_view address) {
+[[nodiscard]] inline result<conn> dial(std::string_view network, std::string_view address) {
     return detail::dial_until(network, address, 0);
 }
-inline result<conn> dial(std::string_view address) { return dial("tcp", address); }
-inline result<conn> dial(std::string_view network, std::string_view address, time_point deadline) {
+[[nodiscard]] inline result<conn> dial(std::string_view address) { return dial("tcp", address); }
+[[nodiscard]] inline result<conn> dial(std::string_view network, std::string_view address,
+                                       time_point deadline) {
     return detail::dial_until(network, address, detail::when_of(deadline));
 }
-inline result<conn> dial(std::string_view address, time_point deadline) {
+[[nodiscard]] inline result<conn> dial(std::string_view address, time_point deadline) {
     return dial("tcp", address, deadline);
 }
 template <class Rep, class Period>
