@@ -97,6 +97,7 @@ bool inject(Sys which, uint32_t nth, int err, uint32_t times) {
                                                    std::memory_order_relaxed);
     return true;
 }
+int injected_error(Sys which) { return injected(which); }
 void inject_clear() {
     for (Fault& f : faults) {
         f.armed.store(0, std::memory_order_relaxed);
@@ -112,6 +113,7 @@ uint32_t inject_failures(Sys which) {
 }
 #else
 bool inject(Sys, uint32_t, int, uint32_t) { return false; }
+int injected_error(Sys) { return 0; }
 void inject_clear() {}
 uint32_t inject_count(Sys) { return 0; }
 uint32_t inject_failures(Sys) { return 0; }

@@ -187,6 +187,8 @@ long sys_sendmsg(int fd, const msghdr* msg, int flags);
 // return -err. Replaces what was armed for `which`. False, and nothing armed, in a build without GORT_DEBUG.
 inline constexpr uint32_t kInjectForever = 0xfffff;
 bool inject(Sys which, uint32_t nth, int err, uint32_t times = 1);
+// What the table has for a call that libc makes for us (pthread_create's clone): 0, or the errno it is to fail with.
+int injected_error(Sys which);
 void inject_clear();  // disarms everything and zeroes the counts
 uint32_t inject_count(
     Sys which);  // calls of `which` since the last inject_clear, failed ones included; release: 0

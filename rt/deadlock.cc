@@ -51,7 +51,8 @@ bool strangers_locked() {
     int known = 1 + emulators_threads + host_tool_threads();  // 1: sysmon
     for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (!mp->foreign) ++known;
-    return count_threads() > known;
+    const int threads = count_threads();
+    return threads > known || threads == 0;  // 0: too many open files, or no /proc; not to know is no proof
 }
 
 }  // namespace

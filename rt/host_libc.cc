@@ -12,6 +12,7 @@
 #include <new>
 
 #include "arch/sanitize.h"
+#include "kernel/sys.h"
 #include "rt/host.h"
 #include "rt/m.h"
 #include "rt/result.h"
@@ -23,6 +24,7 @@ namespace {
 // A tool's bookkeeping lives on the stacks it checks.
 constexpr size_t kToolStack = GORT_ASAN || GORT_TSAN ? 256 << 10 : 0;
 constexpr size_t kMinThreadStack = 16 << 10, kMaxThreadStack = 256 << 20;
+constexpr int kTries = 20;  // after EAGAIN
 
 struct Start {
     void (*fn)(void*);
@@ -70,13 +72,17 @@ int host_start_thread(void (*fn)(void*), void* arg, size_t stack) {
     int err = pthread_attr_init(&attr);
     if (!err) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        err = EINVAL;
         // EINVAL: too small. libc puts the program's thread_locals on this stack too, and they may be large.
-        for (size_t size = stack + kMinThreadStack + kToolStack; err == EINVAL && size <= kMaxThreadStack;
-             size *= 2) {
+        // EAGAIN: too many threads, but others may be on their way out: as Go, for 210 ms.
+        size_t size = stack + kMinThreadStack + kToolStack;
+        for (int tries = 0;;) {
             pthread_t thread;
             err = pthread_attr_setstacksize(&attr, size);
+            if (!err) err = kernel::injected_error(kernel::Sys::kClone);
             if (!err) err = pthread_create(&thread, &attr, thread_main, start);
+            if (err == EINVAL && size * 2 <= kMaxThreadStack) size *= 2;
+            else if (err == EAGAIN && ++tries <= kTries) usleep(static_cast<useconds_t>(tries) * 1000);
+            else break;
         }
         pthread_attr_destroy(&attr);
     }
