@@ -60,7 +60,7 @@ void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(
 
 }  // namespace
 
-void cond_wait(CondState* c) GORT_NO_TSA {
+bool cond_wait(CondState* c) GORT_NO_TSA {
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(c);
     auto* state = static_cast<std::atomic<uint32_t>*>(c->lock);
@@ -73,10 +73,11 @@ void cond_wait(CondState* c) GORT_NO_TSA {
     slot.push_back(&w);
     add_waiters(c, 1);
     if (c->lock_fn || sema_wanted(state)) [[unlikely]]
-        return wait_with_any(mp, slot, c, w);
+        return wait_with_any(mp, slot, c, w), true;
     state->store(0, std::memory_order_release);
     light_fence();
     w.sg.g->waiting = &w.sg;
+    mp->left_from = arch::return_site();
     if (sema_wanted(state)) [[unlikely]] {
         Leaving l{&slot, state};
         mp = park(mp, left_with_mutex, &l, WaitReason::kCondWait);
@@ -85,8 +86,10 @@ void cond_wait(CondState* c) GORT_NO_TSA {
     }
     w.sg.g->waiting = nullptr;
     const bool taken = mutex_take(state);
+    const bool in_step = returns_in_step(mp);
     leave(mp);
     if (!taken) mutex_lock_slow(state, false);
+    return in_step ? true : arch::return_by_jump(true);
 }
 
 void cond_signal(CondState* c) GORT_NO_TSA {

@@ -37,7 +37,7 @@ struct CondState {
     void (*lock_fn)(void*);            // null: a gort::mutex's word
     void (*unlock_fn)(void*);
 };
-void cond_wait(CondState* c);
+bool cond_wait(CondState* c);  // true, so that it can return by a jump: arch/arch.h
 void cond_signal(CondState* c);
 void cond_broadcast(CondState* c);
 
