@@ -174,10 +174,11 @@ inline Timers* timers_of(M* mp) {
 void timer_hurry(M* mp);                       // sleep.cc: one became the earliest of its heap
 
 // Descriptors' events into pp's queue; how many. pp is the caller's.
+// Also when nobody waits any more: as long as something is pending no M goes idle.
 inline int poll_take(P* pp) {
-    if (!sched.poll_waiters.load(std::memory_order_relaxed)) return 0;
     const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire);
-    return hooks ? hooks->take(pp) : 0;
+    if (!hooks || (!sched.poll_waiters.load(std::memory_order_relaxed) && !hooks->pending())) return 0;
+    return hooks->take(pp);
 }
 inline bool poll_pending() {
     const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire);

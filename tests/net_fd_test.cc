@@ -427,11 +427,11 @@ TEST(listening_on_every_address) {
 
 // ---- failures of the kernel (debug builds)
 
-#define INJECTS(which, nth, err, ...) \
-    if (!kernel::inject(which, nth, err, ##__VA_ARGS__)) TEST_SKIP("no injection in this build")
+#define INJECTS(which, nth, err, times) \
+    if (!kernel::inject(which, nth, err, times)) TEST_SKIP("no injection in this build")
 
 TEST(injected_poller_cannot_be_opened) {
-    INJECTS(kernel::Sys::kEpollCreate1, 1, EMFILE);
+    INJECTS(kernel::Sys::kEpollCreate1, 1, EMFILE, 1);
     with_procs(1, [] {
         CHECK_EQ(net::listen("127.0.0.1:0").error(), std::make_error_code(std::errc::too_many_files_open));
         kernel::inject(kernel::Sys::kEventfd2, 1, ENOMEM);
@@ -441,7 +441,7 @@ TEST(injected_poller_cannot_be_opened) {
 }
 
 TEST(injected_registration_fails) {
-    INJECTS(kernel::Sys::kEpollCtl, 2, ENOSPC);  // after the poller's own eventfd
+    INJECTS(kernel::Sys::kEpollCtl, 2, ENOSPC, 1);  // after the poller's own eventfd
     with_procs(1, [] {
         CHECK_EQ(net::listen("127.0.0.1:0").error(), std::make_error_code(std::errc::no_space_on_device));
         Pair p = tcp_pair();
@@ -513,4 +513,30 @@ TEST_P(np32_an_event_that_is_only_an_error_is_reported_by_read, 1, 2) {
         CHECK_EQ(p.w.read(c).error(), make_error_code(net::errc::not_pollable));
         CHECK_EQ(p.w.write("x").error(), std::make_error_code(std::errc::broken_pipe));
     });
+}
+
+// Events that nobody waits for any more are taken all the same: while some are left, no M may sleep.
+TEST(events_without_waiters_keep_nobody_awake) {
+    gort::start(sched_test::procs_of(1));
+    {
+        Ends a = pipe_ends();
+        const int e = eventfd(0, EFD_CLOEXEC);
+        net::fd b(e);
+        std::thread waiter([&] {
+            char c[1];
+            CHECK_EQ(a.r.read(c).error(), make_error_code(net::errc::closed));
+        });
+        EVENTUALLY(waiters() == 1 && rt::sched.poller);
+        a.r.close().value();
+        waiter.join();
+        const uint64_t one = 1;
+        CHECK_EQ(write(e, &one, sizeof one), 8);
+        timespec before{}, after{};
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+        usleep(400000);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+        const int64_t used = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+        CHECK_LT(used, 60000000);
+    }
+    gort::stop();
 }
