@@ -37,19 +37,14 @@ Waiter** SemaSlot::link_of(const Waiter* root) {
     return link;
 }
 
-void SemaSlot::push_back(Waiter* w) {
-    w->sg.next = w->sg.prev = nullptr;
+void SemaSlot::push_back_slow(Waiter* w) {
+    Waiter* root = find(w->sg.object);
+    if (!root) return push_alone(w);
+    w->sg.next = nullptr;
     w->sg.state = SudogState::kWaiting;
-    if (Waiter* root = find(w->sg.object)) {
-        w->sg.prev = &root->last->sg;
-        root->last->sg.next = &w->sg;
-        root->last = w;
-        return;
-    }
-    w->last = w;
-    w->woken = w->starving = w->counted = false;
-    w->next_root = roots;
-    roots = w;
+    w->sg.prev = &root->last->sg;
+    root->last->sg.next = &w->sg;
+    root->last = w;
 }
 
 void SemaSlot::push_front(Waiter* w) {

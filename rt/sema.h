@@ -25,18 +25,22 @@
 namespace gort::rt {
 
 struct Waiter {
-    Sudog sg{};  // next and prev: of the queue; object: the address; payload.word: what the waker says
-    Waiter* next_root = nullptr;
-    Waiter* last = nullptr;
+    Sudog sg;  // next and prev: of the queue; object: the address; payload.word: what the waker says
+    Waiter* next_root;
+    Waiter* last;
     int64_t since = 0;  // when it came
-    bool woken = false;     // somebody who was woken is on his way: no need to wake another one
-    bool starving = false;  // rt/sync/mutex.cc
-    bool counted = false;
-    uint8_t kind = 0;       // rt/sync/rw_mutex.cc
+    bool woken;         // somebody who was woken is on his way: no need to wake another one
+    bool starving;      // rt/sync/mutex.cc
+    bool counted;
+    uint8_t kind = 0;   // rt/sync/cond.cc
 
+    // What is not set here is set by the push.
     Waiter(G* gp, const void* object) {
         sg.g = gp;
         sg.object = const_cast<void*>(object);
+        sg.payload.word = 0;
+        sg.also = nullptr;
+        sg.select = false;
     }
     Waiter(const Waiter&) = delete;
     Waiter& operator=(const Waiter&) = delete;
@@ -54,17 +58,35 @@ struct SemaSlot {
         while (w && w->sg.object != object) w = w->next_root;
         return w;
     }
-    void push_back(Waiter* w);
+    void push_back(Waiter* w) {
+        if (roots) return push_back_slow(w);
+        push_alone(w);
+    }
     void push_front(Waiter* w);
     void remove(Waiter* w);  // from anywhere; it may be read and written to afterwards, until it is readied
     Waiter* pop(const void* object) {
         Waiter* root = find(object);
-        if (root) remove(root);
+        if (!root) return nullptr;
+        if (root != roots || root->sg.next || root->counted) remove(root);
+        else {
+            roots = root->next_root;
+            root->sg.state = SudogState::kDone;
+        }
         return root;
     }
     void count(Waiter* root);  // a mutex's, after woken or starving changed: invariant (2)
 
 private:
+    // The first for its address.
+    void push_alone(Waiter* w) {
+        w->sg.next = w->sg.prev = nullptr;
+        w->sg.state = SudogState::kWaiting;
+        w->last = w;
+        w->woken = w->starving = w->counted = false;
+        w->next_root = roots;
+        roots = w;
+    }
+    [[gnu::noinline]] void push_back_slow(Waiter* w);
     Waiter** link_of(const Waiter* root);
 };
 extern SemaSlot g_sema[detail::kSemaSlots];

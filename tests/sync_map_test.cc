@@ -362,7 +362,7 @@ TEST_P(readers_may_block, 1, 2, 8) {
         m.store(1, Slow(-1));
         Slow::gate.lock();
         wait_group wg;
-        wg.go([&] { CHECK_EQ(m.load(1)->v, -1); });
+        wg.go([&] { const auto got = m.load(1); CHECK_EQ(got->v, -1); });
         EVENTUALLY(waiting(&Slow::gate) == 1);
         m.remove(1);
         for (int i = 2; i < 50; ++i) {

@@ -35,19 +35,24 @@ constexpr uint64_t kReader = uint64_t{1} << 32;
 constexpr int kPlaces = 16;
 constexpr uint16_t kMostEnough = 4096;
 
-struct Place {
-    std::atomic<const RwState*> rw{nullptr};
-    std::atomic<int64_t> readers{0};
-};
+// The lock's address, shifted, with the number of readers below it; whatever the address, nobody's if that is 0.
+using Place = std::atomic<uint64_t>;
+constexpr int kCountBits = 16;
+constexpr uint64_t kCountMask = (1 << kCountBits) - 1;
 struct alignas(64) Places {
     Place at[kPlaces];
 };
 constinit Places g_places[kMaxProcs];
 
+[[gnu::always_inline]] inline uint64_t tag_of(const RwState* rw) {
+    return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(rw)) << kCountBits;
+}
+
 [[gnu::always_inline]] inline int64_t readers_of(uint64_t word) { return static_cast<int64_t>(word) >> 32; }
 
 [[gnu::always_inline]] inline Place& place_of(const P* pp, const RwState* rw) {
-    return g_places[pp->index].at[reinterpret_cast<uintptr_t>(rw) * 0x9e3779b97f4a7c15u >> 60];
+    const uintptr_t a = reinterpret_cast<uintptr_t>(rw);
+    return g_places[pp->index].at[(a >> 5 ^ a >> 9) % kPlaces];
 }
 
 const char* writers_key(const RwState* rw) { return reinterpret_cast<const char*>(&rw->word) + 4; }
@@ -75,11 +80,12 @@ void collect(RwState* rw) {
     if (enough < kMostEnough) rw->enough.store(static_cast<uint16_t>(enough * 2), std::memory_order_relaxed);
     wait_for_all_outside();
     int64_t sum = 0;
-    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
+    for (int i = 0, ps = sched.nallp.load(std::memory_order_acquire); i < ps; ++i) {
         Place& place = place_of(sched.allp[i], rw);
-        if (place.rw.load(std::memory_order_relaxed) != rw) continue;
-        sum += place.readers.load(std::memory_order_acquire);  // R1
-        place.readers.store(0, std::memory_order_relaxed);
+        const uint64_t n = place.load(std::memory_order_acquire) ^ tag_of(rw);  // R1
+        if (n == 0 || n > kCountMask) continue;
+        sum += static_cast<int64_t>(n);
+        place.store(0, std::memory_order_relaxed);
     }
     word = rw->word.load(std::memory_order_relaxed);
     uint64_t after;
@@ -97,6 +103,26 @@ bool may_use_slots(RwState* rw, uint64_t word) {
     return false;
 }
 
+[[gnu::always_inline]] inline bool count_in_place(const P* pp, const RwState* rw) {
+    Place& place = place_of(pp, rw);
+    const uint64_t now = place.load(std::memory_order_relaxed);
+    const uint64_t n = now ^ tag_of(rw);
+    if (n < kCountMask) [[likely]]
+        place.store(now + 1, std::memory_order_relaxed);
+    else if ((now & kCountMask) == 0) place.store(tag_of(rw) + 1, std::memory_order_relaxed);
+    else return false;
+    return true;
+}
+[[gnu::always_inline]] inline bool leave_place(const P* pp, const RwState* rw) {
+    Place& place = place_of(pp, rw);
+    const uint64_t now = place.load(std::memory_order_relaxed);
+    const uint64_t n = now ^ tag_of(rw);
+    if (n - 1 >= kCountMask) [[unlikely]]
+        return false;
+    place.store(now - 1, std::memory_order_release);  // R1
+    return true;
+}
+
 // Inside the gate. False: a writer holds it or waits for it.
 [[gnu::always_inline]] inline bool enter_shared(M* mp, RwState* rw) {
     uint64_t word = rw->word.load(std::memory_order_acquire);
@@ -104,15 +130,9 @@ bool may_use_slots(RwState* rw, uint64_t word) {
         if (word & kWriter) [[unlikely]]
             return false;
         if (word & kSlots) [[likely]] {
-            if (const P* pp = p_of(mp)) {
-                Place& place = place_of(pp, rw);
-                const int64_t n = place.readers.load(std::memory_order_relaxed);
-                if (n == 0) place.rw.store(rw, std::memory_order_relaxed);
-                if (n == 0 || place.rw.load(std::memory_order_relaxed) == rw) [[likely]] {
-                    place.readers.store(n + 1, std::memory_order_relaxed);
+            if (const P* pp = p_of(mp))
+                if (count_in_place(pp, rw)) [[likely]]
                     return true;
-                }
-            }
         }
         const uint64_t slots = may_use_slots(rw, word) ? kSlots | kRwUsedSlots : 0;
         if (rw->word.compare_exchange_weak(word, (word + kReader) | slots, std::memory_order_acq_rel,
@@ -230,11 +250,50 @@ namespace {
 
 }  // namespace
 
-void rw_lock_shared(RwState* rw) {
+namespace {
+
+[[gnu::noinline]] void lock_shared_slow(RwState* rw) {
     M* mp = enter();
-    if (!enter_shared(mp, rw)) [[unlikely]]
-        return wait_for_writer(mp, rw);
+    if (!enter_shared(mp, rw)) return wait_for_writer(mp, rw);
     leave(mp);
+}
+[[gnu::noinline]] void unlock_shared_slow(RwState* rw);
+
+// The gate, where it stands open to a P: no call, so the callers below save no registers. Else null.
+[[gnu::always_inline]] inline M* enter_quick() {
+    M* mp = self();
+    if (!mp) [[unlikely]]
+        return nullptr;
+    mp->in_rt.store(1, std::memory_order_relaxed);
+    kernel::light_barrier();
+    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] {  // G2 of rt/gate.h
+        leave(mp);
+        return nullptr;
+    }
+    return mp;
+}
+
+}  // namespace
+
+void rw_lock_shared(RwState* rw) {
+    if (M* mp = enter_quick()) [[likely]] {
+        const bool in = (rw->word.load(std::memory_order_acquire) & (kSlots | kWriter)) == kSlots &&
+                        count_in_place(p_of(mp), rw);
+        leave(mp);
+        if (in) [[likely]]
+            return;
+    }
+    lock_shared_slow(rw);
+}
+
+void rw_unlock_shared(RwState* rw) {
+    if (M* mp = enter_quick()) [[likely]] {
+        const bool out = (rw->word.load(std::memory_order_acquire) & kSlots) && leave_place(p_of(mp), rw);
+        leave(mp);
+        if (out) [[likely]]
+            return;
+    }
+    unlock_shared_slow(rw);
 }
 
 bool rw_try_lock_shared(RwState* rw) {
@@ -244,17 +303,14 @@ bool rw_try_lock_shared(RwState* rw) {
     return in;
 }
 
-void rw_unlock_shared(RwState* rw) {
+namespace {
+
+void unlock_shared_slow(RwState* rw) {
     M* mp = enter();
     uint64_t word = rw->word.load(std::memory_order_acquire);
     while (word & kSlots) {
         if (const P* pp = p_of(mp)) {
-            Place& place = place_of(pp, rw);
-            const int64_t n = place.readers.load(std::memory_order_relaxed);
-            if (n > 0 && place.rw.load(std::memory_order_relaxed) == rw) [[likely]] {
-                place.readers.store(n - 1, std::memory_order_release);  // R1
-                return leave(mp);
-            }
+            if (leave_place(pp, rw)) return leave(mp);
         }
         if (readers_of(word) > 0) {
             if (rw->word.compare_exchange_weak(word, word - kReader, std::memory_order_acq_rel, std::memory_order_acquire))
@@ -274,10 +330,12 @@ void rw_unlock_shared(RwState* rw) {
     leave(mp);
 }
 
+}  // namespace
+
 void rw_forget(RwState* rw) {
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         Place& place = place_of(sched.allp[i], rw);
-        if (place.rw.load(std::memory_order_relaxed) == rw) place.readers.store(0, std::memory_order_relaxed);
+        if ((place.load(std::memory_order_relaxed) ^ tag_of(rw)) <= kCountMask) place.store(0, std::memory_order_relaxed);
     }
 }
 
