@@ -127,8 +127,8 @@ bool look_at(P* pp, int64_t now) {
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
     const bool queue_waits = pp->seen_tail != pp->seen_head && static_cast<int32_t>(head - pp->seen_tail) < 0;
     const bool fresh_waits = pp->fresh.waits_since(pp->seen_pushed);
-    const bool next_waits =
-        next && next == pp->seen_runnext && turn == pp->seen_turn && head == pp->seen_head;
+    const bool seen = next == pp->seen_runnext && turn == pp->seen_turn && head == pp->seen_head;
+    const bool next_waits = next && (seen || turn == pp->poked_turn.load(std::memory_order_relaxed));
     if (idle_p && (queue_waits || fresh_waits || next_waits)) acted = shed(pp);
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
@@ -142,6 +142,14 @@ bool look_at(P* pp, int64_t now) {
     pp->seen_pushed = pushed;
     pp->seen_runnext = next;
     return acted;
+}
+
+// On a P, while another one is idle.
+bool somebody_waits() {
+    if (sched.npidle.load(std::memory_order_relaxed) == 0) return false;
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+        if (sched.allp[i]->queued()) return true;
+    return false;
 }
 
 bool all_idle() {
@@ -219,6 +227,8 @@ void sysmon_main(void*) {
     int64_t delay = kFast, deaf = 0, deaf_until = 0;
     int64_t quiet_since = 0;
     int fruitless = 0;
+    bool deceived = false;  // poked, and nothing to do since
+    int again = 0;
     while (!stopping()) {
         // before the look at what it may be about
         const uint32_t seen = word.load(std::memory_order_acquire);
@@ -240,7 +250,15 @@ void sysmon_main(void*) {
         }
         int64_t sleep = delay;
         const bool slow = delay > 4 * kFast;
-        if (slow && now >= deaf_until) sched.poke_wanted.store(1, std::memory_order_relaxed);
+        if (slow && now >= deaf_until) {
+            // Who left work before this looked for a wish to be poked in vain: so two short looks for those.
+            sched.poke_wanted.store(1, std::memory_order_relaxed);
+            kernel::heavy_barrier();
+            again = again < 2 && somebody_waits() ? again + 1 : 0;
+            if (again) sleep = kFast;
+        } else if (slow && deaf_until - now < sleep) {
+            sleep = deaf_until - now;
+        }
         if (sched.npidle.load(std::memory_order_relaxed) > 0) {
             const int64_t until = earliest_timer();
             if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
@@ -258,11 +276,13 @@ void sysmon_main(void*) {
         acted |= serve_timers(now);
         acted |= serve_poll(now);
         if (acted || poked) {
+            deceived = !acted;
             if (acted) deaf = 0;
             fruitless = 0;
             delay = kFast;
         } else if (++fruitless >= kPatience) {
-            if (delay == kFast) {
+            if (delay == kFast && deceived) {
+                deceived = false;
                 deaf = deaf ? (deaf * 2 < kDeafMost ? deaf * 2 : kDeafMost) : 1'000'000;
                 deaf_until = now + deaf;
             }
@@ -304,7 +324,10 @@ void sysmon_wake_locked() {
 
 void sysmon_poke() {
     if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
-    if (sched.poke_wanted.exchange(0, std::memory_order_relaxed)) sysmon_nudge();
+    if (!sched.poke_wanted.exchange(0, std::memory_order_relaxed)) return;
+    M* mp = self();
+    if (P* pp = mp ? p_of(mp) : nullptr) pp->poked_turn.store(pp->turn(), std::memory_order_relaxed);
+    sysmon_nudge();
 }
 
 }  // namespace gort::rt
