@@ -1,10 +1,15 @@
 #!/bin/sh
-# tests/arch_elf_test.sh OUT [PROGRAM] - what the assembly says in ELF, and what a program keeps of it.
+# tests/arch_elf_test.sh [OUT [PROGRAM]] - what the assembly says in ELF, and what a program keeps of it.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# OUT is a folder of built objects, as build/x86_64-release-g++. PROGRAM is a program linked with them
-# (default OUT/tests/arch_test). Needs binutils; a cross build's objects need the cross ld.
+# OUT is a folder of built objects (default: of the release build, which is then made). PROGRAM is a program linked
+# with them (default OUT/tests/arch_test). Needs binutils; a cross build's objects need the cross ld.
 set -u
+if [ $# -eq 0 ]; then
+    cd "$(dirname "$0")/.." || exit 1
+    set -- "$(make -s print-OUT)"
+    make -s -j2 "$1/tests/arch_test" >&2 || exit 1
+fi
 out=$1 program=${2:-$1/tests/arch_test}
 passed=0 failed=0
 check() { # NAME STATUS OUTPUT

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/arch_valgrind_test.sh PROGRAM... - debug builds of the arch tests under memcheck.
+# tests/arch_valgrind_test.sh [PROGRAM...] - debug builds of the arch tests, which it makes, under memcheck.
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # A stack that memcheck does not know looks like a huge jump of the stack pointer: it warns, and then takes
@@ -9,6 +9,13 @@ set -u
 passed=0 failed=0
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
+if [ $# -eq 0 ]; then
+    cd "$(dirname "$0")/.." || exit 1
+    .ci/need valgrind || exit 1
+    out=$(make -s print-OUT BUILD=debug)
+    set -- "$out/tests/arch_test" "$out/tests/arch_unwind_test" "$out/tests/arch_live_test"
+    make -s -j2 BUILD=debug "$@" >&2 || exit 1
+fi
 for program; do
     # Each test is a child of its own with a log of its own; one that traps on purpose ends in valgrind's
     # report of it.

@@ -2,8 +2,9 @@
 # tests/install_test.sh - make install as a package does it, then programs that know only what pkg-config tells them.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Checks: what is installed and nothing else; each public header compiles alone from the installed place, with g++ and
-# clang++; a C++ and a C consumer build, link and run, the C++ one also with -static; uninstall leaves nothing.
+# Checks: what is installed and nothing else; each public header compiles alone from the installed place, and all
+# together with g++ and clang++; a C++ and a C consumer build, link and run, the C++ one also with -static; uninstall
+# leaves nothing.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 .ci/need pkg-config || exit 1
@@ -46,13 +47,15 @@ mapfile -t headers < <(cd "$root/include/gort" 2>/dev/null && find . -name '*.h'
 check 'there are public headers' test "${#headers[@]}" -gt 0
 warn=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Werror)
 for h in "${headers[@]}"; do
-    for cxx in "${compilers[@]}"; do
-        echo "#include <$h>" >alone.cc
-        check "<$h> alone, $cxx" "$cxx" "${warn[@]}" "${cflags[@]}" -fsyntax-only alone.cc
-    done
+    echo "#include <$h>" >alone.cc
+    check "<$h> alone" g++ "${warn[@]}" "${cflags[@]}" -fsyntax-only alone.cc
+done
+for cxx in "${compilers[@]}"; do
+    printf '#include <%s>\n' "${headers[@]}" >all.cc
+    check "all of them, $cxx" "$cxx" "${warn[@]}" "${cflags[@]}" -fsyntax-only all.cc
     # With a generic prefix as include path, as in <gort/rt/go.h>.
-    echo "#include <gort/$h>" >alone.cc
-    check "<gort/$h>" g++ "${warn[@]}" -I"$root/include" -fsyntax-only alone.cc
+    printf '#include <gort/%s>\n' "${headers[@]}" >all.cc
+    check "all as <gort/...>, $cxx" "$cxx" "${warn[@]}" -I"$root/include" -fsyntax-only all.cc
 done
 
 cat >user.cc <<'EOF'
