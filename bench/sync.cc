@@ -1,4 +1,5 @@
-// bench/sync.cc - what the smaller parts of sync cost when nobody waits, and a condition handed to and fro; per operation.
+// bench/sync.cc - what the smaller parts of sync cost when nobody waits, and a condition handed to and fro; per
+// operation.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "bench/runtime.h"
 #include "rt/sync/cond.h"

@@ -242,7 +242,8 @@ void chan_release(Hchan* c) {
         case Released::kLast: return drop(c);
         }
     }
-    const int32_t owned = c->owned;  // before our reference goes: after that somebody else may have dropped it
+    // before our reference goes: after that somebody else may have dropped it
+    const int32_t owned = c->owned;
     if (c->shared.fetch_sub(1, std::memory_order_acq_rel) - 1 + owned == 0) drop(c);  // R1
 }
 

@@ -8,11 +8,12 @@
 //      g.go([&] { return work(g.context()); });         // a std::error_code, or nothing
 //      if (auto err = g.wait()) …
 //
-// wait returns the first error. The context ends with the first error, which is then its cause, or when wait returns. The first
-// go must happen before wait; a group is for one task. An exception that leaves f ends the process, as in any goroutine.
+// wait returns the first error. The context ends with the first error, which is then its cause, or when wait
+// returns. The first go must happen before wait; a group is for one task. An exception that leaves f ends the
+// process, as in any goroutine.
 //
-// Context:  any goroutine and any other thread of the process; wait blocks, and so does go while the limit is reached. Not in a
-//           signal handler.
+// Context:  any goroutine and any other thread of the process; wait blocks, and so does go while the limit is
+//           reached. Not in a signal handler.
 // Memory order: the end of every f happens before the return of wait.
 // Panics:   "errgroup: modify limit while N goroutines in the group are still active".
 // Source:   golang.org/x/sync/errgroup.
@@ -61,10 +62,12 @@ public:
         return true;
     }
 
-    // At most n goroutines at a time; 0: none at all, so that go blocks for ever; n < 0: no limit. Not while any is active.
+    // At most n goroutines at a time; 0: none at all, so that go blocks for ever; n < 0: no limit. Not while any is
+    // active.
     void set_limit(int n) {
         if (const size_t active = slots_.len())
-            panic("errgroup: modify limit while " + std::to_string(active) + " goroutines in the group are still active");
+            panic("errgroup: modify limit while " + std::to_string(active) +
+                  " goroutines in the group are still active");
         slots_ = n < 0 ? chan<unit>() : make_chan<unit>(n);
     }
 
@@ -89,8 +92,9 @@ private:
                 if constexpr (std::is_void_v<std::invoke_result_t<std::decay_t<F>&>>) {
                     f();
                 } else {
-                    static_assert(std::convertible_to<std::invoke_result_t<std::decay_t<F>&>, std::error_code>,
-                                  "gort::err_group: f returns a std::error_code, or nothing");
+                    static_assert(
+                        std::convertible_to<std::invoke_result_t<std::decay_t<F>&>, std::error_code>,
+                        "gort::err_group: f returns a std::error_code, or nothing");
                     if (const std::error_code err = f()) fail(err);
                 }
             },

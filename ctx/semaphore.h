@@ -2,8 +2,8 @@
 // ctx/semaphore.h - semaphore: n units, taken some at a time, by whoever came first.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's weighted semaphore. First come first served: one who wants many units is not overtaken by those who want few. One who
-// wants more units than there are waits for the end of its context, and holds up nobody.
+// As Go's weighted semaphore. First come first served: one who wants many units is not overtaken by those who want
+// few. One who wants more units than there are waits for the end of its context, and holds up nobody.
 //
 // Context:  any goroutine and any other thread of the process; acquire blocks. Not in a signal handler.
 // Memory order: release happens before the return of the acquire that takes its units.

@@ -1,4 +1,5 @@
-// examples/err_group.cc - a pipeline whose stages are one group: the first error stops all of them and is what wait returns.
+// examples/err_group.cc - a pipeline whose stages are one group: the first error stops all of them and is what wait
+// returns.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gort.h>
 
@@ -46,7 +47,8 @@ std::error_code digest_all(const std::string& bad, std::map<std::string, unsigne
             for (const std::string& name : names) {
                 Sum sum{name, 0};
                 if (auto err = digest(name, bad, &sum.value)) return err;
-                if (gort::select(gort::on_send(results, sum), gort::on_recv(stop)) == 1) return g.context().err();
+                if (gort::select(gort::on_send(results, sum), gort::on_recv(stop)) == 1)
+                    return g.context().err();
             }
             return {};
         });

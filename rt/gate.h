@@ -60,8 +60,8 @@ Taken take(P* pp, M** holder);
 void give_back(M* holder);         // the thief's end: the M has its P again; unlocks
 void keep(P* pp, M* holder);       // sysmon's end: the M is without P when it comes back; unlocks
 
-// [outside the gate] Returns when everybody who was inside with a P has been outside, or has given the P up: so who has seen
-// what was written before the call is the only one inside.
+// [outside the gate] Returns when everybody who was inside with a P has been outside, or has given the P up: so who
+// has seen what was written before the call is the only one inside.
 void wait_for_all_outside();
 
 // The M's own changes of p, on g0 or in enter_slow.

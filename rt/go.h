@@ -216,8 +216,8 @@ inline void yield() {
 #endif
 }
 
-// As Go's GOMAXPROCS: sets the number of goroutines that run at once, returns the number before; n < 1 only asks. While the
-// runtime is not up it sets what the next run begins with if its options do not say.
+// As Go's GOMAXPROCS: sets the number of goroutines that run at once, returns the number before; n < 1 only asks.
+// While the runtime is not up it sets what the next run begins with if its options do not say.
 int gomaxprocs(int n);
 int num_goroutine();  // that exist: running, runnable or blocked
 int num_cpu();        // that this process may use; fixed at start

@@ -64,7 +64,8 @@ struct alignas(64) P {
     // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
     std::atomic<M*> m{nullptr};
     uint32_t index = 0;      // in sched.allp
-    std::atomic<uint64_t> poked_turn{UINT64_MAX};  // turn() when its M poked sysmon: what waited then has been seen once
+    // turn() when its M poked sysmon: what waited then has been seen once
+    std::atomic<uint64_t> poked_turn{UINT64_MAX};
     P* next_idle = nullptr;  // sched.lock
     bool retired = false;    // sched.lock: gomaxprocs shrank
 

@@ -1,11 +1,12 @@
-// rt/schedtrace.cc - GORT_SCHEDTRACE=ms: a line about the scheduler every so many ms; GORT_SCHEDDETAIL=1: all Ps, Ms, Gs.
+// rt/schedtrace.cc - GORT_SCHEDTRACE=ms: a line about the scheduler every so many ms; GORT_SCHEDDETAIL=1: all Ps,
+// Ms, Gs.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The lines have Go's form, so that what reads those reads these. Left out: what we have not (collector, stop of the
 // world, system calls that are announced). A goroutine that runs without a P has status 3, as one in a system call.
 // Context: sysmon, and whoever reports the end of the process. Takes no lock of the scheduler's, so that it changes
-//          nothing and cannot hang (the list of Gs has its own); values may not fit together. The memory of Gs, Ms and Ps
-//          stays what it is, so old pointers may be followed.
+//          nothing and cannot hang (the list of Gs has its own); values may not fit together. The memory of Gs, Ms
+//          and Ps stays what it is, so old pointers may be followed.
 #include "kernel/fatal.h"
 #include "rt/clock.h"
 #include "rt/sched.h"

@@ -90,7 +90,8 @@ G* look_around(P* pp) {
         pp->attention.fetch_and(~asked, std::memory_order_acquire);
         if (asked & kAskPreempt)
             if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-                pp->runnext.store(pp->fresh.empty() ? nullptr : pp->remove_oldest(), std::memory_order_relaxed);
+                pp->runnext.store(pp->fresh.empty() ? nullptr : pp->remove_oldest(),
+                                  std::memory_order_relaxed);
                 pp->runq.push(gp);  // a fresh one, too: else it would be next again
             }
         if (asked & kAskSteal) answer_steal(pp);

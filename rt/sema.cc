@@ -110,7 +110,8 @@ void take_out(Waiter* w) {
 bool sema_abandon(G* gp) {
     if (gp->param) take_out(static_cast<Waiter*>(gp->param));
     gp->param = nullptr;
-    if (gp->wait_reason < WaitReason::kSemacquire || gp->wait_reason > WaitReason::kWaitGroupWait) return false;
+    if (gp->wait_reason < WaitReason::kSemacquire || gp->wait_reason > WaitReason::kWaitGroupWait)
+        return false;
     if (gp->waiting) take_out(reinterpret_cast<Waiter*>(gp->waiting));
     gp->waiting = nullptr;
     return true;

@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Context: goroutines and any other thread, at any time. Never blocks. The figures are read one after the other while
-//          things go on, so that sums may be off by what happens meanwhile. Counters count from the start of this run().
+//          things go on, so that sums may be off by what happens meanwhile. Counters count from the start of this
+//          run().
 // Source:  Go's runtime/metrics and schedtrace, as far as they speak of goroutines.
 #pragma once
 
@@ -60,8 +61,8 @@ namespace detail {
 int read_stats(runtime_stats* totals, proc_stats* procs, int room);
 }
 
-// A snapshot; all zero but for the stacks while the runtime is not up. Takes microseconds, and about 50 ns for each stack
-// ever in use if resident, because the kernel is asked page by page: stats(false) leaves stack_resident 0.
+// A snapshot; all zero but for the stacks while the runtime is not up. Takes microseconds, and about 50 ns for each
+// stack ever in use if resident, because the kernel is asked page by page: stats(false) leaves stack_resident 0.
 inline runtime_stats stats(bool resident = true) {
     runtime_stats s;
     s.stack_resident = resident;

@@ -266,10 +266,13 @@ TEST(cx43_the_first_cancellation_decides) {
         for (int mask = 0; mask < 8; ++mask) {
             const bool parent_first = mask & 1;
             const std::error_code canceled = errc::canceled;
-            const std::error_code of_parent = mask & 2 ? error(21) : canceled, of_child = mask & 4 ? error(22) : canceled;
+            const std::error_code of_parent = mask & 2 ? error(21) : canceled,
+                                  of_child = mask & 4 ? error(22) : canceled;
             auto [parent, cancel_parent] = with_cancel_cause(background());
             auto [child, cancel_child] = with_cancel_cause(with_value(parent, kNumber, 1));
-            const auto say = [](const std::error_code& why) { return why == errc::canceled ? std::error_code() : why; };
+            const auto say = [](const std::error_code& why) {
+                return why == errc::canceled ? std::error_code() : why;
+            };
             if (parent_first) cancel_parent(say(of_parent));
             cancel_child(say(of_child));
             CHECK(ended(child, canceled, parent_first ? of_parent : of_child));
@@ -394,8 +397,8 @@ TEST_P(cx50_cancel_does_not_wait_for_functions, 1, 2) {
     });
 }
 
-// What the function holds goes when it has run, when it was stopped, and when nobody can end the context any more. As long
-// as somebody can, it waits, though nobody holds anything.
+// What the function holds goes when it has run, when it was stopped, and when nobody can end the context any more.
+// As long as somebody can, it waits, though nobody holds anything.
 TEST_P(after_func_keeps_its_function_as_long_as_it_must, 1, 2) {
     run(procs, [] {
         auto held = std::make_shared<int>(1);
@@ -421,7 +424,8 @@ TEST_P(after_func_keeps_its_function_as_long_as_it_must, 1, 2) {
         cancel();
         CHECK_EQ(ran.recv(), 1);
         EVENTUALLY(held.use_count() == 1);
-        CHECK_EQ(panic_text([&] { after_func(parent, std::function<void()>()); }), "context: AfterFunc of a nil function");
+        CHECK_EQ(panic_text([&] { after_func(parent, std::function<void()>()); }),
+                 "context: AfterFunc of a nil function");
     });
 }
 
@@ -476,7 +480,9 @@ TEST_P(cx52_without_cancel, 1, 2) {
         auto [parent, cancel] = with_timeout(with_value(background(), kNumber, 5), 1h);
         const context c = without_cancel(parent);
         auto [child, c2] = with_cancel(c);
-        const auto never = [](const context& x) { return !x.done() && !x.err() && !cause(x) && !x.deadline(); };
+        const auto never = [](const context& x) {
+            return !x.done() && !x.err() && !cause(x) && !x.deadline();
+        };
         CHECK(never(c));
         CHECK_EQ(*c.value(kNumber), 5);
         cancel();

@@ -130,7 +130,8 @@ TEST_P(np14_moving_a_pending_deadline, 1, 2) {
         Pair p = tcp_pair();
         chan<int64_t> ended = make_chan<int64_t>(1);
         int64_t last = 0;
-        for (bool in_time = false; !in_time;) {  // on a machine that stalls, a deadline may pass before it is moved
+        // on a machine that stalls, a deadline may pass before it is moved
+        for (bool in_time = false; !in_time;) {
             in_time = true;
             last = rt::now() + 50000000;
             p.a.set_read_deadline(50ms).value();

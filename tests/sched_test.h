@@ -149,7 +149,8 @@ private:
     int fds_[2];
 };
 
-// Involuntary and voluntary context switches of all threads but the caller's. TSan's own thread looks around all the time.
+// Involuntary and voluntary context switches of all threads but the caller's. TSan's own thread looks around all the
+// time.
 inline long switches_of_others() {
     long sum = 0;
     const std::string me = std::to_string(gettid());

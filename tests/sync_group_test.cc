@@ -79,7 +79,8 @@ TEST_P(XS_03_the_limit, 1, 2, 8) {
             for (int i = 0; i < 30; ++i)
                 g.go([&] {
                     const int now = ++active;
-                    for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {}
+                    for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+                    }
                     yield();
                     --active;
                     ++ran;
@@ -156,11 +157,20 @@ TEST_P(XS_08_results_on_a_channel, 1, 2) {
         group sf;
         auto a = make_chan<group::result>(1), b = make_chan<group::result>(1);
         auto go_on = make_chan<unit>();
-        sf.call_chan(1, [go_on] {
-            go_on.recv();
-            return std::string("v");
-        }, a);
-        sf.call_chan(1, []() -> std::string { CHECK(false); return ""; }, b);
+        sf.call_chan(
+            1,
+            [go_on] {
+                go_on.recv();
+                return std::string("v");
+            },
+            a);
+        sf.call_chan(
+            1,
+            []() -> std::string {
+                CHECK(false);
+                return "";
+            },
+            b);
         go_on << unit{};
         group::result r;
         CHECK(a.recv(r));
@@ -179,11 +189,13 @@ TEST_P(XS_09_forget, 1, 2) {
         wait_group wg;
         auto flight = [&](chan<unit> on, int value) {
             wg.go([&sf, &in, on, value] {
-                CHECK_EQ(sf.call(1, [&] {
-                             ++in;
-                             on.recv();
-                             return value;
-                         }).value,
+                CHECK_EQ(sf.call(1,
+                                 [&] {
+                                     ++in;
+                                     on.recv();
+                                     return value;
+                                 })
+                             .value,
                          value);
             });
         };
@@ -237,7 +249,8 @@ TEST_P(XS_10_XS_11_exceptions_and_goexit_reach_all, 1, 2) {
         using group = single_flight<int, int>;
         group sf;
         auto c = make_chan<group::result>(1);
-        sf.call_chan(1, []() -> int { panic("unseen"); }, c);
+        sf.call_chan(
+            1, []() -> int { panic("unseen"); }, c);
         c.recv();
     });
     CHECK_DIED(d, d.exit_code() == 2 && d.first_line() == "panic: unseen");

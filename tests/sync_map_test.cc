@@ -16,14 +16,17 @@ namespace {
 
 // MP-16
 constinit sync_map<int, int> global_map;
-static_assert(!std::is_copy_constructible_v<sync_map<int, int>> && !std::is_move_constructible_v<sync_map<int, int>>);
+static_assert(!std::is_copy_constructible_v<sync_map<int, int>> &&
+              !std::is_move_constructible_v<sync_map<int, int>>);
 
 // MP-13: what has no hash cannot be a key, what has no == not be compared.
 struct Plain {
     int x;
 };
 template <class M>
-constexpr bool compares = requires(M& m) { m.compare_and_swap(1, {}, {}); };
+constexpr bool compares = requires(M& m) {
+    m.compare_and_swap(1, {}, {});
+};
 static_assert(compares<sync_map<int, int>> && !compares<sync_map<int, Plain>>);
 
 template <class M>
@@ -291,7 +294,8 @@ TEST_P(MP_14_what_is_removed_is_released, 1, 2, 8) {
     });
 }
 
-// MM-15, MP-15: readers of plain data behind pointers, and of values that are replaced all the time, under TSan and ASan.
+// MM-15, MP-15: readers of plain data behind pointers, and of values that are replaced all the time, under TSan and
+// ASan.
 void churn(int rounds, bool foreign) {
     struct Node {
         explicit Node(long v) : value(v) {}
@@ -362,7 +366,10 @@ TEST_P(readers_may_block, 1, 2, 8) {
         m.store(1, Slow(-1));
         Slow::gate.lock();
         wait_group wg;
-        wg.go([&] { const auto got = m.load(1); CHECK_EQ(got->v, -1); });
+        wg.go([&] {
+            const auto got = m.load(1);
+            CHECK_EQ(got->v, -1);
+        });
         EVENTUALLY(waiting(&Slow::gate) == 1);
         m.remove(1);
         for (int i = 2; i < 50; ++i) {

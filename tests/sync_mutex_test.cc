@@ -181,7 +181,8 @@ TEST_P(MX_09_a_waiter_does_not_starve, 1, 2, 8) {
             while (!stop) {
                 mu.lock();
                 const int64_t until = rt::now() + 100'000;
-                while (rt::now() < until) {}
+                while (rt::now() < until) {
+                }
                 mu.unlock();
             }
         });
@@ -206,8 +207,8 @@ bool starves(const mutex& mu) {
     return yes;
 }
 
-// MX-09, MX-06, MX-10, MX-11: with one P everything can be told. A waiter that lost after a millisecond starves; then the lock
-// is handed over, the new owner runs at once, and the mode ends with the last waiter.
+// MX-09, MX-06, MX-10, MX-11: with one P everything can be told. A waiter that lost after a millisecond starves;
+// then the lock is handed over, the new owner runs at once, and the mode ends with the last waiter.
 TEST(MX_10_11_06_starvation_mode_begins_hands_over_and_ends) {
     with_procs(1, [] {
         mutex mu;
@@ -222,7 +223,8 @@ TEST(MX_10_11_06_starvation_mode_begins_hands_over_and_ends) {
             });
         EVENTUALLY(waiting(&mu) == 2);
         const int64_t until = rt::now() + 2'000'000;
-        while (rt::now() < until) {}
+        while (rt::now() < until) {
+        }
         mu.unlock();  // wakes the first
         mu.lock();    // and is faster
         CHECK(!starves(mu));

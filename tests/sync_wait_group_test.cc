@@ -97,7 +97,8 @@ TEST_P(WG_11_go_adds_runs_and_is_done, 1, 2, 8) {
 // WG-05: an add from zero while somebody waits. That is forced here by the word a waiter leaves.
 TEST(WG_05_06_misuse_is_noticed) {
     with_procs(1, [] {
-        std::atomic<uint64_t> word{(uint64_t{1} << 32) | 1};  // counter 1 after an add(1) from zero, and a waiter
+        // counter 1 after an add(1) from zero, and a waiter
+        std::atomic<uint64_t> word{(uint64_t{1} << 32) | 1};
         CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, word, 1); }),
                  "sync: WaitGroup misuse: Add called concurrently with Wait");
         word = (uint64_t{1} << 32) | 1;  // it was 0 when the last done looked

@@ -121,9 +121,7 @@ TEST_P(tm31_a_random_walk, 1, 2, 8) {
                     pending[at] = false;
                 }
                 break;
-            default:
-                t = timer();
-                pending[at] = false;
+            default: t = timer(); pending[at] = false;
             }
             time_point value;
             if (t.c()) CHECK(t.c().try_recv(value) == gort::recv_result::empty);
@@ -149,7 +147,8 @@ TEST_P(tm32_stopped_functions_do_not_run, 1, 2) {
         int stopped = 0;
         const int n = scaled(20'000);
         all.clear();
-        for (int i = 0; i < n; ++i) all.push_back(after_func(gort::duration(i % 100 * 1000), [counted] { ++*counted; }));
+        for (int i = 0; i < n; ++i)
+            all.push_back(after_func(gort::duration(i % 100 * 1000), [counted] { ++*counted; }));
         for (auto& t : all) stopped += t.stop() ? 1 : 0;
         EVENTUALLY(*counted + stopped == n);
         CHECK_EQ(live_timers(), 0);
@@ -232,7 +231,8 @@ TEST_P(tm35_100000_timers, 1, 2) {
     run(procs, [] {
         const int n = scaled(100'000);
         std::vector<timer> all;
-        for (int i = 0; i < n; ++i) all.emplace_back(1h + gort::duration(gort::test::rnd() % 3'600'000'000'000));
+        for (int i = 0; i < n; ++i)
+            all.emplace_back(1h + gort::duration(gort::test::rnd() % 3'600'000'000'000));
         CHECK_EQ(live_timers(), n);
         after(1ms).recv();
         for (size_t i = all.size(); i > 1; --i) std::swap(all[i - 1], all[gort::test::rnd() % i]);
@@ -295,7 +295,8 @@ TEST_P(timeouts_in_select, 1, 2) {
         });
         int v = 0, n = 0;
         for (bool ok = true; ok;)
-            if (gort::select(gort::on_recv(numbers, v, ok), gort::on_recv(after(1h))) == 0 && ok) CHECK_EQ(v, n++);
+            if (gort::select(gort::on_recv(numbers, v, ok), gort::on_recv(after(1h))) == 0 && ok)
+                CHECK_EQ(v, n++);
         CHECK_EQ(n, scaled(20'000));
         CHECK_EQ(live_timers(), 0);
         CHECK_EQ(gort::select(gort::on_recv(gort::make_chan<int>()), gort::on_recv(after(2ms))), 1);

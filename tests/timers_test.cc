@@ -248,8 +248,8 @@ TEST(start_stop_and_reset_inside_fn) {
     CHECK_EQ(ts.count, 0);
 }
 
-// A run takes its timers off in batches and calls fn between them: meanwhile the P may retire, and its heap have no wheel.
-// The rest fires from where it has gone.
+// A run takes its timers off in batches and calls fn between them: meanwhile the P may retire, and its heap have no
+// wheel. The rest fires from where it has gone.
 TEST(a_run_whose_wheel_is_moved_away) {
     static Heap from, to;
     static Log log;
@@ -279,7 +279,8 @@ TEST(an_abandoned_timer_is_idle) {
     Heap ts;
     Log log;
     std::vector<Timer> timers(5000);
-    for (Timer& t : timers) rt::timer_start(&ts, set(&t, kBase + int64_t(rnd() % uint64_t(3600 * kSec)), &log));
+    for (Timer& t : timers)
+        rt::timer_start(&ts, set(&t, kBase + int64_t(rnd() % uint64_t(3600 * kSec)), &log));
     Timer never;
     rt::timer_start(&ts, set(&never, rt::kForever, &log));
     rt::timers_abandon(&ts);

@@ -1,10 +1,10 @@
 // rt/sync/cond.cc - the queue of a cond: first come first served, in the table of waiters.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A waiter queues before it gives its lock back, so whoever takes the lock after that finds it. A gort::mutex is given back
-// under the slot's lock, as that is one store; who waits for it is woken by the commit of the park. For other locks, and a
-// mutex whose waiter starves, the slot is unlocked meanwhile, and a signal that comes then finds a waiter that does not
-// sleep yet (Waiter::kind): it only takes it out of the queue.
+// A waiter queues before it gives its lock back, so whoever takes the lock after that finds it. A gort::mutex is
+// given back under the slot's lock, as that is one store; who waits for it is woken by the commit of the park. For
+// other locks, and a mutex whose waiter starves, the slot is unlocked meanwhile, and a signal that comes then finds
+// a waiter that does not sleep yet (Waiter::kind): it only takes it out of the queue.
 // Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
 #include "rt/sync/cond.h"
 

@@ -2,8 +2,9 @@
 // rt/sync/cond.h - cond: waits under a lock until somebody says that something has changed.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.Cond: cond c{mu}; with mu a mutex, an rw_mutex, an rw_mutex::read_locker, or anything with lock() and unlock()
-// that may be used by goroutines and does not throw. The lock must outlive the cond. wait is called with the lock held:
+// As Go's sync.Cond: cond c{mu}; with mu a mutex, an rw_mutex, an rw_mutex::read_locker, or anything with lock() and
+// unlock() that may be used by goroutines and does not throw. The lock must outlive the cond. wait is called with
+// the lock held:
 //
 //      mu.lock();
 //      while (!ready) c.wait();
@@ -11,11 +12,11 @@
 //      mu.unlock();
 //
 // wait returns only after a signal or broadcast: no spurious wake-ups. signal wakes the one who has waited longest, and
-// nobody who comes later can take that away from him. Nothing is remembered if nobody waits. There is no wait with a time
-// limit: select over channels for that.
+// nobody who comes later can take that away from him. Nothing is remembered if nobody waits. There is no wait with a
+// time limit: select over channels for that.
 //
-// Context:  any goroutine and any other thread of the process (that one sleeps on a futex); signal and broadcast with or
-//           without the lock. Not in a signal handler.
+// Context:  any goroutine and any other thread of the process (that one sleeps on a futex); signal and broadcast
+//           with or without the lock. Not in a signal handler.
 // Memory order: signal and broadcast happen before the return of the waits that they end.
 // Fatal errors: those of the lock, if wait is called without holding it.
 // Source:   Go's package sync, type Cond.
@@ -46,10 +47,12 @@ void cond_broadcast(CondState* c);
 class cond {
 public:
     template <class L>
-        requires requires(L& l) { l.lock(), l.unlock(); } && (!std::is_same_v<std::remove_cv_t<L>, mutex>)
-    explicit cond(L& lock) noexcept
+    requires requires(L& l) {
+        l.lock(), l.unlock();
+    } &&(!std::is_same_v<std::remove_cv_t<L>, mutex>)explicit cond(L& lock) noexcept
         : state_{0, const_cast<std::remove_cv_t<L>*>(&lock), [](void* l) { static_cast<L*>(l)->lock(); },
-                 [](void* l) { static_cast<L*>(l)->unlock(); }} {}
+                 [](void* l) { static_cast<L*>(l)->unlock(); }} {
+    }
     explicit cond(mutex& lock) noexcept : state_{0, &lock.state_, nullptr, nullptr} {}
     cond(const cond&) = delete;
     cond& operator=(const cond&) = delete;

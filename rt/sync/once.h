@@ -2,9 +2,9 @@
 // rt/sync/once.h - once, once_func, once_value: what runs a single time.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.Once, OnceFunc and OnceValue. Nobody's call returns before the one that runs f has; f that ends by an exception
-// or goexit has run too (unlike std::call_once): the exception goes to that caller, later calls return at once. f that calls
-// the same once deadlocks.
+// As Go's sync.Once, OnceFunc and OnceValue. Nobody's call returns before the one that runs f has; f that ends by an
+// exception or goexit has run too (unlike std::call_once): the exception goes to that caller, later calls return at
+// once. f that calls the same once deadlocks.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: the end of f happens before the return of every call.
@@ -117,15 +117,15 @@ private:
 
 }  // namespace detail
 
-// A function that calls f the first time and nothing afterwards. If f throws, every call throws the same. f is destroyed
-// after the first call. Copies share one state. The result of f is ignored.
+// A function that calls f the first time and nothing afterwards. If f throws, every call throws the same. f is
+// destroyed after the first call. Copies share one state. The result of f is ignored.
 template <class F>
 auto once_func(F&& f) {
     return detail::OnceFunc<std::decay_t<F>>(std::forward<F>(f));
 }
 
-// The same for a function with a result: every call returns a reference to it, which lives as long as the last copy. For
-// Go's OnceValues let f return a tuple. If f ended by goexit there is no value: a panic.
+// The same for a function with a result: every call returns a reference to it, which lives as long as the last copy.
+// For Go's OnceValues let f return a tuple. If f ended by goexit there is no value: a panic.
 template <class F>
 auto once_value(F&& f) {
     using R = std::decay_t<std::invoke_result_t<std::decay_t<F>&>>;

@@ -1,11 +1,12 @@
 // rt/sync/pool.cc - a pool's places, one for each P, and lists.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A P's place holds one item and is the P's own, inside the gate: no locked instruction. What has no room there goes into the
-// P's list, which has a lock: its owner works at the head, those who have nothing left take from the tail. Threads without a
-// P, and Ps beyond kPoolPlaces, share one list.
+// A P's place holds one item and is the P's own, inside the gate: no locked instruction. What has no room there goes
+// into the P's list, which has a lock: its owner works at the head, those who have nothing left take from the tail.
+// Threads without a P, and Ps beyond kPoolPlaces, share one list.
 // trim exchanges the whole array and waits until everybody has been outside the gate; foreign threads never touch it.
-// Invariants: (1) an item is in one place or list. (2) `locals` is read and used inside the gate by holders of a P only.
+// Invariants: (1) an item is in one place or list. (2) `locals` is read and used inside the gate by holders of a P
+// only.
 #include "rt/sync/pool.h"
 
 #include "kernel/mem.h"
@@ -219,7 +220,8 @@ PoolNode* pool_take_lists(PoolShare* s, void* locals) {
             list = next;
         }
     };
-    for (uint32_t i = 0; i < kPoolPlaces; ++i) add(take_list(reinterpret_cast<Local*>(static_cast<char*>(locals) + i * s->stride)));
+    for (uint32_t i = 0; i < kPoolPlaces; ++i)
+        add(take_list(reinterpret_cast<Local*>(static_cast<char*>(locals) + i * s->stride)));
     add(take_list(&s->common));
     leave(mp);
     return all;

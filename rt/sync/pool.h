@@ -2,15 +2,17 @@
 // rt/sync/pool.h - pool<T>: things to be used again.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.Pool: pool<T> p; or pool<T> p{make}, with make() called where the pool has nothing. get returns something that
-// was put before, else make()'s, else T{}. Which one is not promised, and things may vanish: each P keeps its own, and looks
-// at the others' when it has none, but for the last one put there. A null pointer is not put. Nothing is handed out twice.
-// There is no garbage collector that empties it: trim() destroys what has not been used between two calls of it, and the
-// destructor the rest.
+// As Go's sync.Pool: pool<T> p; or pool<T> p{make}, with make() called where the pool has nothing. get returns
+// something that was put before, else make()'s, else T{}. Which one is not promised, and things may vanish: each P
+// keeps its own, and looks at the others' when it has none, but for the last one put there. A null pointer is not
+// put. Nothing is handed out twice. There is no garbage collector that empties it: trim() destroys what has not been
+// used between two calls of it, and the destructor the rest.
 //
-// T is any object type whose move constructor is noexcept; that runs inside the runtime and must neither block nor call gort.
-// Context:  any goroutine and any other thread of the process; never blocks. make, and T's destructor, may do what they like.
-// Memory order: put happens before the get that returns what was put; make before the get that returns its result.
+// T is any object type whose move constructor is noexcept; that runs inside the runtime and must neither block nor
+// call gort.
+// Context:  any goroutine and any other thread of the process; never blocks. make, and T's destructor, may do what
+// they like. Memory order: put happens before the get that returns what was put; make before the get that returns
+// its result.
 // Cost:     get and put no locked instruction where a P gets back what it put, else one.
 // Source:   Go's package sync, type Pool.
 #pragma once
@@ -60,8 +62,10 @@ void pool_push(PoolShare* share, PoolNode* node);
 // Replaces all Ps' places by the fresh ones and returns the old ones; nobody uses those any more.
 void* pool_exchange_locals(PoolShare* share, void* fresh);
 bool pool_empty_place(PoolShare* share, void* locals, size_t i, void* to);  // place i of old ones
-PoolNode* pool_take_lists(PoolShare* share, void* locals);                  // all lists of old ones, and the shared one
-PoolNode* pool_set_aside(PoolShare* share, PoolNode* list);                 // returns what was set aside before
+// all lists of old ones, and the shared one
+PoolNode* pool_take_lists(PoolShare* share, void* locals);
+// returns what was set aside before
+PoolNode* pool_set_aside(PoolShare* share, PoolNode* list);
 void* pool_locals(PoolShare* share);
 size_t pool_places();
 
@@ -72,14 +76,16 @@ constexpr bool pool_is_word = std::is_trivially_copyable_v<T> && sizeof(T) <= si
 
 template <class T>
 class pool {
-    static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T>, "gort::pool<T>: T must be an object type");
-    static_assert(std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
-                  "gort::pool<T>: T's move constructor and destructor must be noexcept; put it into a std::unique_ptr");
+    static_assert(std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T>,
+                  "gort::pool<T>: T must be an object type");
+    static_assert(
+        std::is_nothrow_move_constructible_v<T> && std::is_nothrow_destructible_v<T>,
+        "gort::pool<T>: T's move constructor and destructor must be noexcept; put it into a std::unique_ptr");
 
 public:
     constexpr pool() noexcept = default;
     template <class F>
-        requires std::is_invocable_r_v<T, F&>
+    requires std::is_invocable_r_v<T, F&>
     explicit pool(F make)
         : make_(new F(std::move(make))),
           call_([](void* f) -> T { return (*static_cast<F*>(f))(); }),
@@ -123,7 +129,10 @@ public:
     }
 
     void put(T item) {
-        if constexpr (std::is_pointer_v<T> || requires { item.get(); item == nullptr; })
+        if constexpr (std::is_pointer_v<T> || requires {
+                          item.get();
+                          item == nullptr;
+                      })
             if (item == nullptr) return;
         detail::PoolShare* share = share_.load(std::memory_order_acquire);
         if (!share) [[unlikely]]
@@ -137,8 +146,8 @@ public:
         detail::pool_push(share, new Node(std::move(item)));
     }
 
-    // Destroys what was set aside by the trim before and not taken since, and sets aside what there is now. Two calls in a
-    // row empty the pool. May take some us; destructors run in the caller.
+    // Destroys what was set aside by the trim before and not taken since, and sets aside what there is now. Two
+    // calls in a row empty the pool. May take some us; destructors run in the caller.
     void trim() {
         detail::PoolShare* share = share_.load(std::memory_order_acquire);
         if (!share) return;
@@ -175,8 +184,8 @@ private:
     }
 
     static constexpr size_t kAlign = alignof(T) > 64 ? alignof(T) : 64;
-    static void* new_block(size_t bytes) { return ::operator new(bytes, std::align_val_t{kAlign}); }
-    static void free_block(void* block) { ::operator delete(block, std::align_val_t{kAlign}); }
+    static void* new_block(size_t bytes) { return ::operator new (bytes, std::align_val_t{kAlign}); }
+    static void free_block(void* block) { ::operator delete (block, std::align_val_t{kAlign}); }
     static void* new_locals() { return new_block(detail::pool_locals_bytes(&kOps)); }
 
     [[gnu::noinline]] detail::PoolShare* make_share() {
@@ -211,7 +220,8 @@ private:
     detail::PoolNode* empty(detail::PoolShare* share, void* locals) {
         detail::PoolNode* list = detail::pool_take_lists(share, locals);
         for (size_t i = 0; i < detail::pool_places(); ++i) {
-            alignas(T) alignas(uint64_t) unsigned char place[sizeof(T) < sizeof(uint64_t) ? sizeof(uint64_t) : sizeof(T)];
+            alignas(T) alignas(
+                uint64_t) unsigned char place[sizeof(T) < sizeof(uint64_t) ? sizeof(uint64_t) : sizeof(T)];
             if (!detail::pool_empty_place(share, locals, i, place)) continue;
             detail::PoolNode* node = new Node(std::move(*take(place)));
             node->next = list;

@@ -1,13 +1,13 @@
 // rt/sync/readers.cc - when is it certain that nobody reads what was removed? For sync_map.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A short visit is a stay inside the gate with a P: who removes something and then waits until everybody has been outside
-// (rt/gate.h) has seen the end of all of them. A long one may block and end on another P: it counts itself, at its begin and
-// its end, in the place of the P where it is then. Phases tell old ones from new ones:
+// A short visit is a stay inside the gate with a P: who removes something and then waits until everybody has been
+// outside (rt/gate.h) has seen the end of all of them. A long one may block and end on another P: it counts itself,
+// at its begin and its end, in the place of the P where it is then. Phases tell old ones from new ones:
 //      phase n ends when the visits begun in phase n-1 are all over (their number, summed over all places, is 0);
 //      what was removed during phase n cannot be seen any more when phase n+2 has begun.
-// Only two phases have visits at any time, so two counters do. The sum is exact enough: after everybody has been outside, no
-// begin of an older phase is on its way, and ends only make it smaller; a sum that is read as 0 is 0.
+// Only two phases have visits at any time, so two counters do. The sum is exact enough: after everybody has been
+// outside, no begin of an older phase is on its way, and ends only make it smaller; a sum that is read as 0 is 0.
 //
 // Context:  [any goroutine or thread], outside the gate.
 // Ordering: V1 the end's release -> the sum's acquire: what was read is read before it is destroyed.
@@ -24,7 +24,8 @@ using namespace rt;
 namespace {
 
 struct alignas(64) Count {
-    std::atomic<int64_t> visits[2];  // by the phase's last bit; the P's holder's, or common to threads without one
+    // by the phase's last bit; the P's holder's, or common to threads without one
+    std::atomic<int64_t> visits[2];
 };
 constinit Count g_counts[kMaxProcs + 1];
 constinit std::atomic<uint64_t> g_phase{2};

@@ -14,7 +14,8 @@ void readers_leave(ReadersPlace* place);
 unsigned readers_begin();             // a long visit: anything
 void readers_end(unsigned phase);
 uint64_t readers_phase();             // after something was removed: the phase it belongs to
-uint64_t readers_advance(uint64_t phase);  // what was removed in phases below the result is seen by nobody any more
+// what was removed in phases below the result is seen by nobody any more
+uint64_t readers_advance(uint64_t phase);
 
 struct Retired {
     Retired* next = nullptr;

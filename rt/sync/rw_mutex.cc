@@ -1,19 +1,21 @@
 // rt/sync/rw_mutex.cc - readers counted in the word, or in a place of their P where they disturb nobody.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// THE WORD: the number of readers in the upper half, flags in the lower one. Writers first take `writer`, a mutex, so there
-// is one at a time. It sets kWriter, which stops new readers, and waits until the number is 0 (kWriterWaits). A reader that
-// finds kWriter queues under &word (kReadersWait); the writer's unlock counts all that queue as readers and wakes them.
+// THE WORD: the number of readers in the upper half, flags in the lower one. Writers first take `writer`, a mutex,
+// so there is one at a time. It sets kWriter, which stops new readers, and waits until the number is 0
+// (kWriterWaits). A reader that finds kWriter queues under &word (kReadersWait); the writer's unlock counts all that
+// queue as readers and wakes them.
 //
-// THE PLACES: after a stretch of nothing but reads, kSlots is set, and a reader counts itself in one of kPlaces words of
-// its P, by plain stores inside the gate. The number of readers is then that of the word plus those of all Ps' places.
-// A reader that leaves takes itself off its P's place, or off the word; where both say 0 it cannot tell whether it came on
-// another P or never, so it has all counted. Counting, which the first writer does as well:
+// THE PLACES: after a stretch of nothing but reads, kSlots is set, and a reader counts itself in one of kPlaces
+// words of its P, by plain stores inside the gate. The number of readers is then that of the word plus those of all
+// Ps' places. A reader that leaves takes itself off its P's place, or off the word; where both say 0 it cannot tell
+// whether it came on another P or never, so it has all counted. Counting, which the first writer does as well:
 //      1  kSlots -> kCollecting        2  everybody who was inside the gate has been outside (rt/gate.h)
 //      3  what the places say goes into the word, and kCollecting away
 // While kCollecting is set the word's number means nothing; readers come and go on it all the same.
 //
-// Invariants: (1) a place belongs to one lock while its number is not 0; that lock is alive and has kSlots or kCollecting.
+// Invariants: (1) a place belongs to one lock while its number is not 0; that lock is alive and has kSlots or
+// kCollecting.
 //             (2) places' numbers are never negative; the word's may be while kSlots or kCollecting is set.
 // Ordering: R1 a place's release -> the collector's acquire: what readers read is read before the writer writes.
 //           R2 word: every change is acq_rel.
@@ -71,7 +73,8 @@ void collect(RwState* rw) {
             word = rw->word.load(std::memory_order_acquire);
         } else if (!(word & kSlots)) {
             return;
-        } else if (rw->word.compare_exchange_weak(word, (word & ~kSlots) | kCollecting, std::memory_order_acq_rel)) {
+        } else if (rw->word.compare_exchange_weak(word, (word & ~kSlots) | kCollecting,
+                                                  std::memory_order_acq_rel)) {
             break;
         }
     }
@@ -90,7 +93,8 @@ void collect(RwState* rw) {
     word = rw->word.load(std::memory_order_relaxed);
     uint64_t after;
     do after = (word & ~kCollecting) + static_cast<uint64_t>(sum) * kReader;
-    while (!rw->word.compare_exchange_weak(word, after, std::memory_order_acq_rel, std::memory_order_relaxed));
+    while (
+        !rw->word.compare_exchange_weak(word, after, std::memory_order_acq_rel, std::memory_order_relaxed));
     if (readers_of(after) < 0) fatal_error("sync: RUnlock of unlocked RWMutex");
 }
 
@@ -168,7 +172,8 @@ void wait_for_readers(RwState* rw) GORT_NO_TSA {
             slot.lock.unlock();
             return leave(mp);
         }
-    } while (!rw->word.compare_exchange_weak(word, word | kWriterWaits, std::memory_order_acq_rel, std::memory_order_acquire));
+    } while (!rw->word.compare_exchange_weak(word, word | kWriterWaits, std::memory_order_acq_rel,
+                                             std::memory_order_acquire));
     Waiter w(mp->curg, writers_key(rw));
     slot.push_back(&w);
     mp = sema_park(mp, slot, &w, WaitReason::kRwMutexLock);
@@ -196,7 +201,8 @@ bool rw_try_lock(RwState* rw) {
         word = rw->word.load(std::memory_order_acquire);
     }
     while (readers_of(word) == 0 && !(word & (kSlots | kCollecting)))
-        if (rw->word.compare_exchange_weak(word, word | kWriter, std::memory_order_acq_rel, std::memory_order_acquire))
+        if (rw->word.compare_exchange_weak(word, word | kWriter, std::memory_order_acq_rel,
+                                           std::memory_order_acquire))
             return true;
     mutex_unlock(&rw->writer);
     return false;
@@ -205,7 +211,8 @@ bool rw_try_lock(RwState* rw) {
 void rw_unlock(RwState* rw) GORT_NO_TSA {
     uint64_t word = rw->word.load(std::memory_order_relaxed);
     if (!(word & kWriter)) fatal_error("sync: Unlock of unlocked RWMutex");
-    if (word & kReadersWait || !rw->word.compare_exchange_strong(word, word & ~kWriter, std::memory_order_acq_rel)) {
+    if (word & kReadersWait ||
+        !rw->word.compare_exchange_strong(word, word & ~kWriter, std::memory_order_acq_rel)) {
         M* mp = enter();
         SemaSlot& slot = sema_slot_of(&rw->word);
         slot.lock.lock();
@@ -238,7 +245,8 @@ namespace {
             slot.lock.unlock();
             return leave(mp);
         }
-        if (rw->word.compare_exchange_weak(word, word | kReadersWait, std::memory_order_acq_rel, std::memory_order_acquire))
+        if (rw->word.compare_exchange_weak(word, word | kReadersWait, std::memory_order_acq_rel,
+                                           std::memory_order_acquire))
             break;
     }
     Waiter w(mp->curg, &rw->word);
@@ -313,7 +321,8 @@ void unlock_shared_slow(RwState* rw) {
             if (leave_place(pp, rw)) return leave(mp);
         }
         if (readers_of(word) > 0) {
-            if (rw->word.compare_exchange_weak(word, word - kReader, std::memory_order_acq_rel, std::memory_order_acquire))
+            if (rw->word.compare_exchange_weak(word, word - kReader, std::memory_order_acq_rel,
+                                               std::memory_order_acquire))
                 return leave(mp);
             continue;
         }
@@ -335,7 +344,8 @@ void unlock_shared_slow(RwState* rw) {
 void rw_forget(RwState* rw) {
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         Place& place = place_of(sched.allp[i], rw);
-        if ((place.load(std::memory_order_relaxed) ^ tag_of(rw)) <= kCountMask) place.store(0, std::memory_order_relaxed);
+        if ((place.load(std::memory_order_relaxed) ^ tag_of(rw)) <= kCountMask)
+            place.store(0, std::memory_order_relaxed);
     }
 }
 

@@ -3,13 +3,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's sync.RWMutex. Works with std::shared_lock, std::unique_lock and std::scoped_lock. A waiting writer stops new
-// readers, so one goroutine must not read-lock twice: if a writer comes between the two, that is a deadlock. Not owned, and
-// no upgrade or downgrade. A writer waits for the readers that were in when it came; when it unlocks, all readers that wait
-// by then get in before the next writer. Writers among themselves are served as by a mutex.
+// readers, so one goroutine must not read-lock twice: if a writer comes between the two, that is a deadlock. Not
+// owned, and no upgrade or downgrade. A writer waits for the readers that were in when it came; when it unlocks, all
+// readers that wait by then get in before the next writer. Writers among themselves are served as by a mutex.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
-// Memory order: unlock happens before the lock_shared that follows it returns, unlock_shared before the lock that follows it.
-//           A try that fails orders nothing.
+// Memory order: unlock happens before the lock_shared that follows it returns, unlock_shared before the lock that
+//           follows it. A try that fails orders nothing.
 // Fatal errors: "sync: Unlock of unlocked RWMutex", "sync: RUnlock of unlocked RWMutex".
 // Cost:     lock_shared and unlock_shared none or 1 locked instruction each, lock 2, unlock 1. The first writer after a
 //           stretch of nothing but readers waits for about 2 us.
@@ -56,7 +56,8 @@ public:
     void unlock() { detail::rw_unlock(&rw_); }
 
     void lock_shared() { detail::rw_lock_shared(&rw_); }
-    bool try_lock_shared() { return detail::rw_try_lock_shared(&rw_); }  // false if a writer holds it or waits for it
+    // false if a writer holds it or waits for it
+    bool try_lock_shared() { return detail::rw_try_lock_shared(&rw_); }
     void unlock_shared() { detail::rw_unlock_shared(&rw_); }
 
     // Go's RLocker: an object whose lock and unlock are this one's lock_shared and unlock_shared.

@@ -3,8 +3,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's singleflight.Group. While a call for a key is under way, others for that key wait and get the same result. An
-// exception of the function is thrown to all of them; goexit in it ends all their goroutines. K needs std::hash and ==, V a copy
-// constructor.
+// exception of the function is thrown to all of them; goexit in it ends all their goroutines. K needs std::hash and
+// ==, V a copy constructor.
 //
 // Context:  any goroutine and any other thread of the process; call blocks. Not in a signal handler.
 // Memory order: the function's end happens before the return of all that share it.
@@ -55,8 +55,8 @@ public:
         return {*flight->value, flight->others};
     }
 
-    // Go's DoChan: sends the result to c, which needs room for it (make_chan<result>(1)), and never closes it. If f throws, the
-    // process ends; if it calls goexit, nothing is sent.
+    // Go's DoChan: sends the result to c, which needs room for it (make_chan<result>(1)), and never closes it. If f
+    // throws, the process ends; if it calls goexit, nothing is sent.
     template <class F, class C>
     void call_chan(const K& key, F&& f, C c) {
         std::shared_ptr<Flight> flight;
@@ -128,7 +128,8 @@ private:
         bool shared;
         {
             const std::lock_guard guard(mu_);
-            if (auto it = flights_.find(key); it != flights_.end() && it->second.get() == &flight) flights_.erase(it);
+            if (auto it = flights_.find(key); it != flights_.end() && it->second.get() == &flight)
+                flights_.erase(it);
             receivers.swap(flight.receivers);
             shared = flight.others;
         }

@@ -3,19 +3,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's sync.Map. K needs std::hash and ==, or a Hash and Equal of yours; K and V are copied out, so both need copy
-// constructors; compare_and_swap and compare_and_delete need V's ==. All of these may do what they like but call this map.
-// Results that may be missing come as map_result<V>: a std::optional<V> that can also be taken apart as in Go:
+// constructors; compare_and_swap and compare_and_delete need V's ==. All of these may do what they like but call
+// this map. Results that may be missing come as map_result<V>: a std::optional<V> that can also be taken apart as in
+// Go:
 //
 //      if (auto v = m.load(k)) use(*v);
 //      auto [v, ok] = m.load(k);              // v is V{} if it is not there
 //
-// A value that is replaced or removed is destroyed as soon as nobody can be reading it: usually before the call returns; where
-// neither K's nor V's destructor does anything, memory is given back in batches. Writers wait for each other, readers for nobody.
+// A value that is replaced or removed is destroyed as soon as nobody can be reading it: usually before the call
+// returns; where neither K's nor V's destructor does anything, memory is given back in batches. Writers wait for
+// each other, readers for nobody.
 //
 // Context:  any goroutine and any other thread of the process. Not in a signal handler.
 // Memory order: what stores a value happens before every call that sees it.
-// Cost:     load 2 entries into the runtime, no locked instruction; a change is one allocation and, unless destruction is
-//           trivial, about 2 us until it is safe to destroy what was there before.
+// Cost:     load 2 entries into the runtime, no locked instruction; a change is one allocation and, unless
+//           destruction is trivial, about 2 us until it is safe to destroy what was there before.
 // Source:   Go's package sync, type Map.
 #pragma once
 
@@ -70,9 +72,12 @@ inline size_t mix_hash(size_t h) {
 
 template <class K, class V, class Hash = std::hash<K>, class Equal = std::equal_to<K>>
 class sync_map {
-    static_assert(std::is_object_v<K> && std::is_object_v<V>, "gort::sync_map<K, V>: K and V must be object types");
-    static_assert(std::is_invocable_r_v<size_t, const Hash&, const K&>, "gort::sync_map<K, V>: K has no std::hash");
-    static_assert(std::is_invocable_r_v<bool, const Equal&, const K&, const K&>, "gort::sync_map<K, V>: K has no ==");
+    static_assert(std::is_object_v<K> && std::is_object_v<V>,
+                  "gort::sync_map<K, V>: K and V must be object types");
+    static_assert(std::is_invocable_r_v<size_t, const Hash&, const K&>,
+                  "gort::sync_map<K, V>: K has no std::hash");
+    static_assert(std::is_invocable_r_v<bool, const Equal&, const K&, const K&>,
+                  "gort::sync_map<K, V>: K has no ==");
 
 public:
     constexpr sync_map() noexcept = default;
@@ -139,15 +144,11 @@ public:
     bool remove(const K& key) {
         return remove_if(key, [](const V&) { return true; });
     }
-    bool compare_and_delete(const K& key, const V& old)
-        requires std::equality_comparable<V>
-    {
+    bool compare_and_delete(const K& key, const V& old) requires std::equality_comparable<V> {
         return remove_if(key, [&old](const V& v) { return v == old; });
     }
     // False if the key is not there or has another value.
-    bool compare_and_swap(const K& key, const V& old, V value)
-        requires std::equality_comparable<V>
-    {
+    bool compare_and_swap(const K& key, const V& old, V value) requires std::equality_comparable<V> {
         const size_t hash = hash_of(key);
         Sweep sweep(this);
         const std::lock_guard guard(mu_);
@@ -159,8 +160,8 @@ public:
         return true;
     }
 
-    // Calls f(key, value) for each entry until it returns false (or returns nothing: for all). No key twice; what is stored
-    // or removed meanwhile may be seen or not. f may call any method. Blocks nobody.
+    // Calls f(key, value) for each entry until it returns false (or returns nothing: for all). No key twice; what is
+    // stored or removed meanwhile may be seen or not. f may call any method. Blocks nobody.
     template <class F>
     void range(F&& f) const {
         Held held;
@@ -218,8 +219,9 @@ private:
         Entry* at(size_t i) const { return slots()[i].load(std::memory_order_acquire); }
     };
     // Nothing of ours but plain code runs while a number or a pointer is looked up and a plain value copied.
-    static constexpr bool kShort = (std::is_arithmetic_v<K> || std::is_enum_v<K> || std::is_pointer_v<K>) &&
-                                   std::is_same_v<Hash, std::hash<K>> && std::is_same_v<Equal, std::equal_to<K>> &&
+    static constexpr bool kShort = (std::is_arithmetic_v<K> || std::is_enum_v<K> ||
+                                    std::is_pointer_v<K>)&&std::is_same_v<Hash, std::hash<K>> &&
+                                   std::is_same_v<Equal, std::equal_to<K>> &&
                                    std::is_trivially_copyable_v<V> && sizeof(V) <= 256;
     static constexpr bool kQuiet = std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
     static constexpr size_t kLeast = 8, kBatch = kQuiet ? 64 : 1;
@@ -228,15 +230,17 @@ private:
     static size_t hash_of(const K& key) { return detail::mix_hash(Hash{}(key)); }
 
     static Table* new_table(size_t size) {
-        void* memory = ::operator new(sizeof(Table) + size * sizeof(std::atomic<Entry*>), std::align_val_t{alignof(Table)});
+        void* memory = ::operator new (sizeof(Table) + size * sizeof(std::atomic<Entry*>),
+                                       std::align_val_t{alignof(Table)});
         auto* t = ::new (memory) Table(size);
-        for (size_t i = 0; i < size; ++i) ::new (static_cast<void*>(t->slots() + i)) std::atomic<Entry*>(nullptr);
+        for (size_t i = 0; i < size; ++i)
+            ::new (static_cast<void*>(t->slots() + i)) std::atomic<Entry*>(nullptr);
         return t;
     }
     static void destroy_table(detail::Retired* r) {
         auto* t = static_cast<Table*>(r);
         t->~Table();
-        ::operator delete(static_cast<void*>(t), std::align_val_t{alignof(Table)});
+        ::operator delete (static_cast<void*>(t), std::align_val_t{alignof(Table)});
     }
     static void drop(detail::Retired* r) {
         auto* e = static_cast<Entry*>(r);

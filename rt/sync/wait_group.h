@@ -77,7 +77,8 @@ public:
                     wait_group* group;
                     int uncaught;
                     ~Done() noexcept(false) {
-                        if (std::uncaught_exceptions() == uncaught || detail::goroutine_exits()) group->done();
+                        if (std::uncaught_exceptions() == uncaught || detail::goroutine_exits())
+                            group->done();
                     }
                 } guard{this, std::uncaught_exceptions()};
                 std::move(f)();
