@@ -91,10 +91,22 @@ namespace {
 
 // ---- what does not, if it can be helped ----
 
+// Inside at once with a channel of this P's own: what most calls are, and it needs neither a frame nor a call. Else
+// null, and enter() is still to be called.
+[[gnu::always_inline]] inline M* enter_mine(const Hchan* c) {
+    M* mp = self();
+    if (!mp) [[unlikely]]
+        return nullptr;
+    mp->in_rt.store(1, std::memory_order_relaxed);
+    kernel::light_barrier();
+    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]]  // G2
+        return nullptr;
+    return c->lock.bias.load(std::memory_order_relaxed) == mp->p ? mp : nullptr;
+}
+
 // True if it is done. Else the lock is held and *mpp is where to go on.
 template <bool kWord>
-[[gnu::always_inline]] inline bool send_now(M** mpp, Hchan* c, Payload from) {
-    M* mp = chan_lock(enter(), c->lock);
+[[gnu::always_inline]] inline bool send_locked(M* mp, Hchan* c, Payload from) {
     if (Sudog* sg = take_waiter(c->recvq)) {
         elem_across<kWord>(c, &sg->payload, from);
         sg->state = SudogState::kDone;
@@ -108,13 +120,16 @@ template <bool kWord>
         leave(mp);
         return true;
     }
-    *mpp = mp;
     return false;
+}
+template <bool kWord>
+[[gnu::always_inline]] inline bool send_now(M** mpp, Hchan* c, Payload from) {
+    *mpp = chan_lock(enter(), c->lock);
+    return send_locked<kWord>(*mpp, c, from);
 }
 
 template <bool kWord>
-[[gnu::always_inline]] inline bool recv_now(M** mpp, Hchan* c, Payload* to) {
-    M* mp = chan_lock(enter(), c->lock);
+[[gnu::always_inline]] inline bool recv_locked(M* mp, Hchan* c, Payload* to) {
     if (Sudog* sg = take_waiter(c->sendq)) {
         take_from_sender<kWord>(c, sg, to);
         finish(mp, c, sg->g);
@@ -127,8 +142,12 @@ template <bool kWord>
         leave(mp);
         return true;
     }
-    *mpp = mp;
     return false;
+}
+template <bool kWord>
+[[gnu::always_inline]] inline bool recv_now(M** mpp, Hchan* c, Payload* to) {
+    *mpp = chan_lock(enter(), c->lock);
+    return recv_locked<kWord>(*mpp, c, to);
 }
 
 template <bool kWord>
@@ -171,11 +190,28 @@ void block_for_ever(WaitReason why) {
     for (;;) mp = park(mp, nullptr, nullptr, why);
 }
 
-void chan_send_word(Hchan* c, uint64_t word) {
+// The rest of a send of a word, with the lock.
+[[gnu::always_inline]] static inline void send_word_rest(M* mp, Hchan* c, uint64_t word) {
+    if (send_locked<true>(mp, c, {.word = word})) return;
+    send_blocks(mp, c, {.word = word});
+}
+[[gnu::noinline]] static void send_word_mine(M* mp, Hchan* c, uint64_t word) { send_word_rest(mp, c, word); }
+[[gnu::noinline]] static void send_word_shared(Hchan* c, uint64_t word) {
     if (!c) [[unlikely]]
         block_for_ever(WaitReason::kChanSendNil);
-    M* mp;
-    if (!send_now<true>(&mp, c, {.word = word})) send_blocks(mp, c, {.word = word});
+    send_word_rest(chan_lock(enter(), c->lock), c, word);
+}
+
+void chan_send_word(Hchan* c, uint64_t word) {
+    M* mp = c ? enter_mine(c) : nullptr;
+    if (!mp) return send_word_shared(c, word);
+    const size_t fill = c->fill.load(std::memory_order_relaxed);
+    if (!c->recvq.empty()) return send_word_mine(mp, c, word);
+    if (fill < c->cap) {
+        ring_put<true>(c, fill, {.word = word});
+        return leave(mp);
+    }
+    send_blocks(mp, c, {.word = word});
 }
 
 void chan_send(Hchan* c, void* from) {
@@ -185,12 +221,29 @@ void chan_send(Hchan* c, void* from) {
     if (!send_now<false>(&mp, c, {.at = from})) send_blocks(mp, c, {.at = from});
 }
 
-WordResult chan_recv_word(Hchan* c) {
+[[gnu::always_inline]] static inline WordResult recv_word_rest(M* mp, Hchan* c) {
+    Payload to{.word = 0};
+    if (recv_locked<true>(mp, c, &to)) return {to.word, true};
+    return recv_word_blocks(mp, c);
+}
+[[gnu::noinline]] static WordResult recv_word_mine(M* mp, Hchan* c) { return recv_word_rest(mp, c); }
+[[gnu::noinline]] static WordResult recv_word_shared(Hchan* c) {
     if (!c) [[unlikely]]
         block_for_ever(WaitReason::kChanReceiveNil);
-    M* mp;
-    Payload to{.word = 0};
-    if (recv_now<true>(&mp, c, &to)) return {to.word, true};
+    return recv_word_rest(chan_lock(enter(), c->lock), c);
+}
+
+WordResult chan_recv_word(Hchan* c) {
+    M* mp = c ? enter_mine(c) : nullptr;
+    if (!mp) return recv_word_shared(c);
+    const size_t fill = c->fill.load(std::memory_order_relaxed);
+    if (!c->sendq.empty()) return recv_word_mine(mp, c);
+    if (fill & ~kClosed) {
+        Payload to;
+        ring_take<true>(c, fill, &to);
+        leave(mp);
+        return {to.word, true};
+    }
     return recv_word_blocks(mp, c);
 }
 
