@@ -4,6 +4,7 @@
 #pragma once
 
 #include "rt/go.h"
+#include "rt/local.h"
 #include "rt/panic.h"
 #include "rt/stats.h"
 #include "rt/time.h"

@@ -18,6 +18,10 @@
 #include "arch/context.h"
 #include "rt/site.h"
 
+namespace gort::detail {
+struct GLocal;
+}
+
 namespace gort::rt {
 
 struct G;
@@ -82,7 +86,7 @@ struct alignas(64) G {
     Site site;                     // created by
     int64_t wait_since = 0;        // coarse nanotime of the park, 0 unless known
     Sudog* waiting = nullptr;      // head of the sudogs it waits with: abandoning and dumps
-    void* locals = nullptr;        // goroutine-local storage
+    detail::GLocal* locals = nullptr;  // goroutine-local storage: rt/local.h
 
     // --- third line
     alignas(16) unsigned char storage[kInlineCallable];

@@ -413,6 +413,7 @@ M* enter_slow(M* mp) {
 namespace {
 void detach_foreign(void* arg) {
     auto* mp = static_cast<M*>(arg);
+    end_locals(&mp->pseudo, true);
     sched.foreign.fetch_sub(1, std::memory_order_relaxed);
     kernel::tls_set(nullptr);
     free_m(mp);

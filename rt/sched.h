@@ -138,6 +138,8 @@ void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);
 void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
 GStatus observed_status(const G* gp);          // tells running from runnable: whether it is some M's curg
+// [G or foreign thread, outside the gate] or gp will never run again
+void end_locals(G* gp, bool destroy);
 void free_abandoned_g(G* gp);                   // its stack is at rest and nobody will resume it
 void free_abandoned_gs();                      // of a run that has ended
 uint64_t next_goid(P* pp);

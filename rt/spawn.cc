@@ -7,6 +7,7 @@
 #include "kernel/mem.h"
 #include "rt/host.h"
 #include "rt/go.h"
+#include "rt/local.h"
 #include "rt/park.h"
 #include "rt/report.h"
 #include "rt/sema.h"
@@ -126,6 +127,11 @@ void goroutine_entry(void* stack, void*) {
         leave(mp);
         gort_invoke(mp->curg, call_user);
         mp = enter();
+        while (mp->curg->locals) [[unlikely]] {  // its destructors may make more
+                leave(mp);
+                gort_invoke(mp->curg, [](G* gp) { end_locals(gp, true); });
+                mp = enter();
+            }
         G* gp = mp->curg;
         P* pp = p_of(mp);
         if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]]
@@ -252,7 +258,15 @@ void flush_p_caches(P* pp) {
     pp->gfree_count = 0;
 }
 
+void end_locals(G* gp, bool destroy) {
+    while (detail::GLocal* l = gp->locals) {
+        gp->locals = l->next;
+        l->end(l, destroy);
+    }
+}
+
 void free_abandoned_g(G* gp) {
+    end_locals(gp, false);
     if (gp->stack) {
         auto abandon = sched.abandon.load(std::memory_order_relaxed);
         if (!sema_abandon(gp) && abandon && gp->waiting) abandon(gp);
@@ -361,6 +375,15 @@ void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& si
     kernel::copy_bytes(to, callable, size);
     submit(mp, gp);
     leave(mp);
+}
+
+GLocal** local_list() {
+    M* mp = self();
+    if (!mp) [[unlikely]] {
+        mp = enter();
+        leave(mp);
+    }
+    return &mp->curg->locals;
 }
 
 Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack_size) {

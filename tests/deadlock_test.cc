@@ -1,0 +1,158 @@
+// tests/deadlock_test.cc - a deadlock is declared when nothing can ever wake, and never before.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Every child prints what it waits for before it is dead; the order of the two is what is tested. The words themselves:
+// tests/traceback_test.cc.
+#include "gort.h"
+#include "tests/sched_test.h"
+
+using namespace gort;
+using namespace gort::sched_test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char kText[] = "fatal error: all goroutines are asleep - deadlock!\n";
+
+void say(const char* text) { CHECK(write(2, text, std::strlen(text)) > 0); }
+void block() { select(); }
+
+// The child says "last" and is dead only after that.
+void check_dies_after(const Died& d, const std::string& last) {
+    CHECK_DIED(d, d.exit_code() == 2);
+    CHECK_DIED(d, d.err.rfind(last + kText, 0) == 0);
+}
+
+TEST_P(DL_04_not_while_a_timer_is_pending, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         with_procs(procs, [] {
+                             timer t = after_func(50ms, [] { say("fired\n"); });
+                             block();
+                         });
+                     }),
+                     "fired\n");
+}
+
+TEST_P(DL_04_not_while_a_goroutine_sleeps, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         with_procs(procs, [] {
+                             go([] {
+                                 sleep(50ms);
+                                 say("slept\n");
+                             });
+                             block();
+                         });
+                     }),
+                     "slept\n");
+}
+
+// 20 slices: its P is long gone, and it is the only one that lives.
+TEST_P(DL_04_not_while_a_goroutine_computes, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         with_procs(procs, [] {
+                             go([] {
+                                 const int64_t end = rt::now() + 200'000'000;
+                                 while (rt::now() < end) {
+                                 }
+                                 say("computed\n");
+                             });
+                             block();
+                         });
+                     }),
+                     "computed\n");
+}
+
+TEST_P(DL_04_not_while_a_goroutine_is_in_a_system_call, 1, 2) {
+    for (bool said : {false, true})
+        check_dies_after(run_child([procs, said] {
+                             with_procs(procs, [said] {
+                                 go([said] {
+                                     if (said) blocking([] { usleep(100'000); });
+                                     else usleep(100'000);
+                                     say("back\n");
+                                 });
+                                 block();
+                             });
+                         }),
+                         "back\n");
+}
+
+TEST_P(DL_05_a_stopped_timer_delays_nothing, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         with_procs(procs, [] {
+                             timer t = after_func(1h, [] { say("never\n"); });
+                             CHECK(t.stop());
+                             timer c{1h};
+                             CHECK(c.stop());
+                             ticker k{1h};
+                             k.stop();
+                             block();
+                         });
+                     }),
+                     "");
+}
+
+// The pipe is quiet until a process that gort knows nothing of writes.
+TEST_P(DL_06_not_while_a_goroutine_waits_for_a_descriptor, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         int ends[2];
+                         CHECK(pipe(ends) == 0);
+                         const pid_t writer = fork();
+                         if (writer == 0) {
+                             usleep(300'000);
+                             CHECK(write(ends[1], "x", 1) == 1);
+                             _exit(0);
+                         }
+                         with_procs(procs, [&] {
+                             go([&] {
+                                 net::fd in(ends[0]);
+                                 CHECK(bool(in.wait_readable()));
+                                 say("readable\n");
+                             });
+                             block();
+                         });
+                     }),
+                     "readable\n");
+}
+
+// Everything that changes who is idle, with as few alive as possible: the check must never find too few.
+TEST_P(DL_13_no_false_alarm_at_any_change_of_hands, 1, 2, 8) {
+    const int rounds = test::stress() ? 3000 : 60 / (test::slow() > 1 ? 6 : 1);
+    with_procs(procs, [rounds] {
+        for (int i = 0; i < rounds; ++i) {
+            Sema turn;
+            go([&] {
+                sleep(std::chrono::microseconds(test::rnd() % 200));
+                turn.release();
+            });
+            turn.acquire();
+            go([&] {
+                blocking([] { usleep(useconds_t(test::rnd() % 200)); });
+                turn.release();
+            });
+            turn.acquire();
+            std::thread other([&] { turn.release(); });
+            turn.acquire();
+            other.join();
+            go([&] {
+                lock_os_thread();
+                yield();
+                turn.release();
+            });
+            turn.acquire();
+            gomaxprocs(int(test::rnd() % 4) + 1);
+            auto c = make_chan<int>();
+            go([=] { c << 1; });
+            c.recv();
+            if (i % 10 == 0) {
+                go([&] {
+                    usleep(25'000);  // loses its P
+                    turn.release();
+                });
+                turn.acquire();
+            }
+        }
+    });
+}
+
+}  // namespace
