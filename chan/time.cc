@@ -195,8 +195,14 @@ namespace {
 
 Timer* timer_of(FuncTimer* t) { return reinterpret_cast<Timer*>(t->timer); }
 
+// After a stop or reset that found nothing pending: the end of a run may have taken the setting, with its reference.
+void release_forgotten(FuncTimer* t, uint64_t of) {
+    if (of && of != epoch()) func_timer_release(t);  // not the last: the caller has a handle
+}
+
 void call(Timer* t, int64_t, uint64_t) {
     auto* ft = static_cast<FuncTimer*>(t->arg);
+    ft->epoch.store(0, std::memory_order_relaxed);
     spawn_inside(self(), ft->invoke, ft, ft->site);
 }
 
@@ -208,6 +214,7 @@ void func_timer_start(FuncTimer* t, int64_t ns) {
     timer->fn = call;
     timer->arg = t;
     timer->when = deadline_after(now(), ns);
+    t->epoch.store(epoch(), std::memory_order_relaxed);
     t->refs.store(2, std::memory_order_relaxed);
     if (timer_start(timers_of(mp), timer)) timer_hurry(mp);
     leave(mp);
@@ -216,8 +223,11 @@ void func_timer_start(FuncTimer* t, int64_t ns) {
 bool func_timer_stop(FuncTimer* t) {
     M* mp = enter();
     const bool was_pending = timer_stop(timer_of(t));
+    const uint64_t of = t->epoch.load(std::memory_order_relaxed);
+    if (of) t->epoch.store(0, std::memory_order_relaxed);
     leave(mp);
     if (was_pending) func_timer_release(t);  // not the last: the caller has a handle
+    else release_forgotten(t, of);
     return was_pending;
 }
 
@@ -225,10 +235,12 @@ bool func_timer_reset(FuncTimer* t, int64_t ns) {
     M* mp = enter_running();
     func_timer_retain(t);
     bool earliest = false;
+    const uint64_t of = t->epoch.exchange(epoch(), std::memory_order_relaxed);
     const bool was_pending = timer_reset(timers_of(mp), timer_of(t), deadline_after(now(), ns), 0, &earliest);
     if (earliest) timer_hurry(mp);
     leave(mp);
     if (was_pending) func_timer_release(t);  // the former setting's
+    else release_forgotten(t, of);
     return was_pending;
 }
 

@@ -40,6 +40,7 @@ bool time_chan_reset(Hchan* c, int64_t ns, int64_t period);
 struct FuncTimer {
     alignas(8) unsigned char timer[64];  // chan/time.cc's
     std::atomic<uint32_t> refs{1};
+    std::atomic<uint64_t> epoch{0};  // the run that the setting that is pending belongs to
     Site site;
     Invoke invoke = nullptr;  // a goroutine's: its storage holds the FuncTimer
     void (*destroy)(FuncTimer* t) noexcept = nullptr;

@@ -49,7 +49,7 @@ struct CancelNode : context_base, Child {
 
 struct TimerNode final : CancelNode {
     explicit TimerNode(context_base* parent) noexcept : CancelNode(parent, Kind::kTimer) {}
-    rt::Timer timer;  // timer.when is the deadline
+    rt::Timer timer;       // timer.when is the deadline
     std::error_code late;  // the cause if it comes to that
     uint64_t epoch = 0;
     bool armed = false;  // under lock: pending, or fn is on its way
@@ -57,13 +57,13 @@ struct TimerNode final : CancelNode {
 };
 
 // --- tree.cc
-Hchan* closed_chan();                     // for ever, and everybody's
-Hchan* done_of(CancelNode* n);            // with a reference for the caller
-void link(CancelNode* child, CancelNode* parent);      // cancels it if the parent is
+Hchan* closed_chan();                              // for ever, and everybody's
+Hchan* done_of(CancelNode* n);                     // with a reference for the caller
+void link(CancelNode* child, CancelNode* parent);  // cancels it if the parent is
 void cancel(CancelNode* n, const std::error_code& err, const std::error_code& cause, bool by_parent);
 void arm(TimerNode* n);
-bool link_func(AfterFunc* f, CancelNode* parent);      // false: the parent is cancelled
-bool unlink_func(AfterFunc* f);                        // true if it was in a list
+bool link_func(AfterFunc* f, CancelNode* parent);  // false: the parent is cancelled
+bool unlink_func(AfterFunc* f);                    // true if it was in a list
 
 // --- derive.cc
 std::error_code err_of(const context_base* c);

@@ -464,7 +464,8 @@ TEST(cx28_values) {
         const context d = without_value(c, kNumber);
         CHECK(!d.value(kNumber));
         CHECK_EQ(*d.value(kName), "one");
-        CHECK_EQ(*with_value(d, kNumber, 3).value(kNumber), 3);
+        const context again = with_value(d, kNumber, 3);
+        CHECK_EQ(*again.value(kNumber), 3);
         static constexpr key<std::unique_ptr<int>> owned;
         const context e = with_value(d, owned, std::make_unique<int>(9));  // move-only
         CHECK_EQ(**e.value(owned), 9);
