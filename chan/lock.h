@@ -42,7 +42,7 @@ public:
         kernel::lock_rank_release(kernel::LockRank::kChan, this);
         state_.store(0, std::memory_order_release);  // K1
         kernel::light_barrier();
-        if (sleepers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        if (kernel::glance(sleepers_) != 0) [[unlikely]]
             unlock_slow();
     }
 

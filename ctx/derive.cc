@@ -156,9 +156,12 @@ const void* value_of(const context_base* c, const any_key& k) {
 }
 
 std::error_code cause_of(const context_base* c) {
-    if (const auto* n = static_cast<const CancelNode*>(value_of(c, cancel_key)))
-        if (n->state.load(std::memory_order_acquire)) return n->cause_code;  // X1
-    return err_of(c);
+    const auto* n = static_cast<const CancelNode*>(value_of(c, cancel_key));
+    if (n && n->state.load(std::memory_order_acquire)) return n->cause_code;  // X1
+    const std::error_code err = err_of(c);
+    // It may have been cancelled between the two looks.
+    if (err && n && n->state.load(std::memory_order_acquire)) return n->cause_code;  // X1
+    return err;
 }
 
 // ---- making ----

@@ -48,4 +48,14 @@ inline void full_barrier() {
     else full_barrier();
 }
 
+// For locks whose unlock looks once more at what it gave away: that memory stays readable, but may be another object by
+// then, whose making would be a race to TSan.
+#if GORT_TSAN
+[[gnu::noinline, gnu::no_sanitize("thread")]] inline uint32_t glance(const std::atomic<uint32_t>& word) {
+    return *reinterpret_cast<const volatile uint32_t*>(&word);
+}
+#else
+inline uint32_t glance(const std::atomic<uint32_t>& word) { return word.load(std::memory_order_relaxed); }
+#endif
+
 }  // namespace gort::kernel

@@ -54,7 +54,7 @@ public:
         if (solo()) return;
         state_.store(0, std::memory_order_release);  // K1
         kernel::light_barrier();
-        if (sleepers_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+        if (kernel::glance(sleepers_) != 0) [[unlikely]]
             unlock_slow();
     }
 

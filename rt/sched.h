@@ -76,6 +76,7 @@ struct Sched {
     std::atomic<int> foreign{0};      // attached foreign threads
     std::atomic<int> poll_waiters{0}; // goroutines blocked on descriptors
     std::atomic<int> spinning{0};
+    std::atomic<bool> in_hand{false}; // sysmon moves goroutines to the global queue
     std::atomic<uint32_t> poke_wanted{0};  // sysmon sleeps long: whoever leaves work behind pokes it
     std::atomic<int64_t> coarse_now{0};    // a recent clock reading, for "waits since"
     std::atomic<uint64_t> next_goid{2};    // 1 is main

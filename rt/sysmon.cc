@@ -77,9 +77,12 @@ bool shed(P* pp) {
     }
     GList list;
     take_half(pp, &list, kShedMost, true);
+    // From here to there they are nowhere, and their M may go idle: that is no deadlock.
+    sched.in_hand.store(list.head != nullptr, std::memory_order_relaxed);
     give_back(holder);
     if (!list.head) return false;
     put_global_list(&list);
+    sched.in_hand.store(false, std::memory_order_relaxed);
     return true;
 }
 
