@@ -65,6 +65,7 @@ TEST_P(pipe_carries_bytes, 1, 2, 8) {
         while (auto n = p.r.read(buf)) got += *n;
         CHECK_EQ(got, kSize);
         CHECK_EQ(p.r.read(buf).error(), make_error_code(net::errc::eof));
+        until_alone();
     });
 }
 
@@ -526,7 +527,10 @@ TEST(events_without_waiters_keep_nobody_awake) {
             char c[1];
             CHECK_EQ(a.r.read(c).error(), make_error_code(net::errc::closed));
         });
-        EVENTUALLY(waiters() == 1 && rt::sched.poller);
+        EVENTUALLY(waiters() == 1 && [] {
+            kernel::LockGuard guard(rt::sched.lock);
+            return rt::sched.poller != nullptr;
+        }());
         a.r.close().value();
         waiter.join();
         const uint64_t one = 1;

@@ -67,20 +67,21 @@ result<conn> dial(std::string_view address, std::chrono::duration<Rep, Period> t
 template <detail::contextual C>
 result<conn> dial(const C& c, std::string_view network, std::string_view address) {
     const auto deadline = c.deadline();
-    if (const std::error_code e = c.err()) {
-        if (deadline && *deadline <= std::chrono::steady_clock::now())
-            return std::make_error_code(std::errc::timed_out);
-        return errc::canceled;
-    }
     // the context may still be at it when we are done
     auto control = std::make_shared<detail::dial_control>();
     detail::Desc* d = nullptr;
-    auto stop = after_func(c, [control] { detail::cancel_dial(control.get()); });
-    const int r =
-        detail::dial(network, address, nullptr, deadline ? detail::when_of(*deadline) : 0, control.get(), &d);
-    stop();
-    if (r) return detail::error_of(r);
-    return conn(d);
+    int r = detail::net_error(errc::canceled);
+    if (!c.err()) {
+        auto stop = after_func(c, [control] { detail::cancel_dial(control.get()); });
+        r = detail::dial(network, address, nullptr, deadline ? detail::when_of(*deadline) : 0, control.get(),
+                         &d);
+        stop();
+    }
+    if (!r) return conn(d);
+    // At its deadline the context cancels as well; either may be first.
+    if (r == detail::net_error(errc::canceled) && deadline && *deadline <= std::chrono::steady_clock::now())
+        return std::make_error_code(std::errc::timed_out);
+    return detail::error_of(r);
 }
 template <detail::contextual C>
 result<conn> dial(const C& c, std::string_view address) {
