@@ -1,6 +1,6 @@
 #!/bin/bash
-# tests/net_examples_test.sh - the servers of examples/ and real clients: curl, redis-cli, redis-benchmark, nc where they
-# are, else bash's own /dev/tcp. Malformed and oversized input gets a clear error, and ends that connection only.
+# tests/net_examples_test.sh - the servers of examples/ and real clients: curl, redis-cli, redis-benchmark, nc where
+# they are, else bash's own /dev/tcp. Malformed and oversized input gets a clear error, and ends that connection only.
 # SPDX-License-Identifier: BSD-2-Clause
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -57,12 +57,14 @@ url=http://127.0.0.1:$port
 get='GET / HTTP/1.1\r\nHost: x\r\n\r\n' last='GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'
 if have curl; then
     is "curl" "$(curl -s "$url/")" "Hello, World!"
-    is "curl, kept alive" "$(curl -sv "$url/a" "$url/b" 2>&1 >"$dir/x" | grep -c 'Re-using existing connection')" 1
+    is "curl, kept alive" \
+        "$(curl -sv "$url/a" "$url/b" 2>&1 >"$dir/x" | grep -c 'Re-using existing connection')" 1
     is "curl HEAD" "$(curl -sI "$url/" | head -n 1 | tr -d '\r')" "HTTP/1.1 200 OK"
     is "curl POST" "$(curl -s -o "$dir/x" -w '%{http_code}' -d x=1 "$url/")" 405
     is "curl HTTP/1.0" "$(curl -s0 "$url/")" "Hello, World!"
     is "curl, large header" "$(curl -s -o "$dir/x" -w '%{http_code}' -H "X: $(zeros 9000)" "$url/")" 431
-    is "curl, chunked" "$(curl -s -o "$dir/x" -w '%{http_code}' -X GET -H 'Transfer-Encoding: chunked' -d abc "$url/")" 501
+    is "curl, chunked" \
+        "$(curl -s -o "$dir/x" -w '%{http_code}' -X GET -H 'Transfer-Encoding: chunked' -d abc "$url/")" 501
 else
     skipped=$((skipped + 7))
 fi
@@ -90,7 +92,11 @@ exec 4<>"/dev/tcp/127.0.0.1/$port" # one that idles over all this and over the s
 has "others go on" "$(talk "$last")" "Hello, World!"
 if have wrk; then
     report=$(wrk -t1 -c64 -d1s "$url/" 2>&1)
-    case $report in *"Socket errors"* | *Non-2xx*) bad "wrk" "$report" ;; *Requests/sec*) ok ;; *) bad "wrk" "$report" ;; esac
+    case $report in
+    *"Socket errors"* | *Non-2xx*) bad "wrk" "$report" ;;
+    *Requests/sec*) ok ;;
+    *) bad "wrk" "$report" ;;
+    esac
 else
     skipped=$((skipped + 1))
 fi
@@ -105,7 +111,8 @@ if have redis-cli; then
     is "PING" "$(r ping)" PONG
     is "SET" "$(r set k v1)" OK
     is "GET" "$(r get k)" v1
-    is "binary value" "$(printf 'a\0b\r\nc' | r -x set b >/dev/null && r get b | od -An -tx1 | tr -d ' \n')" 6100620d0a630a
+    is "binary value" \
+        "$(printf 'a\0b\r\nc' | r -x set b >/dev/null && r get b | od -An -tx1 | tr -d ' \n')" 6100620d0a630a
     is "INCR" "$(r incr n) $(r incr n)" "1 2"
     has "INCR of text" "$(r incr k)" "not an integer"
     is "DEL" "$(r del k n nothing)" 2
@@ -152,7 +159,8 @@ ends kv_server INT
 # ---- echo
 start echo_server
 if have nc; then
-    is "nc" "$(printf 'over nc' | timeout 10 nc -q 1 127.0.0.1 "$port" 2>/dev/null || printf 'over nc' | timeout 10 nc -N 127.0.0.1 "$port")" "over nc"
+    over_nc() { printf 'over nc' | timeout 10 nc "$@" 127.0.0.1 "$port" 2>/dev/null; }
+    is "nc" "$(over_nc -q 1 || over_nc -N)" "over nc"
     head -c 3000000 /dev/urandom >"$dir/big"
     timeout 20 nc -q 2 127.0.0.1 "$port" <"$dir/big" >"$dir/back"
     is "a large echo" "$(cmp "$dir/big" "$dir/back" 2>&1)" ""

@@ -73,6 +73,7 @@ struct OnceState {
                 std::optional<F>* f;
                 ~Release() { f->reset(); }
             } release{&f};
+#if defined(__cpp_exceptions)  // the core is compiled without them, and clang looks into templates nobody uses
             try {
                 if constexpr (std::is_void_v<R>) std::invoke(*f);
                 else value.emplace(std::invoke(*f));
@@ -80,6 +81,7 @@ struct OnceState {
                 failed = std::current_exception();
                 if (!failed) throw;  // goexit is not an exception, and goes on
             }
+#endif
         });
         if (failed) std::rethrow_exception(failed);
     }
