@@ -80,7 +80,7 @@ all: $(LIB) $(BENCH) build/lib$(NAME).a build/gortbench ## the library and the b
 # The contract's two names are links to the files of the build asked for last.
 build/lib$(NAME).a: $(LIB) FORCE
 	@ln -sf $(LIB:build/%=%) $@
-build/gortbench: $(BENCH) FORCE
+build/gortbench: $(BENCH) $(OUT)/hello FORCE
 	@ln -sf $(BENCH:build/%=%) $@
 
 # Stamps: objects depend on the compiler and all flags, archive and gortbench on the list of their members.
@@ -103,6 +103,8 @@ $(LIB): $(LIB_OBJ) $(OUT)/.members
 link = $(call say,LD ) $(CXX) $(FLAGS) -Wl,--fatal-warnings -o $@ $(filter-out $(OUT)/.%,$^) $(LDFLAGS)
 $(OUT)/tests/%: $(OUT)/tests/%.cc.o $$(call parts,$$@) $(OUT)/tests/test_main.cc.o $(LIB)
 	$(link)
+$(OUT)/hello: $(OUT)/bench/startup/hello.cc.o $(LIB) # what `gortbench startup` starts
+	$(call say,LD ) $(CXX) $(FLAGS) $(if $(filter release debug,$(BUILD)),-static -s) -o $@ $^ $(LDFLAGS)
 $(BENCH): $(BENCH_OBJ) $(LIB) $(OUT)/.bench-members
 	$(link)
 $(OUT)/examples/%: $(OUT)/examples/%.cc.o $(LIB)
