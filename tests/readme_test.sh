@@ -1,8 +1,8 @@
 #!/bin/sh
-# tests/readme_test.sh - every C++ snippet of README.md is compiled, and run; what its comments say it prints, it prints.
+# tests/readme_test.sh - every C++ snippet of README.md is compiled and run; what it says it prints, it prints.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A snippet with `main` or `gort::run` in it is the program, or the body of main; any other is the body of the main goroutine.
+# A snippet with `main` is the program, one with `gort::run` the body of main, any other that of the main goroutine.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
@@ -17,7 +17,7 @@ awk -v dir="$dir" '
     /^```cpp$/ { n++; file = dir "/" n ".cc"; text = ""; line = NR; next }
     /^```$/ && file {
         if (text !~ /main\(\)/)
-            text = text ~ /gort::run/ ? "int main() {\n" text "}\n" : "int main() {\nreturn gort::run([] {\n" text "});\n}\n"
+            text = "int main() {\n" (text ~ /gort::run/ ? text : "return gort::run([] {\n" text "});\n") "}\n"
         if (text !~ /#include <gort.h>/)
             text = "#include <gort.h>\n#include <cstdio>\n#include <map>\n#include <mutex>\n#include <string>\n" \
                 "#include <vector>\nusing namespace std::chrono_literals;\n" text

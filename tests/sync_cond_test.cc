@@ -83,7 +83,7 @@ TEST_P(CO_01_02_works_with_any_lock, 1, 2, 8) {
             reader.unlock();
         });
         EVENTUALLY(waiting(&c) == 1);
-        CHECK(rw.try_lock());
+        EVENTUALLY(rw.try_lock());  // it queues before it unlocks
         rw.unlock();
         EVENTUALLY(waiting(&c) == 1);
         c.signal();
@@ -231,7 +231,7 @@ TEST_P(CO_07_08_nobody_steals_a_wake_up, 1, 2, 8) {
             first.wait();
             m.mu.lock();
             m.mu.unlock();  // it waits
-            std::atomic<bool> over{false};
+            std::atomic<bool> over{false}, late{false};
             all.go([&] {
                 m.changed.broadcast();
                 over = true;
@@ -240,9 +240,14 @@ TEST_P(CO_07_08_nobody_steals_a_wake_up, 1, 2, 8) {
                 m.mu.lock();
                 if (!over) m.changed.wait();
                 m.mu.unlock();
+                late = true;
             });
             EVENTUALLY(over.load());
-            while (waiting(&m.changed)) m.changed.broadcast();
+            // Now the first one is through or on its way; the late one may have come to wait.
+            while (!late) {
+                m.changed.broadcast();
+                yield();
+            }
             all.wait();
         }
     });

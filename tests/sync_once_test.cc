@@ -12,7 +12,7 @@ using namespace gort::sync_test;
 
 namespace {
 
-constinit once global_once;
+[[maybe_unused]] constinit once global_once;
 static_assert(!std::is_copy_constructible_v<once> && !std::is_move_constructible_v<once>);
 
 // ON-01, ON-02, MM-11

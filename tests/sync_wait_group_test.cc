@@ -12,7 +12,7 @@ using namespace gort::sync_test;
 namespace {
 
 // WG-10
-constinit wait_group global_group;
+[[maybe_unused]] constinit wait_group global_group;
 static_assert(!std::is_copy_constructible_v<wait_group> && !std::is_move_constructible_v<wait_group>);
 
 TEST_P(WG_01_wait_on_zero_returns_at_once, 1, 2) {

@@ -41,11 +41,11 @@ public:
 private:
     template <class F>
     [[gnu::noinline]] void call_slow(F&& f) {
+        mu_.lock();
         struct Unlock {
             once* o;
             ~Unlock() { o->mu_.unlock(); }
         } unlock{this};
-        mu_.lock();
         if (done_.load(std::memory_order_relaxed)) return;
         struct Done {
             once* o;
