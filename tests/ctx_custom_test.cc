@@ -424,7 +424,7 @@ TEST_P(after_func_keeps_its_function_as_long_as_it_must, 1, 2) {
         cancel();
         CHECK_EQ(ran.recv(), 1);
         EVENTUALLY(held.use_count() == 1);
-        CHECK_EQ(panic_text([&] { after_func(parent, std::function<void()>()); }),
+        CHECK_EQ(panic_text([] { after_func(background(), std::function<void()>()); }),
                  "context: AfterFunc of a nil function");
     });
 }

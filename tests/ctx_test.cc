@@ -621,7 +621,8 @@ TEST(cx_handles) {
         CHECK(moved == c);
         CHECK(!copy);  // NOLINT(bugprone-use-after-move)
         CHECK_EQ(hash(moved), hash(c));
-        moved = moved;  // NOLINT
+        const context& same = moved;
+        moved = same;
         CHECK(moved == c);
         context d;
         cancel_func e;
