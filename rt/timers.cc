@@ -135,8 +135,8 @@ int64_t timers_run(Timers* ts, int64_t now) {
                 t->when = next_multiple(t->when, t->period, now);
                 wheel_insert(ts->wheel, t);
             } else {
+                add_count(ts, UINT32_MAX);  // first: who finds it idle does not find it counted
                 t->home.store(nullptr, std::memory_order_release);  // T1
-                add_count(ts, UINT32_MAX);
             }
         }
         if (ts->wheel) ts->wheel = wheel_trim(ts->wheel);  // none: another run, or a move, was first
