@@ -1,9 +1,9 @@
-// bench/runq.cc - one scheduling decision (the running goroutine to the queue's end, the first off it) behind the P gate,
-// and with the queue that Go has, whose owner must compare-and-swap because thieves come without asking.
+// bench/runq.cc - one scheduling decision behind the P gate, and with the queue that Go has.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// P threads, each with a queue of its own in cache, that nobody steals from: what the owner pays for the mere possibility.
-// The gate's thief pays instead, `steal`: a membarrier, about 100 times as much, for up to half a queue.
+// A decision: the running goroutine to the queue's end, the first off it. Go's owner must compare and swap, because
+// thieves come without asking. P threads, each with a queue of its own in cache, that nobody steals from: what the owner
+// pays for the mere possibility. The gate's thief pays instead, `steal`: a membarrier, for up to half a queue.
 #include <array>
 #include <memory>
 #include <thread>
