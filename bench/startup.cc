@@ -1,8 +1,8 @@
 // bench/startup.cc - what a whole small program costs: time from start to end, size, memory.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Times $STARTUP_PROGRAM, whatever wrote it, or the `hello` beside this program (gort's, made by make); bench/run sets it for each
-// language.
+// Times $STARTUP_PROGRAM, whatever wrote it, or the `hello` beside this program (gort's, made by make); bench/run
+// sets it for each language.
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>

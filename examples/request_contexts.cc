@@ -1,5 +1,6 @@
-// examples/request_contexts.cc - a server without a network: each request has a context with an id, a user and a deadline,
-// which what serves it passes on; a client that goes away, and the server's end, cancel what is being done for them.
+// examples/request_contexts.cc - a server without a network: each request has a context with an id, a user and a
+// deadline, which what serves it passes on; a client that goes away, and the server's end, cancel what is being done
+// for them.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <gort.h>
 

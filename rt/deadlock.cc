@@ -70,7 +70,9 @@ void check_deadlock_locked() {
     if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
     if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed))
         return;
-    if (sched.in_hand.load(std::memory_order_relaxed) || sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed)) return;
+    if (sched.in_hand.load(std::memory_order_relaxed) || sched.runq.count ||
+        sched.poll_waiters.load(std::memory_order_relaxed))
+        return;
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
         if (sched.allp[i]->timers.count.load(std::memory_order_relaxed)) return;
     if (strangers_locked()) {

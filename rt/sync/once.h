@@ -73,7 +73,8 @@ struct OnceState {
                 std::optional<F>* f;
                 ~Release() { f->reset(); }
             } release{&f};
-#if defined(__cpp_exceptions)  // the core is compiled without them, and clang looks into templates nobody uses
+// the core is compiled without them, and clang looks into templates nobody uses
+#if defined(__cpp_exceptions)
             try {
                 if constexpr (std::is_void_v<R>) std::invoke(*f);
                 else value.emplace(std::invoke(*f));
