@@ -8,8 +8,6 @@ namespace gort::detail {
 
 [[noreturn]] void once_without_value();
 
-void once_without_value() {
-    rt::host_throw_panic("sync: OnceValue: f ended by goexit and has no value");
-}
+void once_without_value() { rt::host_throw_panic("sync: OnceValue: f ended by goexit and has no value"); }
 
 }  // namespace gort::detail
