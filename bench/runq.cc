@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A decision: the running goroutine to the queue's end, the first off it. Go's owner must compare and swap, because
-// thieves come without asking. P threads, each with a queue of its own in cache, that nobody steals from: what the owner
-// pays for the mere possibility. The gate's thief pays instead, `steal`: a membarrier, for up to half a queue.
+// thieves come without asking. P threads, each with a queue of its own in cache, that nobody steals from: what the
+// owner pays for the mere possibility. The gate's thief pays instead, `steal`: a membarrier, for up to half a queue.
 #include <array>
 #include <memory>
 #include <thread>
