@@ -19,6 +19,9 @@ namespace gort::rt {
 inline constexpr uint32_t kMaxProcs = 1024;
 // scheduling decisions between two looks at the global queue (Go's figure)
 inline constexpr uint32_t kGlobalEvery = 61;
+// So many decisions between two looks of sysmon's, or during a spin, 20 to 25 us: goroutines that run for no longer
+// than a wake of another thread takes. What waits behind those waits longer before it is given away.
+inline constexpr uint64_t kLively = 8;
 inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in chains of this many
 inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
@@ -76,6 +79,10 @@ struct alignas(64) P {
     uint32_t seen_head = 0;
     uint32_t seen_tail = 0;
     uint32_t seen_pushed = 0;
+    uint64_t seen_picks = 0;
+    int64_t old_when = 0;  // and of a look longer ago
+    uint32_t old_tail = 0;
+    uint32_t old_pushed = 0;
     G* seen_runnext = nullptr;
     bool blocking_seen = false;
 
@@ -124,6 +131,10 @@ struct alignas(64) P {
     }
     uint32_t queued() const {
         return runq.size() + fresh.size() + (runnext.load(std::memory_order_relaxed) != nullptr);
+    }
+    // Is anything queued that was when runq.tail() and fresh.pushed() were these?
+    bool waits_since(uint32_t tail, uint32_t pushed) const {
+        return static_cast<int32_t>(runq.head() - tail) < 0 || fresh.waits_since(pushed);
     }
     bool has_work() const { return !runq.empty() || !fresh.empty(); }
 

@@ -72,14 +72,16 @@ void answer_steal(P* pp) {
     if (list.head) put_global_list(&list);
 }
 
-// Also sees to it that a stream of fresh goroutines starves nobody: what waits behind them runs next.
+// Also sees to it that nobody starves the queue: not a stream of fresh goroutines, and not two that hand a value to
+// and fro through runnext. What waits behind them runs next.
 void begin_round(P* pp) {
     pp->set_until_look(kGlobalEvery);
     const uint32_t round = pp->rounds.load(std::memory_order_relaxed) + 1;
     pp->rounds.store(round, std::memory_order_relaxed);
-    if (pp->fresh.empty() || pp->runnext.load(std::memory_order_relaxed)) return;
-    G* gp = round % kOldestEvery ? pp->remove_oldest() : pp->fresh.pop_oldest();
-    if (gp) pp->runnext.store(gp, std::memory_order_relaxed);
+    if (!pp->fresh.empty() && pp->runnext.load(std::memory_order_relaxed)) return;
+    G* gp = round % kOldestEvery ? nullptr : pp->fresh.pop_oldest();
+    if (!gp) gp = pp->remove_oldest();
+    if (gp) pp->put_next(gp);
 }
 
 // What pick_next left to g0. Returns a G that must run now, or null to go on looking.
@@ -103,17 +105,39 @@ G* look_around(P* pp) {
     return take_global(pp);
 }
 
-G* steal_round(M* mp, P* pp) {
-    const auto n = static_cast<uint32_t>(sched.nallp.load(std::memory_order_acquire));
-    if (n < 2) return nullptr;
-    const uint32_t start = pp->rand.below(n);
-    for (uint32_t i = 0; i < n; ++i) {
-        P* victim = sched.allp[(start + i) % n];
-        if (victim == pp || !victim->has_work()) continue;
-        if (steal_from(mp, victim, false)) return pick_next(pp);
+// What other Ps' queues held at the first of two looks. Only what still waits at the second is stolen, and not from a
+// lively queue: the rules of sysmon.cc. Goroutines that hand values to each other all the time have something queued at
+// most instants, and lose their caches, and their channels' bias, to a thief who takes it.
+class Loot {
+public:
+    explicit Loot(P* pp) {
+        const auto n = static_cast<uint32_t>(sched.nallp.load(std::memory_order_acquire));
+        const uint32_t start = pp->rand.below(n);
+        for (uint32_t i = 0; i < n && count_ < kMost; ++i) {
+            P* victim = sched.allp[(start + i) % n];
+            if (victim == pp || !victim->has_work()) continue;
+            seen_[count_++] = {victim, victim->runq.tail(), victim->fresh.pushed(), victim->picks()};
+        }
     }
-    return nullptr;
-}
+    G* take(M* mp, P* pp) const {
+        for (uint32_t i = 0; i < count_; ++i) {
+            const Seen& s = seen_[i];
+            if (s.victim->picks() - s.picks >= kLively || !s.victim->waits_since(s.tail, s.pushed)) continue;
+            if (steal_from(mp, s.victim, false)) return pick_next(pp);
+        }
+        return nullptr;
+    }
+
+private:
+    static constexpr uint32_t kMost = 64;
+    struct Seen {
+        P* victim;
+        uint32_t tail, pushed;
+        uint64_t picks;
+    };
+    Seen seen_[kMost];
+    uint32_t count_ = 0;
+};
 
 // Some other P has work queued or somebody may put it there soon.
 bool worth_spinning() {
@@ -191,17 +215,17 @@ G* find_runnable(M* mp) {
         if (G* gp = take_global(pp)) return gp;
         if (poll_take(pp)) continue;
         if (run_timers()) continue;
-        if (G* gp = steal_round(mp, pp)) return gp;
         if (worth_spinning()) {
+            const Loot loot(pp);
             sched.spinning.fetch_add(1, std::memory_order_relaxed);
             G* gp = nullptr;
             for (int i = 0; i < kSpins && !gp; ++i) {
                 for (int j = 0; j < kSpinPauses; ++j) arch::pause();
                 if (sched.runq_size.load(std::memory_order_relaxed)) gp = take_global(pp);
-                if (!gp && (i & 7) == 7) gp = steal_round(mp, pp);
                 if (!running() || pp->attention.load(std::memory_order_relaxed)) break;
             }
             sched.spinning.fetch_sub(1, std::memory_order_relaxed);
+            if (!gp) gp = loot.take(mp, pp);
             if (gp) return gp;
             if (sched.runq_size.load(std::memory_order_relaxed)) continue;
         }

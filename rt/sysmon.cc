@@ -3,8 +3,10 @@
 //
 // WORK THAT WAITS. The makers of work never wake anybody (rt/sched.h). While some P is idle and another one runs,
 // sysmon looks every kFast: a G that was queued at the last look and still is has waited that long, so part of the
-// queue goes to the global one and an M is woken. A queue that turns over faster than that is left alone, however
-// long it is: two goroutines that hand a value back and forth stay on one CPU, whose caches they share.
+// queue goes to the global one and an M is woken; where decisions follow each other fast (kLively) only after kLong.
+// A queue that turns over faster than that is left alone, however long it is: goroutines that hand values to each
+// other stay on one CPU, whose caches they share. Measured at P=2 with 25 us for all, and thieves that asked
+// nothing: select recv4 725 ns instead of 51, mpmc 48 instead of 5.
 // After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves
 // work; pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
 // TIME SLICES. A P that picks nothing from its queues for kSlice while others want a P: if its goroutine is in user
@@ -27,6 +29,7 @@ namespace {
 
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
+constexpr int64_t kLong = 1'000'000;
 constexpr int64_t kSlice = 10'000'000;
 // so that a process with a ticker does not stop and start it each time
 constexpr int64_t kRestAfter = 12'000'000;
@@ -113,8 +116,8 @@ bool retake(P* pp) {
 bool look_at(P* pp, int64_t now) {
     if (!pp->m.load(std::memory_order_acquire)) {
         pp->seen_runnext = nullptr;
-        pp->seen_tail = pp->seen_head = pp->runq.head();
-        pp->seen_pushed = pp->fresh.pushed() - pp->fresh.size();
+        pp->old_tail = pp->seen_tail = pp->seen_head = pp->runq.head();
+        pp->old_pushed = pp->seen_pushed = pp->fresh.pushed() - pp->fresh.size();
         pp->blocking_seen = false;
         return false;
     }
@@ -128,11 +131,18 @@ bool look_at(P* pp, int64_t now) {
         pp->seen_when = now;
     }
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
-    const bool queue_waits = pp->seen_tail != pp->seen_head && static_cast<int32_t>(head - pp->seen_tail) < 0;
-    const bool fresh_waits = pp->fresh.waits_since(pp->seen_pushed);
+    const uint64_t picks = pp->picks();
+    const bool lively = picks - pp->seen_picks >= kLively;
+    bool waits = !lively && pp->waits_since(pp->seen_tail, pp->seen_pushed);
+    if (now - pp->old_when >= kLong) {
+        waits |= pp->waits_since(pp->old_tail, pp->old_pushed);
+        pp->old_when = now;
+        pp->old_tail = tail;
+        pp->old_pushed = pushed;
+    }
     const bool seen = next == pp->seen_runnext && turn == pp->seen_turn && head == pp->seen_head;
     const bool next_waits = next && (seen || turn == pp->poked_turn.load(std::memory_order_relaxed));
-    if (idle_p && (queue_waits || fresh_waits || next_waits)) acted = shed(pp);
+    if (idle_p && (waits || next_waits)) acted = shed(pp);
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
         if (!idle_p && others_want_a_p(pp) && retake(pp)) acted = true;
@@ -143,6 +153,7 @@ bool look_at(P* pp, int64_t now) {
     pp->seen_turn = turn;
     pp->seen_tail = tail;
     pp->seen_pushed = pushed;
+    pp->seen_picks = picks;
     pp->seen_runnext = next;
     return acted;
 }
