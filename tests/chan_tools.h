@@ -24,7 +24,7 @@ inline const bool yields = gort::test::yield_with(gort::yield);
 // allocates is not counted.
 inline long g_abandoned = 0;
 inline bool g_left_some = false;
-inline const bool chans =
+inline const bool chans_in_ledger =
     (gort::test::ledger_add("channels", [] { return gort::detail::live_chans() - g_abandoned; }), true);
 
 // Lets those who can go on come to their end. False if some are left: waiting, or at it for too long.
