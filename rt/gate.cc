@@ -12,20 +12,22 @@
 namespace gort::rt {
 
 // GORT_NO_TSA, three times: clang's analysis has no way to say "locks if it returns kYes".
-GORT_NO_TSA Taken take(P* pp, M** holder) {
+GORT_NO_TSA Taken take(P* pp, M** holder, uint32_t ask) {
     M* mp = pp->m.load(std::memory_order_acquire);
     if (!mp || !mp->gate_lock.try_lock()) return Taken::kGone;
     if (mp->p != pp) {
         mp->gate_lock.unlock();
         return Taken::kGone;
     }
-    mp->shut.store(1, std::memory_order_relaxed);             // 1
-    kernel::heavy_barrier();                                  // 2
-    if (mp->in_rt.load(std::memory_order_acquire) == 0) {     // 3, G1
+    mp->shut.store(1, std::memory_order_relaxed);          // 1
+    kernel::heavy_barrier();                               // 2
+    if (mp->in_rt.load(std::memory_order_acquire) == 0) {  // 3, G1
         *holder = mp;
         return Taken::kYes;
     }
-    mp->shut.store(0, std::memory_order_release);  // G2
+    // Under gate_lock, so that the P is still its own: what is asked of the P's next holder would be somebody else's.
+    if (ask) pp->attention.fetch_or(ask, std::memory_order_release);
+    else mp->shut.store(0, std::memory_order_release);  // G2
     mp->gate_lock.unlock();
     return Taken::kInside;
 }
@@ -43,7 +45,7 @@ void end_solo() {
         if (me && pp == p_of(me)) continue;  // we are inside, and not in the middle of anything
         for (;;) {
             M* holder;
-            const Taken taken = take(pp, &holder);
+            const Taken taken = take(pp, &holder, 0);
             if (taken == Taken::kYes) give_back(holder);
             else if (taken == Taken::kInside || pp->m.load(std::memory_order_acquire)) {
                 kernel::sys_sched_yield();

@@ -11,11 +11,13 @@
 //      3  read shut                            3  read in_rt
 //
 // If 3 reads in_rt == 0, the M is in user code and will find the gate shut when it enters: the P is the taker's, to
-// keep or to put back. If it reads 1, the M may be using the P: the taker opens the gate again and leaves a request in
-// p.attention, which the M answers at its next scheduling decision. An M that is inside does not look at shut.
+// keep or to put back. If it reads 1, the M may be using the P: the taker may leave a request in p.attention. The gate
+// then stays shut, so that the M answers at its next scheduling decision or, if its goroutine makes none (one that
+// sends, receives and locks without ever having to wait), at its next entry. An M that is inside does not look at shut.
 // An M that finds the gate shut goes to enter_slow, which first takes gate_lock: a thief opens before it unlocks.
 //
-// Invariant: shut == 0 iff m.p is this M's P, but for the moments of a taker under gate_lock.
+// Invariant: shut == 0 implies that m.p is this M's P; with that P and shut != 0 there is a request to answer, or a
+//            taker at work under gate_lock.
 // Cost: 0 locked instructions on the common side. Modelled in tests/model/gate.pml.
 // Ordering: G1 leave's release of in_rt -> the taker's acquire of 0: it sees all that was done to the P.
 //           G2 the release that opens the gate -> enter's acquire: the M sees what the taker did to the P.
@@ -28,8 +30,8 @@
 
 namespace gort::rt {
 
-[[gnu::noinline]] M* attach_foreign();       // this thread's first call into gort
-[[gnu::noinline]] M* enter_slow(M* mp);      // no P: wait for one; may return on another thread's M
+[[gnu::noinline]] M* attach_foreign();   // this thread's first call into gort
+[[gnu::noinline]] M* enter_slow(M* mp);  // no P: wait for one; may return on another thread's M
 
 [[gnu::always_inline]] inline M* self() { return static_cast<M*>(kernel::tls_get()); }
 
@@ -55,10 +57,11 @@ namespace gort::rt {
 enum class Taken { kYes, kInside, kGone };
 
 // Takes pp from the M that holds it. kYes: the P is ours, the gate is shut, and m's gate_lock is HELD (finish with
-// give_back or keep). kInside: the M is in the runtime. kGone: nobody holds it, or somebody else is at its gate.
-Taken take(P* pp, M** holder);
-void give_back(M* holder);         // the thief's end: the M has its P again; unlocks
-void keep(P* pp, M* holder);       // sysmon's end: the M is without P when it comes back; unlocks
+// give_back or keep). kInside: the M is in the runtime, and asked (kAsk...) for what `ask` says if that is not 0.
+// kGone: nobody holds it, or somebody else is at its gate.
+Taken take(P* pp, M** holder, uint32_t ask);
+void give_back(M* holder);    // the thief's end: the M has its P again; unlocks
+void keep(P* pp, M* holder);  // sysmon's end: the M is without P when it comes back; unlocks
 
 // [outside the gate] Returns when everybody who was inside with a P has been outside, or has given the P up: so who
 // has seen what was written before the call is the only one inside.

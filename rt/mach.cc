@@ -370,14 +370,27 @@ static void leave_run(void* arg, G* left) {
     if (late) free_abandoned_g(left);
 }
 
+// What was asked while this goroutine was inside, and left at the gate for it.
+static M* answer(M* mp) {
+    P* pp = p_of(mp);
+    const uint32_t asked = pp->attention.load(std::memory_order_relaxed);
+    if (asked & (kAskPreempt | kAskRelease)) return yield_slow(mp);
+    if (asked & kAskSteal) answer_steal(pp);
+    return mp;
+}
+
 M* enter_slow(M* mp) {
     if (mp->foreign) return mp;
-    {
-        kernel::LockGuard guard(mp->gate_lock);  // a thief puts the P back before it unlocks
-        if (!mp->lost_p.load(std::memory_order_relaxed)) return mp;
-        mp->lost_p.store(false, std::memory_order_relaxed);
-        detail::g_strays.fetch_sub(1, std::memory_order_relaxed);
+    mp->gate_lock.lock();  // a thief puts the P back before it unlocks
+    if (!mp->lost_p.load(std::memory_order_relaxed)) {
+        GORT_DCHECK(mp->p);
+        mp->shut.store(0, std::memory_order_relaxed);
+        mp->gate_lock.unlock();
+        return answer(mp);
     }
+    mp->lost_p.store(false, std::memory_order_relaxed);
+    detail::g_strays.fetch_sub(1, std::memory_order_relaxed);
+    mp->gate_lock.unlock();
     G* gp = mp->curg;
     mp->commit_arg = mp;
     mp->commit_g = gp;

@@ -30,8 +30,7 @@ inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class
 inline constexpr uint32_t kAskSteal = 1;
 inline constexpr uint32_t kAskPreempt = 2;  // the time slice is over: runnext goes to the tail of the queue
 inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps changes, or the runtime stops
-inline constexpr uint32_t kAskTimers = 8;   // a timer of this P is due and sysmon noticed
-inline constexpr uint32_t kAskPoll = 16;    // nobody has looked at the descriptors for too long
+inline constexpr uint32_t kAskPoll = 8;     // nobody has looked at the descriptors for too long
 
 struct alignas(64) P {
     // --- the holder's
@@ -43,15 +42,15 @@ struct alignas(64) P {
     FreshQueue fresh;    // those that have not
     G* gfree = nullptr;  // magazine in use, linked through next
     uint32_t gfree_count = 0;
-    uint32_t stacks = 0;      // how many of stack_cache are filled
+    uint32_t stacks = 0;       // how many of stack_cache are filled
     uint32_t stack_batch = 1;  // how many the last refill asked for
-    G* gfree_full = nullptr;  // a whole magazine, or null
-    uint64_t id_next = 0;     // goroutine ids handed out in blocks
+    G* gfree_full = nullptr;   // a whole magazine, or null
+    uint64_t id_next = 0;      // goroutine ids handed out in blocks
     uint64_t id_end = 0;
     kernel::Rand rand;
     std::atomic<uint64_t> created{0};  // goroutines; num_goroutine is the sum of the differences
     std::atomic<uint64_t> finished{0};
-    std::atomic<uint64_t> picked{0};     // up to the last set_until_look; see picks
+    std::atomic<uint64_t> picked{0};  // up to the last set_until_look; see picks
     std::atomic<uint32_t> look_span{kGlobalEvery};
     std::atomic<uint64_t> parks{0};
     std::atomic<uint64_t> steals{0};
@@ -66,7 +65,7 @@ struct alignas(64) P {
     alignas(64) std::atomic<uint32_t> attention{0};
     // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
     std::atomic<M*> m{nullptr};
-    uint32_t index = 0;      // in sched.allp
+    uint32_t index = 0;  // in sched.allp
     // turn() when its M poked sysmon: what waited then has been seen once
     std::atomic<uint64_t> poked_turn{UINT64_MAX};
     P* next_idle = nullptr;  // sched.lock

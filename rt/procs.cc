@@ -55,7 +55,7 @@ bool wait_for_release(P* pp, P* heir) {
     while (pp->attention.load(std::memory_order_acquire) & kAskRelease) {
         if (!running()) return false;
         M* holder;
-        if (take(pp, &holder) == Taken::kYes) {
+        if (take(pp, &holder, kAskRelease) == Taken::kYes) {
             keep(pp, holder);
             empty_into_global(pp, heir);
             pp->attention.fetch_and(~kAskRelease, std::memory_order_relaxed);

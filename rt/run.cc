@@ -177,7 +177,7 @@ void collect_ps() {
         P* pp = sched.allp[i];
         while (pp->m.load(std::memory_order_acquire)) {
             M* holder;
-            if (rt::now() > patience && take(pp, &holder) == Taken::kYes) {
+            if (rt::now() > patience && take(pp, &holder, kAskRelease) == Taken::kYes) {
                 keep(pp, holder);
                 break;
             }

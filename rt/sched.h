@@ -195,6 +195,7 @@ inline void maybe_poke() {
 
 // Half of what waits, the oldest first, goes to `to`; at most `most`, and runnext if nothing else waits and or_next.
 void take_half(P* pp, GList* to, uint32_t most, bool or_next);
+void answer_steal(P* pp);  // [P's holder] if a thief or sysmon asked: half of what is queued to the global queue
 
 // The next G of this P, or null. runnext inherits the time slice.
 [[gnu::always_inline]] inline G* pick_next(P* pp) {

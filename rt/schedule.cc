@@ -66,7 +66,7 @@ void run_own_timers(P* pp) {
 }
 
 // Half the queue to where others can have it; the asker has either spun for it or gone idle, so wake one.
-void answer_steal(P* pp) {
+void give_half(P* pp) {
     GList list;
     take_half(pp, &list, kStealMost, true);  // runnext, too: somebody has time for it
     if (list.head) put_global_list(&list);
@@ -96,7 +96,7 @@ G* look_around(P* pp) {
                                   std::memory_order_relaxed);
                 pp->runq.push(gp);  // a fresh one, too: else it would be next again
             }
-        if (asked & kAskSteal) answer_steal(pp);
+        if (asked & kAskSteal) give_half(pp);
         if (asked & kAskPoll) poll_take(pp);
     }
     run_own_timers(pp);
@@ -161,6 +161,10 @@ void take_half(P* pp, GList* to, uint32_t most, bool or_next) {
     }
 }
 
+void answer_steal(P* pp) {
+    if (pp->attention.fetch_and(~kAskSteal, std::memory_order_acquire) & kAskSteal) give_half(pp);
+}
+
 bool nothing_around(P* pp) {
     if (sched.runq_size.load(std::memory_order_relaxed)) return false;
     const int64_t when = pp->timers.next_when.load(std::memory_order_relaxed);
@@ -172,11 +176,7 @@ bool nothing_around(P* pp) {
 uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
     M* holder;
     P* pp = p_of(mp);
-    switch (take(victim, &holder)) {
-    case Taken::kGone: return 0;
-    case Taken::kInside: victim->attention.fetch_or(kAskSteal, std::memory_order_release); return 0;
-    case Taken::kYes: break;
-    }
+    if (take(victim, &holder, kAskSteal) != Taken::kYes) return 0;
     GList list;
     take_half(victim, &list, kStealMost, with_runnext);
     give_back(holder);

@@ -73,9 +73,9 @@ bool may_lose_its_p(const P* pp) {
 // do so.
 bool shed(P* pp) {
     M* holder;
-    switch (take(pp, &holder)) {
+    switch (take(pp, &holder, kAskSteal)) {
     case Taken::kGone: return false;
-    case Taken::kInside: pp->attention.fetch_or(kAskSteal, std::memory_order_release); return true;
+    case Taken::kInside: return true;
     case Taken::kYes: break;
     }
     GList list;
@@ -101,11 +101,7 @@ bool retake(P* pp) {
         return false;
     }
     M* holder;
-    switch (take(pp, &holder)) {
-    case Taken::kGone: return false;
-    case Taken::kInside: pp->attention.fetch_or(kAskPreempt, std::memory_order_release); return false;
-    case Taken::kYes: break;
-    }
+    if (take(pp, &holder, kAskPreempt) != Taken::kYes) return false;
     keep(pp, holder);
     sched.retakes.fetch_add(1, std::memory_order_relaxed);
     start_m(pp);

@@ -34,6 +34,39 @@ TEST_P(GR_17_goroutines_that_never_call_do_not_starve_others, 1, 2, 8) {
     });
 }
 
+// In the runtime nearly all the time, without ever having to wait there: a P is not to be had from such a one, he must
+// notice by himself that he is to give it up.
+void call_until(const std::atomic<bool>& stop) {
+    while (!stop.load(std::memory_order_relaxed)) {
+        rt::M* mp = rt::enter();
+        for (int i = 0; i < 2000; ++i) arch::pause();
+        rt::leave(mp);
+    }
+}
+
+TEST_P(GR_17_goroutines_that_call_but_never_wait_starve_nobody, 1, 2, 8) {
+    static std::atomic<bool> stop, never{false};
+    stop = false;
+    with_procs(procs, [procs] {
+        Join join;
+        join.add(procs + 1);
+        for (int i = 0; i < procs + 1; ++i)
+            go([&] {
+                call_until(stop);
+                join.done();
+            });
+        nap(1ms);
+        for (int i = 0; i < 10; ++i) yield();
+        gomaxprocs(procs == 1 ? 2 : 1);
+        yield();
+        gomaxprocs(procs);
+        stop = true;
+        join.wait();
+        for (int i = 0; i < procs; ++i) go([] { call_until(never); });
+        yield();
+    });  // and nor do they keep the run from ending
+}
+
 TEST(GR_18_a_pair_that_wakes_each_other_does_not_keep_the_p) {
     with_procs(1, [] {
         std::atomic<bool> stop{false};

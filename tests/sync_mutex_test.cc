@@ -348,14 +348,18 @@ TEST_P(AT_05_06_07_many_waiters, 1, 2, 8) {
         mutex two[2];
         long plain[2] = {0, 0};
         wait_group wg;
+        std::atomic<int> come{0};
         two[0].lock();
         two[1].lock();
         for (int i = 0; i < n; ++i)
             wg.go([&, i] {
+                ++come;
                 two[i % 2].lock();
                 ++plain[i % 2];
                 two[i % 2].unlock();
             });
+        EVENTUALLY(come ==
+                   n);  // first: to count thousands takes long, under the lock that those who come need
         EVENTUALLY(waiting(&two[0]) == n / 2 && waiting(&two[1]) == n / 2);
         two[0].unlock();
         two[1].unlock();

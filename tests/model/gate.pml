@@ -21,6 +21,7 @@ byte in_rt, shut;                /* memory, as in rt/m.h */
 byte data;                       /* the P's plain fields, in memory */
 byte latest;                     /* what its last user wrote, whether it has reached memory or not */
 byte gate_lock;
+bool asked;                      /* p.attention */
 bool lost, p_free;               /* sysmon kept the P; and has done with it */
 byte users;
 bool finished;
@@ -67,10 +68,10 @@ active proctype Owner() {
         :: shut == 0 -> skip                    /* 3 */
         :: else ->                              /* enter_slow */
             drain();                            /* a locked instruction */
-            lock(); unlock();
+            lock();
             if
-            :: lost -> p_free; lock(); lost = false; p_free = false; shut = 0; unlock()
-            :: else -> skip
+            :: lost -> unlock(); p_free; lock(); lost = false; p_free = false; shut = 0; unlock()
+            :: else -> shut = 0; asked = false; unlock()    /* answers what is asked */
             fi
         fi;
         begin_use();
@@ -100,7 +101,12 @@ inline take_or_go(taken) {
 #endif
         if
         :: in_rt == 0 -> taken = true           /* 3 */
-        :: else -> shut = 0; unlock()           /* inside: ask by attention */
+        :: else -> /* inside */
+            if
+            :: shut = 0
+            :: asked = true                     /* and the gate stays shut until the owner comes to it */
+            fi;
+            unlock()
         fi
     fi
 }
