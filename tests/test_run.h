@@ -95,9 +95,10 @@ private:
         t.body(procs);
         std::string leak;
         if (!t.dies.text)
-            for (int64_t end = now_ms() + g_settle_ms * slow();
-                 !(leak = page.diff()).empty() && now_ms() < end;)
-                sched_yield();
+            for (const int64_t end = now_ms() + g_settle_ms * slow();; sched_yield()) {
+                const bool last = now_ms() >= end;  // before the look: this thread may sleep for long after it
+                if ((leak = page.diff()).empty() || last) break;
+            }
         if (!leak.empty()) {
             std::snprintf(g_shared->why, sizeof g_shared->why, "leak: %s", leak.c_str());
             g_shared->leaked = true;
