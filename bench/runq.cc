@@ -24,7 +24,8 @@ struct alignas(64) Gate {
     std::atomic<uint32_t> in_rt{0}, shut{0};
     G* running = nullptr;
     gort::rt::RunQueue queue;
-    Gate() { queue.init(); }
+    gort::rt::G* first[gort::rt::RunQueue::kFirst];
+    Gate() { queue.init(first); }
     ~Gate() { queue.destroy(); }
 
     void fill(G* gs) {

@@ -8,9 +8,9 @@
 // one up to the mount point.
 #include "kernel/cpu.h"
 
+#include "kernel/lock.h"
 #include "kernel/mem.h"
 #include "kernel/sys.h"
-#include "kernel/vm.h"
 
 namespace gort::kernel {
 
@@ -19,14 +19,16 @@ namespace {
 constexpr int64_t kThousand = 1000;
 constexpr size_t kPath = 4096, kLine = 8192, kSmall = 128, kMaxCpus = 8192;
 
-// Too large for a stack, so it is a mapping of its own for as long as we look.
+// Too large for a stack. A program's start touches as few of its pages as it can.
 struct Scratch {
+    char text[kSmall], text2[kSmall];
     char v1_path[kPath], v2_path[kPath];  // this process's groups
     char file[2 * kPath];                 // a path that is being put together
     char line[kLine];
     char chunk[kLine];
-    char text[kSmall], text2[kSmall];
 };
+Mutex g_scratch_lock{LockRank::kLeaf};
+Scratch g_scratch GORT_GUARDED_BY(g_scratch_lock);
 
 // Lines of a file; one that is longer than kLine is cut short.
 class Lines {
@@ -142,18 +144,20 @@ int64_t share(int64_t quota, int64_t period) {
 }
 
 // The smallest limit of the folder in s->file, which is `length` long, and of those above it down to `stop`.
-int64_t walk_up(Scratch* s, size_t length, size_t stop, bool v2) {
+// `own`: whether the folder itself has one, even if that is no limit.
+int64_t walk_up(Scratch* s, size_t length, size_t stop, bool v2, bool* own) {
     int64_t limit = kNoQuota;
     char* const path = s->file;
-    for (;;) {
-        if (v2) {
-            str_copy(path + length, sizeof s->file - length, "/cpu.max");
-            if (read_small(path, s->text)) limit = min(limit, parse_cpu_max(s->text));
-        } else {
-            str_copy(path + length, sizeof s->file - length, "/cpu.cfs_quota_us");
-            const bool quota = read_small(path, s->text);
+    *own = false;
+    for (bool first = true;; first = false) {
+        str_copy(path + length, sizeof s->file - length, v2 ? "/cpu.max" : "/cpu.cfs_quota_us");
+        const bool here = read_small(path, s->text);
+        if (first) *own = here;
+        if (here && v2) {
+            limit = min(limit, parse_cpu_max(s->text));
+        } else if (here && s->text[0] != '-') {  // not -1: limited
             str_copy(path + length, sizeof s->file - length, "/cpu.cfs_period_us");
-            if (quota && read_small(path, s->text2)) limit = min(limit, parse_cfs_quota(s->text, s->text2));
+            if (read_small(path, s->text2)) limit = min(limit, parse_cfs_quota(s->text, s->text2));
         }
         if (length <= stop) return limit;
         while (length > stop && path[length - 1] != '/') --length;
@@ -167,11 +171,16 @@ bool usual_limit(Scratch* s, const char* root, const char* group, bool v2, int64
     size_t n = str_copy(s->file, kPath, root);
     const size_t stop = n += str_copy(s->file + n, kPath - n, v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu");
     if (!str_equal(group, "/")) n += str_copy(s->file + n, kPath, group);
-    str_copy(s->file + n, sizeof s->file - n, "/cgroup.procs");
-    const int fd = sys_open(s->file, 0);
-    if (fd < 0) return false;
-    sys_close(fd);
-    *limit = min(*limit, walk_up(s, n, stop, v2));
+    bool own;
+    const int64_t found = walk_up(s, n, stop, v2, &own);
+    if (!own) {  // the root has none, nor has a group of v2 without the controller
+        str_copy(s->file + stop, kPath - stop, str_equal(group, "/") ? "" : group);
+        str_copy(s->file + n, sizeof s->file - n, "/cgroup.procs");
+        const int fd = sys_open(s->file, 0);
+        if (fd < 0) return false;
+        sys_close(fd);
+    }
+    *limit = min(*limit, found);
     return true;
 }
 
@@ -201,7 +210,8 @@ int64_t hierarchy_limit(Scratch* s, const char* root, const char* group, bool v2
         n += str_copy(s->file + n, kPath - n, point);
         const size_t stop = n;
         if (rest) n += str_copy(s->file + n, kPath, rest);
-        limit = walk_up(s, n, stop, v2);
+        bool own;
+        limit = walk_up(s, n, stop, v2, &own);
         any = true;
         if (rest) break;
     }
@@ -222,10 +232,9 @@ int64_t parse_cfs_quota(const char* quota_us, const char* period_us) {
 }
 
 int64_t cgroup_quota(const char* root) {
-    const size_t page = page_size();
-    const size_t size = (sizeof(Scratch) + page - 1) / page * page;
-    auto* s = static_cast<Scratch*>(reserve(size));
-    if (!s) return kNoQuota;
+    LockGuard guard(g_scratch_lock);
+    Scratch* s = &g_scratch;
+    s->v1_path[0] = s->v2_path[0] = 0;
     const size_t n = str_copy(s->file, kPath, root);
     if (n + kSmall < kPath) {
         str_copy(s->file + n, kPath - n, "/proc/self/cgroup");
@@ -245,10 +254,8 @@ int64_t cgroup_quota(const char* root) {
             if (s->v2_path[0]) limit = min(limit, hierarchy_limit(s, root, s->v2_path, true));
             if (s->v1_path[0]) limit = min(limit, hierarchy_limit(s, root, s->v1_path, false));
         }
-        release(s, size);
         return limit;
     }
-    release(s, size);
     return kNoQuota;
 }
 

@@ -4,6 +4,8 @@
 
 #include <elf.h>
 
+#include <atomic>
+
 #include "kernel/mem.h"
 #include "kernel/sys.h"
 
@@ -13,6 +15,8 @@ namespace {
 
 constexpr size_t kAuxPairs = 64;      // the kernel passes about 22
 constexpr int kGetAuxv = 0x41555856;  // PR_GET_AUXV, Linux 6.4
+
+std::atomic<uintptr_t (*)(uintptr_t)> g_ask{nullptr};
 
 struct AuxPair {
     uintptr_t type;
@@ -153,7 +157,10 @@ private:
 
 }  // namespace
 
+void auxv_source(uintptr_t (*ask)(uintptr_t type)) { g_ask.store(ask, std::memory_order_relaxed); }
+
 uintptr_t auxv_value(uintptr_t type) {
+    if (auto* ask = g_ask.load(std::memory_order_relaxed)) return ask(type);
     AuxPair pairs[kAuxPairs];
     const size_t n = read_auxv(pairs);
     for (size_t i = 0; i < n && pairs[i].type != AT_NULL; ++i)

@@ -112,9 +112,9 @@ size_t resident_bytes(void* addr, size_t size) {
 int guard_install(void* addr, size_t size) { return sys_madvise(addr, size, kAdviseGuardInstall); }
 int guard_remove(void* addr, size_t size) { return sys_madvise(addr, size, kAdviseGuardRemove); }
 
-bool probe_guards() {
+bool probe_guards(void* place) {
     const size_t page = page_size();
-    void* p = reserve(page);
+    void* p = place ? place : reserve(page);
     if (!p) return false;
     // The page is in use first, as a stack's may be; the system call writes 16 bytes there if nothing stops
     // it.
@@ -122,16 +122,16 @@ bool probe_guards() {
     const bool works = guard_install(p, page) == 0 &&
                        sys_clock_gettime(1, static_cast<Timespec*>(p)) == -EFAULT &&
                        guard_remove(p, page) == 0 && sys_clock_gettime(1, static_cast<Timespec*>(p)) == 0;
-    release(p, page);
+    if (!place) release(p, page);
     return works;
 }
 
-bool lightweight_guards() {
+bool lightweight_guards(void* place) {
     enum : int { kUnknown, kNo, kYes };
     static std::atomic<int> known{kUnknown};
     int k = known.load(std::memory_order_relaxed);
     if (k == kUnknown) [[unlikely]] {
-        k = probe_guards() ? kYes : kNo;
+        k = probe_guards(place) ? kYes : kNo;
         known.store(k, std::memory_order_relaxed);
     }
     return k == kYes;

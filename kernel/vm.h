@@ -37,7 +37,8 @@ int guard_install(void* addr, size_t size);
 int guard_remove(void* addr, size_t size);
 // Proved by what happens, once: a guard on a page of our own, and then a system call that writes there must
 // say EFAULT. Old kernels and qemu-user accept advice that they do not know.
-bool lightweight_guards();
-bool probe_guards();  // the same, without remembering
+// `place`: a mapped page of no worth yet, which the first question may try it on, instead of one of its own.
+bool lightweight_guards(void* place = nullptr);
+bool probe_guards(void* place = nullptr);  // the same, without remembering
 
 }  // namespace gort::kernel

@@ -133,7 +133,7 @@ int fault_thread_init(FaultThread* t) {
     int error = 0;
     void* map = kernel::reserve(size, kernel::kReserveStack, 0, &error);
     if (!map) return error;
-    r = kernel::lightweight_guards() ? kernel::guard_install(map, guard) : -ENOSYS;
+    r = kernel::lightweight_guards(map) ? kernel::guard_install(map, guard) : -ENOSYS;
     if (r < 0) r = kernel::protect(map, guard, kernel::Access::kNone);
     if (r == 0) r = kernel::set_signal_stack(static_cast<char*>(map) + guard, size - guard);
     if (r < 0) {

@@ -72,14 +72,15 @@ public:
         return gp;
     }
 
-    void init();
-    void destroy();
-
-private:
     struct Group {
         G* head;
         G* tail;
     };
+    static constexpr uint32_t kFirst = 32;
+    void init(Group* first);  // kFirst places, which stay the caller's
+    void destroy();
+
+private:
     Group& at(uint32_t i) const { return groups_[i & mask_]; }
     G* take_first(Group& group) {
         size_.store(size() - 1, std::memory_order_relaxed);
@@ -95,6 +96,7 @@ private:
     std::atomic<uint32_t> pushed_{0};
     std::atomic<uint32_t> oldest_{0};  // the seq of the oldest group's first, unless empty
     Group* groups_ = nullptr;
+    Group* first_ = nullptr;
     uint32_t mask_ = 0;
     uint32_t bottom_ = 0;  // the oldest group
     uint32_t top_ = 0;     // one above the newest

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace gort::rt {
 
@@ -19,13 +20,19 @@ struct EhGlobals;
 // What the host needs once for each process, before the first goroutine: the terminate handler.
 void host_init();
 
-// Runs fn(arg) on a new detached thread with about `stack` bytes; it inherits the signal mask. 0 or -errno.
-int host_start_thread(void (*fn)(void*), void* arg, size_t stack);
+// Runs s.fn(s.arg) on a new detached thread with about `stack` bytes; it inherits the signal mask. 0 or -errno.
+// s is its until it calls fn. (Not of malloc: the first free on a thread makes it an arena.)
+struct HostStart {
+    void (*fn)(void*);
+    void* arg;
+};
+int host_start_thread(HostStart* s, size_t stack);
 
 // This thread's exception state (rt/m.h, rt/eh.h). The address stays the thread's for its whole life.
 EhGlobals* host_eh_globals();
 
 char** host_environ();
+uintptr_t host_auxv(uintptr_t type);  // getauxval
 
 // Calls fn(arg) when this thread ends, after its thread_locals are destroyed. Not when the process exits.
 // 0 or -errno (ENOMEM, EAGAIN).

@@ -3,6 +3,7 @@
 #include <cxxabi.h>
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,14 +27,8 @@ constexpr size_t kToolStack = GORT_ASAN || GORT_TSAN ? 256 << 10 : 0;
 constexpr size_t kMinThreadStack = 16 << 10, kMaxThreadStack = 256 << 20;
 constexpr int kTries = 20;  // after EAGAIN
 
-struct Start {
-    void (*fn)(void*);
-    void* arg;
-};
-
 void* thread_main(void* p) {
-    Start s = *static_cast<Start*>(p);
-    delete static_cast<Start*>(p);
+    const HostStart s = *static_cast<HostStart*>(p);
     s.fn(s.arg);
     return nullptr;
 }
@@ -65,9 +60,7 @@ void at_exit(void* p) {
 
 }  // namespace
 
-int host_start_thread(void (*fn)(void*), void* arg, size_t stack) {
-    auto* start = new (std::nothrow) Start{fn, arg};
-    if (!start) return -ENOMEM;
+int host_start_thread(HostStart* s, size_t stack) {
     pthread_attr_t attr;
     int err = pthread_attr_init(&attr);
     if (!err) {
@@ -79,14 +72,13 @@ int host_start_thread(void (*fn)(void*), void* arg, size_t stack) {
             pthread_t thread;
             err = pthread_attr_setstacksize(&attr, size);
             if (!err) err = kernel::injected_error(kernel::Sys::kClone);
-            if (!err) err = pthread_create(&thread, &attr, thread_main, start);
+            if (!err) err = pthread_create(&thread, &attr, thread_main, s);
             if (err == EINVAL && size * 2 <= kMaxThreadStack) size *= 2;
             else if (err == EAGAIN && ++tries <= kTries) usleep(static_cast<useconds_t>(tries) * 1000);
             else break;
         }
         pthread_attr_destroy(&attr);
     }
-    if (err) delete start;
     return -err;
 }
 
@@ -97,6 +89,7 @@ EhGlobals* host_eh_globals() {
 }
 
 char** host_environ() { return environ; }
+uintptr_t host_auxv(uintptr_t type) { return getauxval(type); }
 
 int host_on_thread_exit(void (*fn)(void*), void* arg) {
     pthread_once(&g_exit_once, [] { g_exit_error = pthread_key_create(&g_exit_key, at_exit); });

@@ -9,6 +9,7 @@
 #include "kernel/lock.h"
 #include "rt/fault.h"
 #include "rt/g.h"
+#include "rt/host.h"
 
 namespace gort::rt {
 
@@ -38,34 +39,35 @@ struct alignas(64) M {
     // --- cold
     alignas(64) arch::Context g0;  // the thread's own stack: where an M without work waits
     kernel::Mutex gate_lock{kernel::LockRank::kGate};
-    kernel::Note note;             // idle, or a foreign thread's park
+    kernel::Note note;  // idle, or a foreign thread's park
     // futex: M0, and an M with a locked G, wait here. C1: release to acquire
     std::atomic<uint32_t> called{0};
-    bool in_poll = false;          // sched.lock: its sleep is the poller's
-    P* next_p = nullptr;           // handed over before the note is woken
-    arch::Context dead;            // of a stack left for good, until its tools are told
-    void* dead_stack = nullptr;    // that stack, if it goes back to the pool
+    bool in_poll = false;        // sched.lock: its sleep is the poller's
+    P* next_p = nullptr;         // handed over before the note is woken
+    arch::Context dead;          // of a stack left for good, until its tools are told
+    void* dead_stack = nullptr;  // that stack, if it goes back to the pool
     // to be run by g0: picked on a goroutine's stack, or handed over with next_p
     G* next_g = nullptr;
     // handed over before `called` is set: the M may still be busy with a P of its own
     P* called_p = nullptr;
     G* called_g = nullptr;
-    G* left_g = nullptr;           // who switched to g0, until g0 has looked at it
-    G* locked_g = nullptr;         // lock_os_thread: this M runs nothing else
-    void* locked_sp = nullptr;     // handle of locked_g while it is switched out
-    uint32_t lock_depth = 0;       // nested lock_os_thread calls of locked_g
-    M* next_idle = nullptr;        // sched.lock
-    M* next_all = nullptr;         // sched.lock
+    G* left_g = nullptr;        // who switched to g0, until g0 has looked at it
+    G* locked_g = nullptr;      // lock_os_thread: this M runs nothing else
+    void* locked_sp = nullptr;  // handle of locked_g while it is switched out
+    uint32_t lock_depth = 0;    // nested lock_os_thread calls of locked_g
+    M* next_idle = nullptr;     // sched.lock
+    M* next_all = nullptr;      // sched.lock
     M* prev_all = nullptr;
-    bool in_midle = false;         // sched.lock
-    bool dying = false;            // its locked G ended: the thread ends too
+    bool in_midle = false;  // sched.lock
+    bool dying = false;     // its locked G ended: the thread ends too
     // gate_lock: the P was retaken while user code ran; counted in sched.detached
     std::atomic<bool> lost_p{false};
-    uint64_t epoch = 0;            // the run it belongs to
+    uint64_t epoch = 0;  // the run it belongs to
     uint64_t id = 0;
     int tid = 0;
+    HostStart start{};  // until its thread runs
     FaultThread fault;
-    G pseudo;                      // curg of a foreign thread
+    G pseudo;  // curg of a foreign thread
 };
 
 }  // namespace gort::rt

@@ -281,7 +281,8 @@ void start_m(P* pp, G* first) {
 }
 
 void start_thread_of(M* mp) {
-    const int err = host_start_thread(m_main, mp, kThreadStack);
+    mp->start = {m_main, mp};
+    const int err = host_start_thread(&mp->start, kThreadStack);
     if (err) fatal_newosproc(sched.nm.load(std::memory_order_relaxed) - 1, -err);
 }
 

@@ -44,6 +44,7 @@ struct alignas(64) P {
     uint32_t gfree_count = 0;
     uint32_t stacks = 0;       // how many of stack_cache are filled
     uint32_t stack_batch = 1;  // how many the last refill asked for
+    uint32_t g_batch = 4;      // the same
     G* gfree_full = nullptr;   // a whole magazine, or null
     uint64_t id_next = 0;      // goroutine ids handed out in blocks
     uint64_t id_end = 0;
@@ -56,6 +57,8 @@ struct alignas(64) P {
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
     void* stack_cache[kStackCache];
+    G* runq_first[RunQueue::kFirst];  // as long as that is enough
+    FreshQueue::Group fresh_first[FreshQueue::kFirst];
     void* chan_free = nullptr;  // chan/store.cc: channel headers
     uint32_t chan_free_count = 0;
     std::atomic<uint32_t> chan_shared{0};  // chan/lock.h: so many new channels are shared from the start

@@ -72,8 +72,8 @@ P* new_p(uint32_t index) {
     P* pp = p_slab.alloc();
     if (!pp) kernel::fatal("out of memory for another P");
     pp->index = index;
-    pp->runq.init();
-    pp->fresh.init();
+    pp->runq.init(pp->runq_first);
+    pp->fresh.init(pp->fresh_first);
     pp->rand.s = sched.config.seed + index * 0x9e3779b97f4a7c15u;
     return pp;
 }

@@ -12,6 +12,7 @@
 #include "kernel/rand.h"
 #include "kernel/sys.h"
 #include "kernel/thread.h"
+#include "kernel/vdso.h"
 #include "rt/clock.h"
 #include "rt/fault.h"
 #include "rt/go.h"
@@ -57,6 +58,7 @@ uint64_t env_uint(const char* name, uint64_t min, uint64_t max, uint64_t otherwi
 void init_once() {
     kernel::LockGuard guard(init_lock);
     if (initialized) return;
+    kernel::auxv_source(host_auxv);
     kernel::env_init(host_environ());
     kernel::membarrier_init();
     deadlock_init();

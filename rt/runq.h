@@ -58,7 +58,9 @@ public:
         return next;
     }
 
-    void init();
+    static constexpr uint32_t kFirst = 64;
+    void init(G** first);  // kFirst places, which stay the caller's
+
     void destroy();
 
 private:
@@ -66,6 +68,7 @@ private:
     [[gnu::noinline]] void grow();
 
     G** ring_ = nullptr;
+    G** first_ = nullptr;
     uint32_t mask_ = 0;
     std::atomic<uint32_t> head_{0};  // atomic only so that size() may be a guess from outside
     std::atomic<uint32_t> tail_{0};

@@ -26,12 +26,12 @@ constexpr size_t round_up(size_t n, size_t unit) { return (n + unit - 1) & ~(uni
 }  // namespace
 
 Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
-    size_t stride = stack_class_size(cls), size = 0;
+    size_t size = 0;
     // Where RLIMIT_AS, or strict overcommit, is near: what is left, as long as it is one slot.
     void* memory = nullptr;
     for (; slots > 0; slots /= 2) {
         size = slot_at(cls, 0, slots) + round_up(slots, kernel::page_size());
-        memory = kernel::reserve(size, kernel::kReserveStack, stride);
+        memory = kernel::reserve(size, kernel::kReserveStack);
         if (memory) break;
     }
     if (!memory) {

@@ -317,7 +317,8 @@ bool on_sysmon() { return tid.load(std::memory_order_relaxed) == kernel::gettid(
 void sysmon_start() {
     quit.store(false, std::memory_order_relaxed);
     alive.store(1, std::memory_order_relaxed);
-    const int err = host_start_thread(sysmon_main, nullptr, size_t{64} << 10);
+    static HostStart start{sysmon_main, nullptr};
+    const int err = host_start_thread(&start, size_t{64} << 10);
     if (err) fatal_newosproc(1, -err);
 }
 

@@ -35,7 +35,8 @@ struct Model {
 TEST(as_a_stack_of_queues) {
     static G gs[4000];
     FreshQueue q;
-    q.init();
+    FreshQueue::Group first[FreshQueue::kFirst];
+    q.init(first);
     Model model;
     std::vector<G*> idle;
     for (G& g : gs) idle.push_back(&g);
@@ -68,7 +69,8 @@ TEST(as_a_stack_of_queues) {
 TEST(what_has_waited_since_a_look_is_known) {
     static G gs[8];
     FreshQueue q;
-    q.init();
+    FreshQueue::Group first[FreshQueue::kFirst];
+    q.init(first);
     uint32_t look = q.pushed();
     CHECK(!q.waits_since(look));
     q.push(&gs[0], 1);
