@@ -99,7 +99,7 @@ namespace {
         return nullptr;
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]]  // G2
+    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]  // G2
         return nullptr;
     return c->lock.bias.load(std::memory_order_relaxed) == mp->p ? mp : nullptr;
 }

@@ -102,7 +102,7 @@ public:
         if (!nested_) {
             mp->in_rt.store(1, std::memory_order_relaxed);
             kernel::light_barrier();
-            if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] {  // G2
+            if (!mp->open.load(std::memory_order_acquire)) [[unlikely]] {  // G2
                 leave(mp);
                 return;
             }

@@ -11,6 +11,13 @@
 
 namespace gort::rt {
 
+namespace {
+
+// [gate_lock]
+void open_gate(M* mp) { mp->open.store(mp->p->index + 1, std::memory_order_release); }  // G2
+
+}  // namespace
+
 // GORT_NO_TSA, three times: clang's analysis has no way to say "locks if it returns kYes".
 GORT_NO_TSA Taken take(P* pp, M** holder, uint32_t ask) {
     M* mp = pp->m.load(std::memory_order_acquire);
@@ -19,7 +26,7 @@ GORT_NO_TSA Taken take(P* pp, M** holder, uint32_t ask) {
         mp->gate_lock.unlock();
         return Taken::kGone;
     }
-    mp->shut.store(1, std::memory_order_relaxed);          // 1
+    mp->open.store(0, std::memory_order_relaxed);          // 1
     kernel::heavy_barrier();                               // 2
     if (mp->in_rt.load(std::memory_order_acquire) == 0) {  // 3, G1
         *holder = mp;
@@ -27,7 +34,7 @@ GORT_NO_TSA Taken take(P* pp, M** holder, uint32_t ask) {
     }
     // Under gate_lock, so that the P is still its own: what is asked of the P's next holder would be somebody else's.
     if (ask) pp->attention.fetch_or(ask, std::memory_order_release);
-    else mp->shut.store(0, std::memory_order_release);  // G2
+    else open_gate(mp);
     mp->gate_lock.unlock();
     return Taken::kInside;
 }
@@ -63,7 +70,7 @@ void begin_solo() {
 }
 
 GORT_NO_TSA void give_back(M* holder) {
-    holder->shut.store(0, std::memory_order_release);  // G2
+    open_gate(holder);
     holder->gate_lock.unlock();
 }
 
@@ -96,14 +103,14 @@ void acquire_p(M* mp, P* pp) {
     pp->blocking.store(false, std::memory_order_relaxed);
     pp->m.store(mp, std::memory_order_release);
     mp->p = pp;
-    mp->shut.store(0, std::memory_order_release);  // G2
+    open_gate(mp);
 }
 
 P* release_p(M* mp) {
     kernel::LockGuard guard(mp->gate_lock);
     P* pp = mp->p;
     GORT_DCHECK(pp);
-    mp->shut.store(1, std::memory_order_relaxed);
+    mp->open.store(0, std::memory_order_relaxed);
     mp->p = nullptr;
     pp->m.store(nullptr, std::memory_order_release);
     return pp;

@@ -1,23 +1,23 @@
 // rt/gate.h - the P gate: how an M enters and leaves the runtime with plain stores, and how others take its P.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A P is a biased lock. Its M enters the runtime by  in_rt = 1, (compiler fence), read shut  and leaves by  in_rt = 0.
+// A P is a biased lock. Its M enters the runtime by  in_rt = 1, (compiler fence), read open  and leaves by  in_rt = 0.
 // Between the two everything of the P is its own: no other thread touches the queue, the caches, runnext.
 // Somebody else who wants the P (a thief, sysmon, a change of gomaxprocs) does, under m.gate_lock:
 //
 //      the M (common side)                     the taker (rare side)
-//      1  in_rt = 1                            1  m.shut = 1
+//      1  in_rt = 1                            1  m.open = 0
 //      2  light_barrier                        2  heavy_barrier (membarrier: a full fence in every running thread)
-//      3  read shut                            3  read in_rt
+//      3  read open                            3  read in_rt
 //
 // If 3 reads in_rt == 0, the M is in user code and will find the gate shut when it enters: the P is the taker's, to
 // keep or to put back. If it reads 1, the M may be using the P: the taker may leave a request in p.attention. The gate
 // then stays shut, so that the M answers at its next scheduling decision or, if its goroutine makes none (one that
-// sends, receives and locks without ever having to wait), at its next entry. An M that is inside does not look at shut.
+// sends, receives and locks without ever having to wait), at its next entry. An M that is inside does not look at open.
 // An M that finds the gate shut goes to enter_slow, which first takes gate_lock: a thief opens before it unlocks.
 //
-// Invariant: shut == 0 implies that m.p is this M's P; with that P and shut != 0 there is a request to answer, or a
-//            taker at work under gate_lock.
+// Invariant: open != 0 is the index of m.p plus 1; with a P and open == 0 there is a request to answer, or a taker at
+//            work under gate_lock.
 // Cost: 0 locked instructions on the common side. Modelled in tests/model/gate.pml.
 // Ordering: G1 leave's release of in_rt -> the taker's acquire of 0: it sees all that was done to the P.
 //           G2 the release that opens the gate -> enter's acquire: the M sees what the taker did to the P.
@@ -43,7 +43,7 @@ namespace gort::rt {
         mp = attach_foreign();
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]]
+    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]
         return enter_slow(mp);  // G2
     if (!mp->p) __builtin_unreachable();
     return mp;

@@ -1,7 +1,7 @@
 // rt/m.h - M, an OS thread that runs goroutines; or the stand-in for a thread of the program's own that calls in.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Invariants: (1) p and shut are written under gate_lock only, by the M itself or by whoever takes the P from it.
+// Invariants: (1) p and open are written under gate_lock only, by the M itself or by whoever takes the P from it.
 //             (2) in_rt is 1 from enter() to leave(), across every switch between them: it belongs to the thread.
 //             (3) commit_fn is set by the side that leaves and run by the side that arrives, on the same M.
 #pragma once
@@ -9,6 +9,7 @@
 #include "kernel/lock.h"
 #include "rt/fault.h"
 #include "rt/g.h"
+#include "rt/gate_fast.h"
 #include "rt/host.h"
 
 namespace gort::rt {
@@ -21,11 +22,9 @@ struct EhGlobals {
 
 using CommitFn = void (*)(void* arg, G* left);
 
-struct alignas(64) M {
-    // --- the gate, see rt/gate.h
+// The gate comes first: see rt/gate.h.
+struct alignas(64) M : detail::Gate {
     P* p = nullptr;
-    std::atomic<uint32_t> in_rt{0};
-    std::atomic<uint32_t> shut{1};
     bool foreign = false;  // not our thread: no P ever, parks on its own futex
     bool is_m0 = false;    // the thread that called run(): runs nothing but the main goroutine
     G* curg = nullptr;

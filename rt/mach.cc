@@ -385,7 +385,7 @@ M* enter_slow(M* mp) {
     mp->gate_lock.lock();  // a thief puts the P back before it unlocks
     if (!mp->lost_p.load(std::memory_order_relaxed)) {
         GORT_DCHECK(mp->p);
-        mp->shut.store(0, std::memory_order_relaxed);
+        mp->open.store(mp->p->index + 1, std::memory_order_relaxed);
         mp->gate_lock.unlock();
         return answer(mp);
     }

@@ -126,7 +126,7 @@ Handles yield_begin() {
         return finish_whole();
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]]  // G2
+    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]  // G2
         return finish_whole();
     P* pp = p_of(mp);
     G* gp = mp->curg;

@@ -18,9 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace gort::kernel {
-extern bool g_expedited;
-}
+#include "gate_fast.h"
 
 namespace gort::detail {
 
@@ -41,12 +39,5 @@ inline size_t sema_slot(const void* object) {
 }
 [[gnu::always_inline]] inline bool strays() { return g_strays.load(std::memory_order_relaxed) != 0; }
 void check_in();  // into the gate and out again: waits for a P, or ends with the run
-
-void full_fence();
-[[gnu::always_inline]] inline void light_fence() {
-    if (kernel::g_expedited) [[likely]]
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-    else full_fence();
-}
 
 }  // namespace gort::detail

@@ -1,3 +1,4 @@
+// PUBLIC
 // arch/aarch64/tls.h - where this thread's ThreadArea is (kernel/tls.h), computed anew at every use.
 // SPDX-License-Identifier: BSD-2-Clause
 //

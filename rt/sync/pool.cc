@@ -20,8 +20,6 @@ using namespace rt;
 
 namespace {
 
-constexpr uint32_t kPoolPlaces = 64;
-
 struct List {
     PoolNode* head = nullptr;
     PoolNode* tail = nullptr;
@@ -48,13 +46,13 @@ struct List {
     }
 };
 
-struct alignas(64) Local {
+struct alignas(64) Local : PoolPlace {
     GateLock lock{kernel::LockRank::kSync};
     List list;
     std::atomic<uint32_t> filled{0};  // of the list; a look without the lock is a guess
-    bool full = false;
-    uint64_t word = 0;  // a T that is no word lies behind
+    // a T that is no word lies behind
 };
+static_assert(sizeof(Local) == kPoolWordStride);
 
 size_t stride_of(const PoolOps* ops) {
     const size_t align = ops->align > 64 ? ops->align : 64;
@@ -64,8 +62,7 @@ size_t stride_of(const PoolOps* ops) {
 
 }  // namespace
 
-struct PoolShare {
-    std::atomic<char*> locals;
+struct PoolShare : PoolFront {
     const PoolOps* ops;
     size_t stride, item;  // bytes from one Local to the next; from a Local to its T
     Local common;         // whoever has no place
@@ -109,7 +106,6 @@ PoolNode* take_list(Local* l) {
 }  // namespace
 
 size_t pool_share_bytes() { return sizeof(PoolShare); }
-size_t pool_places() { return kPoolPlaces; }
 size_t pool_locals_bytes(const PoolOps* ops) { return stride_of(ops) * kPoolPlaces; }
 void* pool_locals(PoolShare* s) { return s->locals.load(std::memory_order_acquire); }
 
@@ -120,30 +116,6 @@ void pool_init(PoolShare* memory, const PoolOps* ops, void* locals) {
     s->item = (sizeof(Local) + ops->align - 1) / ops->align * ops->align;
     for (uint32_t i = 0; i < kPoolPlaces; ++i) new (static_cast<char*>(locals) + i * s->stride) Local;
     s->locals.store(static_cast<char*>(locals), std::memory_order_release);
-}
-
-PoolWord pool_get_word(PoolShare* s) {
-    M* mp = enter();
-    Local* l = local_of(s, mp);
-    PoolWord out{0, false};
-    if (l && l->full) [[likely]] {
-        out = {l->word, true};
-        l->full = false;
-    }
-    leave(mp);
-    return out;
-}
-
-bool pool_put_word(PoolShare* s, uint64_t word) {
-    M* mp = enter();
-    Local* l = local_of(s, mp);
-    const bool room = l && !l->full;
-    if (room) [[likely]] {
-        l->word = word;
-        l->full = true;
-    }
-    leave(mp);
-    return room;
 }
 
 bool pool_get(PoolShare* s, void* to) {
@@ -202,7 +174,7 @@ void* pool_exchange_locals(PoolShare* s, void* fresh) {
 
 bool pool_empty_place(PoolShare* s, void* locals, size_t i, void* to) {
     auto* l = reinterpret_cast<Local*>(static_cast<char*>(locals) + i * s->stride);
-    if (!l->full) return false;
+    if (s->ops->filled ? !l->word : !l->full) return false;
     l->full = false;
     if (s->ops->relocate) s->ops->relocate(to, item_of(s, l));
     else kernel::copy_bytes(to, &l->word, sizeof l->word);

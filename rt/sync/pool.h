@@ -13,7 +13,7 @@
 // Context:  any goroutine and any other thread of the process; never blocks. make, and T's destructor, may do what
 // they like. Memory order: put happens before the get that returns what was put; make before the get that returns
 // its result.
-// Cost:     get and put no locked instruction where a P gets back what it put, else one.
+// Cost:     get and put no locked instruction where a P gets back what it put, else one; small T without a call.
 // Source:   Go's package sync, type Pool.
 #pragma once
 
@@ -27,23 +27,31 @@
 #include <type_traits>
 #include <utility>
 
+#include "../gate_fast.h"
+
 namespace gort {
 
 namespace detail {
 
-struct PoolShare;  // rt/sync/pool.cc
-struct PoolNode {  // in front of a T
+struct PoolShare;  // rt/sync/pool.cc; begins with a PoolFront
+struct PoolFront {
+    std::atomic<char*> locals{nullptr};  // the Ps' places, kPoolPlaces of them
+};
+struct PoolPlace {      // its P's own, inside the gate
+    uint64_t word = 0;  // a T that is no word lies elsewhere
+    bool full = false;  // not used if T is a pointer: then `word` is null or not
+};
+inline constexpr uint32_t kPoolPlaces = 64;
+inline constexpr size_t kPoolWordStride = 64;  // from one place to the next, if T is a word
+struct PoolNode {                              // in front of a T
     PoolNode* next;
     PoolNode* prev;
 };
 struct PoolOps {
-    size_t size, align;  // of T
+    size_t size, align;                               // of T
     void (*move)(void* to, void* from) noexcept;      // null: T is kept as a word
     void (*relocate)(void* to, void* from) noexcept;  // and destroys *from
-};
-struct PoolWord {
-    uint64_t word;
-    bool ok;
+    bool filled;                                      // PoolPlace::full is not used
 };
 
 // Memory comes from the typed side, with alignment 64.
@@ -52,8 +60,6 @@ size_t pool_locals_bytes(const PoolOps* ops);
 void pool_init(PoolShare* share, const PoolOps* ops, void* locals);
 
 // This P's own place: one word, or one T. get moves it to `to`, put from `from`; false: there is nothing, or no room.
-PoolWord pool_get_word(PoolShare* share);
-bool pool_put_word(PoolShare* share, uint64_t word);
 bool pool_get(PoolShare* share, void* to);
 bool pool_put(PoolShare* share, void* from);
 // The lists: the P's own, then the others', then what trim has set aside.
@@ -67,7 +73,47 @@ PoolNode* pool_take_lists(PoolShare* share, void* locals);
 // returns what was set aside before
 PoolNode* pool_set_aside(PoolShare* share, PoolNode* list);
 void* pool_locals(PoolShare* share);
-size_t pool_places();
+
+// The word of this P's place, while inside and the P has one. kFilled: words that are put are not 0, so that says all.
+template <bool kFilled>
+[[gnu::always_inline]] inline bool pool_get_word(const PoolShare* share, uint64_t* word) {
+    uint32_t p;
+    Gate* g = gate_enter(&p);
+    if (!g) [[unlikely]]
+        return false;
+    if (--p < kPoolPlaces) [[likely]] {
+        char* locals = reinterpret_cast<const PoolFront*>(share)->locals.load(std::memory_order_acquire);
+        auto* place = reinterpret_cast<PoolPlace*>(locals + p * kPoolWordStride);
+        *word = place->word;
+        if (kFilled ? *word != 0 : place->full) [[likely]] {
+            if (kFilled) place->word = 0;
+            else place->full = false;
+            gate_leave(g);
+            return true;
+        }
+    }
+    gate_leave(g);
+    return false;
+}
+template <bool kFilled>
+[[gnu::always_inline]] inline bool pool_put_word(const PoolShare* share, uint64_t word) {
+    uint32_t p;
+    Gate* g = gate_enter(&p);
+    if (!g) [[unlikely]]
+        return false;
+    if (--p < kPoolPlaces) [[likely]] {
+        char* locals = reinterpret_cast<const PoolFront*>(share)->locals.load(std::memory_order_acquire);
+        auto* place = reinterpret_cast<PoolPlace*>(locals + p * kPoolWordStride);
+        if (kFilled ? place->word == 0 : !place->full) [[likely]] {
+            place->word = word;
+            if (!kFilled) place->full = true;
+            gate_leave(g);
+            return true;
+        }
+    }
+    gate_leave(g);
+    return false;
+}
 
 template <class T>
 constexpr bool pool_is_word = std::is_trivially_copyable_v<T> && sizeof(T) <= sizeof(uint64_t);
@@ -107,9 +153,9 @@ public:
     T get() {
         if (detail::PoolShare* share = share_.load(std::memory_order_acquire)) {
             if constexpr (detail::pool_is_word<T>) {
-                const detail::PoolWord w = detail::pool_get_word(share);
-                if (w.ok) [[likely]]
-                    return from_word(w.word);
+                uint64_t word;
+                if (detail::pool_get_word<kFilled>(share, &word)) [[likely]]
+                    return from_word(word);
             }
             if (std::optional<T> item = get_slow(share)) return std::move(*item);
         }
@@ -122,8 +168,8 @@ public:
         detail::PoolShare* share = share_.load(std::memory_order_acquire);
         if (!share) return std::nullopt;
         if constexpr (detail::pool_is_word<T>) {
-            const detail::PoolWord w = detail::pool_get_word(share);
-            if (w.ok) return from_word(w.word);
+            uint64_t word;
+            if (detail::pool_get_word<kFilled>(share, &word)) return from_word(word);
         }
         return get_slow(share);
     }
@@ -138,7 +184,7 @@ public:
         if (!share) [[unlikely]]
             share = make_share();
         if constexpr (detail::pool_is_word<T>) {
-            if (detail::pool_put_word(share, to_word(item))) [[likely]]
+            if (detail::pool_put_word<kFilled>(share, to_word(item))) [[likely]]
                 return;
         } else {
             if (detail::pool_put(share, std::addressof(item))) return;
@@ -168,14 +214,17 @@ private:
     }
     static void move(void* to, void* from) noexcept { ::new (to) T(std::move(*static_cast<T*>(from))); }
     static constexpr detail::PoolOps kOps{sizeof(T), alignof(T), detail::pool_is_word<T> ? nullptr : move,
-                                          detail::pool_is_word<T> ? nullptr : relocate};
+                                          detail::pool_is_word<T> ? nullptr : relocate, std::is_pointer_v<T>};
 
+    static constexpr bool kFilled = std::is_pointer_v<T>;
     static uint64_t to_word(const T& item) {
+        if constexpr (std::is_pointer_v<T>) return reinterpret_cast<uintptr_t>(item);
         uint64_t word = 0;
         std::memcpy(&word, std::addressof(item), sizeof(T));
         return word;
     }
     static T from_word(uint64_t word) {
+        if constexpr (std::is_pointer_v<T>) return reinterpret_cast<T>(static_cast<uintptr_t>(word));
         struct {
             alignas(T) unsigned char bytes[sizeof(T)];
         } raw;
@@ -219,7 +268,7 @@ private:
     // Everything that Ps and lists hold, as one list.
     detail::PoolNode* empty(detail::PoolShare* share, void* locals) {
         detail::PoolNode* list = detail::pool_take_lists(share, locals);
-        for (size_t i = 0; i < detail::pool_places(); ++i) {
+        for (size_t i = 0; i < detail::kPoolPlaces; ++i) {
             alignas(T) alignas(
                 uint64_t) unsigned char place[sizeof(T) < sizeof(uint64_t) ? sizeof(uint64_t) : sizeof(T)];
             if (!detail::pool_empty_place(share, locals, i, place)) continue;

@@ -274,7 +274,7 @@ namespace {
         return nullptr;
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (mp->shut.load(std::memory_order_acquire)) [[unlikely]] {  // G2 of rt/gate.h
+    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]] {  // G2 of rt/gate.h
         leave(mp);
         return nullptr;
     }
