@@ -22,6 +22,9 @@ struct EhGlobals {
 
 using CommitFn = void (*)(void* arg, G* left);
 
+// An M that a poke has woken (rt/sysmon.cc) looks around: has it found anything since?
+enum class Scout : uint8_t { kNo, kLooks, kFound };
+
 // The gate comes first: see rt/gate.h.
 struct alignas(64) M : detail::Gate {
     P* p = nullptr;
@@ -58,6 +61,7 @@ struct alignas(64) M : detail::Gate {
     M* next_all = nullptr;      // sched.lock
     M* prev_all = nullptr;
     bool in_midle = false;  // sched.lock
+    Scout scout = Scout::kNo;
     bool dying = false;     // its locked G ended: the thread ends too
     // gate_lock: the P was retaken while user code ran; counted in sched.detached
     std::atomic<bool> lost_p{false};

@@ -106,7 +106,7 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
         bool keeper = false;
         if (sched.pidle) {
             until = earliest_timer();
-            keeper = polls || (until != INT64_MAX && (!sched.timekeeper || until < sched.timekeeper_until));
+            keeper = polls || until < sched.timekeeper_until.load(std::memory_order_relaxed);
         }
         if (keeper) {
             const int64_t now = rt::now();
@@ -116,7 +116,7 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
                 return acquire_p(mp, pp);
             }
             sched.timekeeper = mp;
-            sched.timekeeper_until = until;
+            sched.timekeeper_until.store(until, std::memory_order_relaxed);
             mp->in_poll = polls;
             if (mp->in_poll) sched.poller = mp;
         }
@@ -131,7 +131,10 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
         else mp->note.sleep();
 
         sched.lock.lock();
-        if (sched.timekeeper == mp) sched.timekeeper = nullptr;
+        if (sched.timekeeper == mp) {
+            sched.timekeeper = nullptr;
+            sched.timekeeper_until.store(INT64_MAX, std::memory_order_relaxed);
+        }
         if (sched.poller == mp) sched.poller = nullptr;
         mp->in_poll = false;
         P* pp = mp->next_p;
@@ -206,6 +209,7 @@ M* new_m() {
         sched.lock.unlock();
         mp->in_rt.store(0, std::memory_order_relaxed);
         mp->foreign = mp->is_m0 = mp->dying = false;
+        mp->scout = Scout::kNo;
         mp->curg = nullptr;
         mp->g0 = {};
         mp->called.store(0, std::memory_order_relaxed);
@@ -324,6 +328,21 @@ void wake_one_locked() {
 void wake_one() {
     kernel::LockGuard guard(sched.lock);
     wake_one_locked();
+}
+
+bool wake_scout() {
+    kernel::LockGuard guard(sched.lock);
+    if (!sched.pidle || !running()) return true;
+    M* mp = pop_idle_m_locked();
+    if (!mp) return false;
+    if (mp == sched.timekeeper || mp->is_m0) {  // the timekeeper has enough to do
+        push_idle_m_locked(mp);
+        return false;
+    }
+    mp->scout = Scout::kLooks;
+    sched.wakes.fetch_add(1, std::memory_order_relaxed);
+    wake_m(mp, pop_idle_p_locked(), nullptr);
+    return true;
 }
 
 void wake_m0() {

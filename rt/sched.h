@@ -52,7 +52,6 @@ struct Sched {
     M* midle = nullptr;
     M* allm = nullptr;
     M* timekeeper = nullptr;      // the idle M that sleeps until the earliest timer
-    int64_t timekeeper_until = 0;
     int midle_count = 0;
     M* poller = nullptr;          // the idle M that sleeps in the poller
     bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
@@ -77,7 +76,8 @@ struct Sched {
     std::atomic<int> poll_waiters{0}; // goroutines blocked on descriptors
     std::atomic<int> spinning{0};
     std::atomic<bool> in_hand{false}; // sysmon moves goroutines to the global queue
-    std::atomic<uint32_t> poke_wanted{0};  // sysmon sleeps long: whoever leaves work behind pokes it
+    std::atomic<uint32_t> poke_wanted{0};  // nobody looks for a while: whoever leaves work behind says so
+    std::atomic<int64_t> timekeeper_until{INT64_MAX};  // written under lock
     std::atomic<int64_t> coarse_now{0};    // a recent clock reading, for "waits since"
     std::atomic<uint64_t> next_goid{2};    // 1 is main
     std::atomic<uint64_t> foreign_created{0};
@@ -108,7 +108,7 @@ G* find_runnable(M* mp);                       // null: the M must look at itsel
 void execute(M* mp, G* gp);
 void put_global(G* gp);                        // any thread; wakes an M if a P is idle
 void put_global_list(GList* list);
-uint32_t steal_from(M* mp, P* victim, bool with_runnext);
+uint32_t steal_from(M* mp, P* victim);
 
 // --- mach.cc
 M* new_m();
@@ -122,6 +122,7 @@ void hand_off_and_wait(M* mp, G* first);       // locked M or M0: another M goes
 void run_locked(M* mp, G* gp);                 // gp may run on its own M only: hand the P to that
 void retire_p(M* mp);                          // kAskRelease
 void wake_one();                               // an idle P and an M for it, if there are both
+bool wake_scout();                             // the same, to look around; false: no M to spare
 void wake_one_locked() GORT_REQUIRES(sched.lock);
 void wake_all_for_stop();
 void wake_m0();                                // main has returned
@@ -165,7 +166,10 @@ void sysmon_stop();
 void sysmon_wake_locked();                     // an idle P was taken while it rested
 void sysmon_nudge();
 bool on_sysmon();                              // is this its thread
-void sysmon_poke();                            // it sleeps long and there is something to see
+// Nobody looks for a while, and there is something to see. What is readied on g0, by timers, is seen there: only what
+// is left when it picks one is worth a poke.
+[[gnu::noinline]] void poke();
+void poke_from_g0();
 
 // --- timers (rt/timers.h) of whoever is inside the gate
 
@@ -190,7 +194,7 @@ inline bool poll_pending() {
 
 inline void maybe_poke() {
     if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]]
-        sysmon_poke();
+        poke();
 }
 
 // Half of what waits, the oldest first, goes to `to`; at most `most`, and runnext if nothing else waits and or_next.

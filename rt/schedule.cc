@@ -17,7 +17,8 @@ namespace {
 constexpr uint32_t kGlobalBatch = 128;
 constexpr uint32_t kStealMost = 1024;
 constexpr uint32_t kOldestEvery = 16;  // rounds; seldom enough for trees to stay depth first
-constexpr int kSpins = 64;             // rounds of looking before an M goes idle
+constexpr int64_t kSpin = 20'000;      // ns of looking before an M goes idle; about what a wake takes
+constexpr int kSpinsMost = 64;         // rounds of that: a pause takes from 10 to 70 ns
 constexpr int kSpinPauses = 16;        // between two rounds
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
@@ -115,16 +116,25 @@ public:
         const uint32_t start = pp->rand.below(n);
         for (uint32_t i = 0; i < n && count_ < kMost; ++i) {
             P* victim = sched.allp[(start + i) % n];
-            if (victim == pp || !victim->has_work()) continue;
-            seen_[count_++] = {victim, victim->runq.tail(), victim->fresh.pushed(), victim->picks()};
+            if (victim == pp || !victim->queued()) continue;
+            seen_[count_++] = {victim,
+                               victim->runnext.load(std::memory_order_relaxed),
+                               victim->turn(),
+                               victim->picks(),
+                               victim->runq.tail(),
+                               victim->fresh.pushed()};
         }
     }
+    // What waited when its P's goroutine poked, if that one still runs: the first look was then.
+    G* take_poked(M* mp, P* pp) const {
+        for (const Seen* s = seen_; s != seen_ + count_; ++s)
+            if (s->turn == s->victim->poked_turn.load(std::memory_order_relaxed) && steal_from(mp, s->victim))
+                return pick_next(pp);
+        return nullptr;
+    }
     G* take(M* mp, P* pp) const {
-        for (uint32_t i = 0; i < count_; ++i) {
-            const Seen& s = seen_[i];
-            if (s.victim->picks() - s.picks >= kLively || !s.victim->waits_since(s.tail, s.pushed)) continue;
-            if (steal_from(mp, s.victim, false)) return pick_next(pp);
-        }
+        for (const Seen* s = seen_; s != seen_ + count_; ++s)
+            if (still_waits(*s) && steal_from(mp, s->victim)) return pick_next(pp);
         return nullptr;
     }
 
@@ -132,9 +142,16 @@ private:
     static constexpr uint32_t kMost = 64;
     struct Seen {
         P* victim;
+        G* runnext;
+        uint64_t turn, picks;
         uint32_t tail, pushed;
-        uint64_t picks;
     };
+    static bool still_waits(const Seen& s) {
+        if (s.victim->picks() - s.picks >= kLively) return false;
+        return s.victim->waits_since(s.tail, s.pushed) ||
+               (s.runnext && s.turn == s.victim->turn() &&
+                s.runnext == s.victim->runnext.load(std::memory_order_relaxed));
+    }
     Seen seen_[kMost];
     uint32_t count_ = 0;
 };
@@ -173,12 +190,12 @@ bool nothing_around(P* pp) {
     return true;
 }
 
-uint32_t steal_from(M* mp, P* victim, bool with_runnext) {
+uint32_t steal_from(M* mp, P* victim) {
     M* holder;
     P* pp = p_of(mp);
     if (take(victim, &holder, kAskSteal) != Taken::kYes) return 0;
     GList list;
-    take_half(victim, &list, kStealMost, with_runnext);
+    take_half(victim, &list, kStealMost, true);
     give_back(holder);
     const uint32_t n = list.count;
     while (G* gp = list.pop()) pp->put_aside(gp);
@@ -203,6 +220,43 @@ void put_global_list(GList* list) {
     wake_one_locked();
 }
 
+namespace {
+
+// Before an M goes idle. A scout that had luck asks for the next poke when its work is done, and looks once more for
+// what was left before that could be seen; else sysmon is to look. True: look again.
+bool scout_again(M* mp) {
+    switch (mp->scout) {
+    case Scout::kNo: return false;
+    case Scout::kLooks: sysmon_nudge(); break;
+    case Scout::kFound:
+        sched.poke_wanted.store(1, std::memory_order_relaxed);
+        kernel::heavy_barrier();
+        break;
+    }
+    const bool again = mp->scout == Scout::kFound;
+    mp->scout = Scout::kNo;
+    return again;
+}
+
+// A short time in which somebody may come up with something.
+G* spin(M* mp, P* pp) {
+    const Loot loot(pp);
+    if (mp->scout == Scout::kLooks)
+        if (G* gp = loot.take_poked(mp, pp)) return gp;
+    sched.spinning.fetch_add(1, std::memory_order_relaxed);
+    G* gp = nullptr;
+    const int64_t end = rt::now() + kSpin;
+    for (int i = 0; i < kSpinsMost && !gp && rt::now() < end; ++i) {
+        for (int j = 0; j < kSpinPauses; ++j) arch::pause();
+        if (sched.runq_size.load(std::memory_order_relaxed)) gp = take_global(pp);
+        if (!running() || pp->attention.load(std::memory_order_relaxed)) break;
+    }
+    sched.spinning.fetch_sub(1, std::memory_order_relaxed);
+    return gp ? gp : loot.take(mp, pp);
+}
+
+}  // namespace
+
 // Something to run, or null when the M must look at itself again: no P, or the run ends.
 G* find_runnable(M* mp) {
     for (;;) {
@@ -216,19 +270,10 @@ G* find_runnable(M* mp) {
         if (poll_take(pp)) continue;
         if (run_timers()) continue;
         if (worth_spinning()) {
-            const Loot loot(pp);
-            sched.spinning.fetch_add(1, std::memory_order_relaxed);
-            G* gp = nullptr;
-            for (int i = 0; i < kSpins && !gp; ++i) {
-                for (int j = 0; j < kSpinPauses; ++j) arch::pause();
-                if (sched.runq_size.load(std::memory_order_relaxed)) gp = take_global(pp);
-                if (!running() || pp->attention.load(std::memory_order_relaxed)) break;
-            }
-            sched.spinning.fetch_sub(1, std::memory_order_relaxed);
-            if (!gp) gp = loot.take(mp, pp);
-            if (gp) return gp;
+            if (G* gp = spin(mp, pp)) return gp;
             if (sched.runq_size.load(std::memory_order_relaxed)) continue;
         }
+        if (scout_again(mp)) continue;
         if (!go_idle(mp) || mp->next_g) return nullptr;
     }
 }
@@ -266,6 +311,8 @@ void schedule_loop(M* mp) {
         }
         if (!gp) gp = find_runnable(mp);
         if (!gp) continue;
+        if (mp->scout == Scout::kLooks) mp->scout = Scout::kFound;
+        if (p_of(mp)->queued() && sched.poke_wanted.load(std::memory_order_relaxed)) poke_from_g0();
         if ((gp->flags & kGLocked) && gp->locked_m != mp) {
             run_locked(mp, gp);
             continue;

@@ -8,7 +8,9 @@
 // other stay on one CPU, whose caches they share. Measured at P=2 with 25 us for all, and thieves that asked
 // nothing: select recv4 725 ns instead of 51, mpmc 48 instead of 5.
 // After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves
-// work; pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost.
+// work; pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost. A poke wakes an M, the scout,
+// that looks for itself, since to wake sysmon first is one wake more: if it finds work it asks for the next poke when
+// that is done, if not it leaves the looking to sysmon (rt/schedule.cc).
 // TIME SLICES. A P that picks nothing from its queues for kSlice while others want a P: if its goroutine is in user
 // code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
@@ -31,6 +33,7 @@ constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
 constexpr int64_t kLong = 1'000'000;
 constexpr int64_t kSlice = 10'000'000;
+constexpr int64_t kLate = 200'000;
 // so that a process with a ticker does not stop and start it each time
 constexpr int64_t kRestAfter = 12'000'000;
 constexpr int64_t kSuspectFirst = 1'000'000, kSuspectMost = 60'000'000'000;
@@ -108,8 +111,17 @@ bool retake(P* pp) {
     return true;
 }
 
+// Every P has work, now and at the last look: one that an M holds which only looks for work is as good as idle.
+bool no_p_to_spare() {
+    static bool before = false;
+    const bool was = before;
+    before = sched.npidle.load(std::memory_order_relaxed) == 0 &&
+             sched.spinning.load(std::memory_order_relaxed) == 0;
+    return before && was;
+}
+
 // One look at one P; true if it led to anything.
-bool look_at(P* pp, int64_t now) {
+bool look_at(P* pp, int64_t now, bool all_busy) {
     if (!pp->m.load(std::memory_order_acquire)) {
         pp->seen_runnext = nullptr;
         pp->old_tail = pp->seen_tail = pp->seen_head = pp->runq.head();
@@ -141,7 +153,7 @@ bool look_at(P* pp, int64_t now) {
     if (idle_p && (waits || next_waits)) acted = shed(pp);
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
-        if (!idle_p && others_want_a_p(pp) && retake(pp)) acted = true;
+        if (all_busy && others_want_a_p(pp) && retake(pp)) acted = true;
         if (!blocking) pp->seen_when = now;
     }
     pp->blocking_seen = blocking;
@@ -187,9 +199,16 @@ void rest() {
     }
 }
 
+// When the earliest timer is ours to serve: if an idle M sleeps until then, only when that one is late.
+int64_t our_timer() {
+    const int64_t until = earliest_timer();
+    const bool kept = sched.timekeeper_until.load(std::memory_order_relaxed) <= until;
+    return deadline_after(until, kept ? kLate : 0);
+}
+
 // An idle P, and a timer that is due although nobody sleeps for it.
 bool serve_timers(int64_t now) {
-    if (sched.npidle.load(std::memory_order_relaxed) == 0 || earliest_timer() > now) return false;
+    if (sched.npidle.load(std::memory_order_relaxed) == 0 || our_timer() > now) return false;
     wake_one();
     return true;
 }
@@ -270,7 +289,7 @@ void sysmon_main(void*) {
             sleep = deaf_until - now;
         }
         if (sched.npidle.load(std::memory_order_relaxed) > 0) {
-            const int64_t until = earliest_timer();
+            const int64_t until = our_timer();
             if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
         }
         if (trace - now < sleep) sleep = trace - now;
@@ -281,8 +300,9 @@ void sysmon_main(void*) {
         sched.coarse_now.store(now, std::memory_order_relaxed);
 
         bool acted = false;
+        const bool all_busy = no_p_to_spare();
         for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
-            acted |= look_at(sched.allp[i], now);
+            acted |= look_at(sched.allp[i], now, all_busy);
         acted |= serve_timers(now);
         acted |= serve_poll(now);
         if (acted || poked) {
@@ -333,12 +353,17 @@ void sysmon_wake_locked() {
     sysmon_nudge();
 }
 
-void sysmon_poke() {
+void poke() {
+    const M* mp = self();
+    if (!mp || mp->foreign || mp->curg) poke_from_g0();
+}
+
+void poke_from_g0() {
     if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
     if (!sched.poke_wanted.exchange(0, std::memory_order_relaxed)) return;
     M* mp = self();
     if (P* pp = mp ? p_of(mp) : nullptr) pp->poked_turn.store(pp->turn(), std::memory_order_relaxed);
-    sysmon_nudge();
+    if (!wake_scout()) sysmon_nudge();
 }
 
 }  // namespace gort::rt
