@@ -42,6 +42,8 @@ extern "C" {
 void __sanitizer_start_switch_fiber(void** fake_stack_save, const void* bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void* fake_stack, const void** old_bottom, size_t* old_size);
 void __asan_unpoison_memory_region(const volatile void* address, size_t size);
+void __lsan_register_root_region(const void* address, size_t size);
+void __lsan_unregister_root_region(const void* address, size_t size);
 }
 #endif
 #if GORT_TSAN
@@ -63,6 +65,7 @@ struct SanStack {
     size_t size = 0;
     void* fake = nullptr;         // ASan: fake stack of a suspended stack
     SanStack* learner = nullptr;  // ASan: the thread's own stack without a bottom that switched to this one
+    bool own = false;             // ASan: a thread's own stack, and LSan looks for pointers there
     void* fiber = nullptr;        // TSan
     unsigned vg_id = 0;           // Valgrind
 };
@@ -92,7 +95,8 @@ inline void san_stack_created([[maybe_unused]] SanStack* s, [[maybe_unused]] voi
 // For a thread's own stack nothing is given back: it goes on running.
 inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
 #if GORT_ASAN
-    if (s->bottom) __asan_unpoison_memory_region(s->bottom, s->size);
+    if (s->own) __lsan_unregister_root_region(s->bottom, s->size);
+    else if (s->bottom) __asan_unpoison_memory_region(s->bottom, s->size);
 #elif GORT_TSAN
     if (s->bottom) __tsan_destroy_fiber(s->fiber);
 #elif GORT_VALGRIND
@@ -127,6 +131,10 @@ inline void san_stack_destroyed([[maybe_unused]] SanStack* s) {
     if (me->learner) {
         me->learner->bottom = bottom;
         me->learner->size = size;
+        // To LSan a thread has one stack, from now on the one it runs on; a goroutine may call exit while main() has
+        // memory in hand. LSan asks the kernel which pages of the region there are.
+        me->learner->own = true;
+        __lsan_register_root_region(bottom, size);
     }
 #endif
 }

@@ -252,6 +252,7 @@ void m_exit(M* mp) {
     }
     kernel::tls_set(nullptr);
     fault_thread_exit(&mp->fault);
+    arch::context_destroy(&mp->g0);
     free_m(mp);
 }
 

@@ -269,6 +269,7 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     kernel::tls_set(outer);
     if (outer) sched.foreign.fetch_add(1, std::memory_order_relaxed);
     sched.m0 = nullptr;
+    arch::context_destroy(&mp->g0);
     free_m(mp);
     sched.state.store(RunState::kStopped, std::memory_order_release);
 }
