@@ -145,7 +145,9 @@ TEST(in_the_background_of_a_program_of_its_own) {
 }
 
 TEST(channels) {
-    gort::run([] {
+    gort::options roomy;  // 64 KiB in hand several times over
+    roomy.stack_size = 1 << 20;
+    const auto main = [] {
         auto ch = gort::make_chan<int>(2);
         ch.send(1);
         ch << 2;
@@ -185,7 +187,8 @@ TEST(channels) {
         auto empty = gort::make_chan<gort::unit>(1);
         empty << gort::unit{};
         CHECK(empty.recv() == gort::unit{});
-    });
+    };
+    gort::run(main, roomy);
 }
 
 TEST(selects) {

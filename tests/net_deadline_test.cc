@@ -182,7 +182,6 @@ TEST_P(np14_far_deadlines_before_every_operation, 1, 2, 8) {
             CHECK_EQ(p.a.read(c).value(), 1);
         }
         p.a.close().value();
-        until_alone();
     });
 }
 
@@ -358,7 +357,6 @@ TEST_P(np39_pipes_have_deadlines_too, 1, 2) {
         auto sent = w.write(big);
         CHECK(timed_out(sent.error()));
         CHECK_LT(0, sent.partial());
-        until_alone();
     });
 }
 

@@ -44,7 +44,6 @@ TEST_P(np06_echo_and_end, 1, 2, 8) {
             CHECK(!end);
         }
         l.close().value();
-        until_alone();
     });
 }
 
@@ -345,7 +344,6 @@ TEST_P(np21_reused_numbers_wake_nobody_else, 1, 2, 8) {
         }
         join.wait();
         l.close().value();
-        until_alone();
     });
 }
 
@@ -512,7 +510,7 @@ TEST(foreign_threads_alone) {
 // A connection that outlives a run on which goroutines were blocked on it.
 TEST_P(the_next_run_finds_the_connection_usable, 1, 2) {
     Pair p;
-    with_procs(procs, [&] {
+    sched_test::with_procs(procs, [&] {
         p = tcp_pair();
         go([&] {
             char c[1];

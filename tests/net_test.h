@@ -19,7 +19,6 @@ namespace gort::net_test {
 
 using namespace std::chrono_literals;
 using gort::sched_test::Join;
-using gort::sched_test::with_procs;
 
 inline const bool descs_in_ledger =
     test::ledger_add("poll descriptors", [] { return long(rt::poll_live()); });
@@ -29,8 +28,17 @@ inline int waiters() { return rt::sched.poll_waiters.load(); }
 // Until n goroutines or threads wait for descriptors.
 inline void until_waiting(int n) { EVENTUALLY(waiters() == n); }
 
-// What goroutines hold when main returns is never let go: a test waits for its own.
 inline void until_alone() { EVENTUALLY(num_goroutine() == 1); }
+
+// What goroutines hold when main returns is never let go: a test waits for its own, which may have told that they are
+// done and still hold a connection. sched_test::with_procs is for tests that leave some behind.
+template <class F>
+int with_procs(int n, F main) {
+    return sched_test::with_procs(n, [&main] {
+        main();
+        until_alone();
+    });
+}
 
 struct Pair {
     net::conn a, b;
