@@ -254,13 +254,16 @@ TEST_P(np15_deadlines_set_by_many_at_once, 1, 2, 8) {
                 join.done();
             });
         }
+        std::atomic<bool> over{false};
         gort::go([&] {
-            for (;;) {
+            while (!over) {
                 gort::sleep(1ms);
                 for (auto& p : pairs) (void)p.a.set_deadline(1us);
             }
         });
         join.wait();
+        over = true;
+        until_alone();
     });
 }
 
