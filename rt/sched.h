@@ -107,7 +107,7 @@ void schedule_loop(M* mp);                     // an M's life on its own stack, 
 G* find_runnable(M* mp);                       // null: the M must look at itself again
 void execute(M* mp, G* gp);
 void put_global(G* gp);                        // any thread; wakes an M if a P is idle
-void put_global_list(GList* list);
+void put_global_list(GList* list, bool in_hand = false);  // in_hand: sysmon had them
 uint32_t steal_from(M* mp, P* victim);
 
 // --- mach.cc

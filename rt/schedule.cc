@@ -212,8 +212,9 @@ void put_global(G* gp) {
     wake_one_locked();
 }
 
-void put_global_list(GList* list) {
+void put_global_list(GList* list, bool in_hand) {
     kernel::LockGuard guard(sched.lock);
+    if (in_hand) sched.in_hand.store(false, std::memory_order_relaxed);
     if (!running()) return;
     while (G* gp = list->pop()) sched.runq.push(gp);
     sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);

@@ -83,12 +83,12 @@ bool shed(P* pp) {
     }
     GList list;
     take_half(pp, &list, kShedMost, true);
-    // From here to there they are nowhere, and their M may go idle: that is no deadlock.
+    // From here to there they are nowhere, and their M may go idle: that is no deadlock. They may have run and blocked
+    // before put_global_list is back here: who looks for a deadlock then must not be told that we hold some.
     sched.in_hand.store(list.head != nullptr, std::memory_order_relaxed);
     give_back(holder);
     if (!list.head) return false;
-    put_global_list(&list);
-    sched.in_hand.store(false, std::memory_order_relaxed);
+    put_global_list(&list, true);
     return true;
 }
 
