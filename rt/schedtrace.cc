@@ -55,12 +55,18 @@ template <class F>
     out.ch('\n');
 }
 
+// No for_each_m: the attribute does not reach a lambda's body.
+[[gnu::no_sanitize_thread]] const M* runs_on(const G* gp) {
+    const M* on = nullptr;
+    int most = kMostMs;
+    for (const M* mp = sched.allm; mp && most-- > 0; mp = mp->next_all)
+        if (mp->curg == gp) on = mp;
+    return on;
+}
+
 [[gnu::no_sanitize_thread]] void print_g(G* gp, void* arg) {
     Out& out = *static_cast<Out*>(arg);
-    const M* on = nullptr;
-    for_each_m([&](const M* mp) {
-        if (mp->curg == gp) on = mp;
-    });
+    const M* on = runs_on(gp);
     const GStatus status = gp->status.load(std::memory_order_acquire);
     const bool waits = status == GStatus::kWaiting;
     out.str("  G").udec(gp->id).str(": status=").dec(waits ? 4 : !on ? 1 : on->p ? 2 : 3).ch('(');
