@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // For tests that look at several things in the last words of a program; TEST_DIES is for one. The child is forked from
-// the test's own process, before that has threads. A child that hangs is killed with the test.
+// the test's own process while that has no other threads: those of a run that is over are waited for. A child that
+// hangs is killed with the test.
 #pragma once
 
 #if defined(__GNUC__) && !defined(__clang__)
@@ -49,11 +50,26 @@ struct Died {
     std::string first_line() const { return err.substr(0, err.find('\n')); }
 };
 
+// Until the threads of a run that is over are gone. One on its way out may hold a lock of libc's or of TSan's, which a
+// child would find locked for ever; and TSan lets such a child have no threads. TSan's own, which block every signal,
+// are here to stay, and so is what a test wants to have: that waits in vain, but not long.
+inline void wait_for_leaving_threads() {
+    auto others = [] {
+        size_t n = 0;
+        for (const std::string& tid : names_in("/proc/self/task"))
+            n += read_file("/proc/self/task/" + tid + "/status").find("\nSigBlk:\tfffffffe7ffbfeff\n") ==
+                 std::string::npos;
+        return n - 1;
+    };
+    for (const int64_t end = now_ms() + 1000 * slow(); others() && now_ms() < end;) sched_yield();
+}
+
 class Child {
 public:
     template <class F>
     explicit Child(F body) : out_(memfd_create("stdout", 0)), err_(memfd_create("stderr", 0)) {
         std::fflush(nullptr);
+        wait_for_leaving_threads();
         pid_ = fork();
         if (pid_ != 0) return;
         dup2(out_, 1);
