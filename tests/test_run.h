@@ -78,6 +78,7 @@ private:
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
+    signal(SIGQUIT, SIG_DFL);  // a shell's background jobs ignore it
     rlimit core{};
     setrlimit(RLIMIT_CORE, &core);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
