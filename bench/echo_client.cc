@@ -115,7 +115,7 @@ Tally drive(bool http, uint16_t port, unsigned conns, unsigned bytes, double ms)
     for (Conn& c : all)
         if (tally.error.empty() && !send_next(&c, http)) tally.error = "cannot send";
     epoll_event events[64];
-    while (tally.error.empty() && now < end) {
+    while (tally.error.empty() && (now < end || !tally.ops)) {  // on a busy machine the first may come late
         const int n = epoll_wait(ep, events, 64, 100);
         now = now_ns();
         for (int i = 0; i < n && tally.error.empty(); ++i) {
@@ -131,7 +131,6 @@ Tally drive(bool http, uint16_t port, unsigned conns, unsigned bytes, double ms)
     for (const Conn& c : all)
         if (c.fd >= 0) close(c.fd);
     close(ep);
-    if (tally.error.empty() && !tally.ops) tally.error = "not one reply";
     return tally;
 }
 
