@@ -88,6 +88,11 @@ int release(void* addr, size_t size) { return sys_munmap(addr, size); }
 int protect(void* addr, size_t size, Access access) { return sys_mprotect(addr, size, prot(access)); }
 int decommit(void* addr, size_t size) { return sys_madvise(addr, size, MADV_DONTNEED); }
 
+int hugepage(void* addr, size_t size) {
+    const int r = sys_madvise(addr, size, MADV_HUGEPAGE);
+    return r == -EINVAL ? 0 : r;  // a kernel that has none
+}
+
 int nohugepage(void* addr, size_t size) {
     const int r = sys_madvise(addr, size, MADV_NOHUGEPAGE);
     return r == -EINVAL ? 0 : r;  // a kernel that has none

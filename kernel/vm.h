@@ -24,9 +24,13 @@ void* reserve(size_t size, unsigned flags = kReserveDefault, size_t align = 0, i
 int release(void* addr, size_t size);  // unmaps
 enum class Access { kNone, kRead, kReadWrite };
 int protect(void* addr, size_t size,
-            Access access);               // may split a mapping: each costs one of vm.max_map_count
-int decommit(void* addr, size_t size);    // drops the pages; they read as zero when touched again
-int nohugepage(void* addr, size_t size);  // 0 also where the kernel has no huge pages
+            Access access);             // may split a mapping: each costs one of vm.max_map_count
+int decommit(void* addr, size_t size);  // drops the pages; they read as zero when touched again
+// Wishes, for what is visited in no order and for what is touched in a few places; 0 also where the kernel has no huge
+// pages.
+inline constexpr size_t kHugePage = size_t{2} << 20;
+int hugepage(void* addr, size_t size);
+int nohugepage(void* addr, size_t size);
 // Bytes of the range that are in memory now.
 size_t resident_bytes(void* addr, size_t size);
 

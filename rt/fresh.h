@@ -85,7 +85,9 @@ private:
     G* take_first(Group& group) {
         size_.store(size() - 1, std::memory_order_relaxed);
         G* gp = group.head;
-        group.head = gp->next;
+        G* next = gp->next;
+        group.head = next;
+        if (next) prefetch_whole(next);  // in time for its first run
         return gp;
     }
     [[gnu::noinline]] void grow();

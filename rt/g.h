@@ -70,31 +70,38 @@ struct alignas(64) G {
     G* next = nullptr;      // link of whatever list holds the G
     std::atomic<GStatus> status{GStatus::kFree};
     WaitReason wait_reason = WaitReason::kNone;
-    uint8_t stack_class = 0;                    // rt/stack.h; written at spawn
-    uint16_t flags = 0;                         // kG… below
+    uint8_t stack_class = 0;  // rt/stack.h; written at spawn
+    uint16_t flags = 0;       // kG… below
     // what the waker hands over: for channels the sudog that fired
     void* wake = nullptr;
-    std::atomic<uint32_t> select_done{0};       // select: 1 once a case has won (claimed by CAS)
-    uint32_t seq = 0;                           // while it waits in a FreshQueue: the order of spawning
-    void* param = nullptr;                      // rt/sema.h: a cond's waiter that does not sleep yet
+    std::atomic<uint32_t> select_done{0};  // select: 1 once a case has won (claimed by CAS)
+    uint32_t seq = 0;                      // while it waits in a FreshQueue: the order of spawning
+    void* param = nullptr;                 // rt/sema.h: a cond's waiter that does not sleep yet
     // lock_os_thread: the only M that may run it; a pseudo-G's own M
     M* locked_m = nullptr;
 
     // --- second line: life of the goroutine. Written at spawn, at park for dumps.
     void (*invoke)(void* storage) = nullptr;  // moves the callable out of storage, calls it, destroys it
-    uint64_t id = 0;               // 1 is main; unique in one run
-    Site site;                     // created by
-    int64_t wait_since = 0;        // coarse nanotime of the park, 0 unless known
-    Sudog* waiting = nullptr;      // head of the sudogs it waits with: abandoning and dumps
-    detail::GLocal* locals = nullptr;  // goroutine-local storage: rt/local.h
+    uint64_t id = 0;                          // 1 is main; unique in one run
+    Site site;                                // created by
+    int64_t wait_since = 0;                   // coarse nanotime of the park, 0 unless known
+    Sudog* waiting = nullptr;                 // head of the sudogs it waits with: abandoning and dumps
+    detail::GLocal* locals = nullptr;         // goroutine-local storage: rt/local.h
 
     // --- third line
     alignas(16) unsigned char storage[kInlineCallable];
 };
 
-inline constexpr uint16_t kGLocked = 1;    // locked to an M: every switch to or from it goes through g0
-inline constexpr uint16_t kGForeign = 2;   // pseudo-G of a thread that is not ours: parks on a futex
-inline constexpr uint16_t kGSystem = 8;    // the runtime's own: hidden from counts and dumps
+// One that is about to be spawned or to run for the first time: among many they are cold.
+[[gnu::always_inline]] inline void prefetch_whole(const G* gp) {
+    __builtin_prefetch(gp, 1);
+    __builtin_prefetch(&gp->invoke, 1);
+    __builtin_prefetch(gp->storage, 1);
+}
+
+inline constexpr uint16_t kGLocked = 1;   // locked to an M: every switch to or from it goes through g0
+inline constexpr uint16_t kGForeign = 2;  // pseudo-G of a thread that is not ours: parks on a futex
+inline constexpr uint16_t kGSystem = 8;   // the runtime's own: hidden from counts and dumps
 inline constexpr uint16_t kGMain = 32;
 inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit

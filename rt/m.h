@@ -62,7 +62,7 @@ struct alignas(64) M : detail::Gate {
     M* prev_all = nullptr;
     bool in_midle = false;  // sched.lock
     Scout scout = Scout::kNo;
-    bool dying = false;     // its locked G ended: the thread ends too
+    bool dying = false;  // its locked G ended: the thread ends too
     // gate_lock: the P was retaken while user code ran; counted in sched.detached
     std::atomic<bool> lost_p{false};
     uint64_t epoch = 0;  // the run it belongs to

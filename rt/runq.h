@@ -38,7 +38,13 @@ public:
         if (h == tail_.load(std::memory_order_relaxed)) return nullptr;
         G* gp = ring_[h & mask_];
         head_.store(h + 1, std::memory_order_relaxed);
-        __builtin_prefetch(ring_[(h + 1) & mask_]);  // the next one's first line, in time for the next switch
+        if (tail_.load(std::memory_order_relaxed) - h > kFar) {
+            __builtin_prefetch(ring_[(h + kFar) & mask_], 1);
+            __builtin_prefetch(ring_[(h + kNear) & mask_]->ctx.sp);
+        } else {
+            __builtin_prefetch(
+                ring_[(h + 1) & mask_]);  // the next one's first line, in time for the next switch
+        }
         return gp;
     }
 

@@ -38,8 +38,7 @@ G* refill(P* pp) {
         kernel::LockGuard guard(depot.lock);
         if (G* chain = depot.chains) {
             depot.chains = static_cast<G*>(chain->wake);
-            pp->gfree_count = 0;
-            for (G* gp = chain; gp; gp = gp->next) ++pp->gfree_count;
+            pp->gfree_count = chain->seq;
             return chain;
         }
     }
@@ -54,8 +53,9 @@ G* refill(P* pp) {
     return fresh[0];
 }
 
-void to_depot(G* chain) {
+void to_depot(G* chain, uint32_t count) {
     if (!chain) return;
+    chain->seq = count;
     kernel::LockGuard guard(depot.lock);
     chain->wake = depot.chains;
     depot.chains = chain;
@@ -70,16 +70,26 @@ void stack_to_cache(P* pp, void* stack) {
     pp->stack_cache[pp->stacks++] = stack;
 }
 
+void* pop_stack(P* pp) {
+    void* stack = pp->stack_cache[--pp->stacks];
+    if (pp->stacks) {  // the next one's first frames, in time for the next start
+        const char* top = static_cast<const char*>(pp->stack_cache[pp->stacks - 1]);
+        __builtin_prefetch(top, 1);
+        for (int i = 1; i <= 3; ++i) __builtin_prefetch(top - i * 64, 1);
+    }
+    return stack;
+}
+
 void* stack_from_cache(P* pp, int cls) {
     if (cls == sched.stack_class) {
-        if (pp->stacks) return pp->stack_cache[--pp->stacks];
+        if (pp->stacks) return pop_stack(pp);
         StackError error = StackError::kNone;
         // A batch is made warm, guards and pages: a program that needs two stacks should not pay for thirty-two.
         if (pp->stack_batch < kStackBatch) pp->stack_batch *= 2;
         const size_t n = stack_alloc_batch(cls, pp->stack_cache, pp->stack_batch, &error);
         if (!n) fatal_no_stack(stack_error_text(error));
         pp->stacks = static_cast<uint32_t>(n);
-        return pp->stack_cache[--pp->stacks];
+        return pop_stack(pp);
     }
     StackError error = StackError::kNone;
     void* stack = stack_alloc(cls, &error);
@@ -185,8 +195,10 @@ G* alloc_g(P* pp) {
     G* gp = pp->gfree;
     if (!gp) [[unlikely]]
         gp = refill(pp);
-    pp->gfree = gp->next;
+    G* next = gp->next;
+    pp->gfree = next;
     --pp->gfree_count;
+    if (next) prefetch_whole(next);
     return gp;
 }
 
@@ -196,7 +208,7 @@ void free_g(P* pp, G* gp) {
     gp->ctx.sp = nullptr;
     gp->flags = 0;
     if (pp->gfree_count >= kMagazine) [[unlikely]] {
-        to_depot(pp->gfree_full);
+        to_depot(pp->gfree_full, kMagazine);
         pp->gfree_full = pp->gfree;
         pp->gfree = nullptr;
         pp->gfree_count = 0;
@@ -248,14 +260,14 @@ void free_g_foreign(G* gp) {
     gp->ctx.sp = nullptr;
     gp->flags = 0;
     gp->next = nullptr;
-    to_depot(gp);
+    to_depot(gp, 1);
 }
 
 void flush_p_caches(P* pp) {
     if (pp->stacks) stack_free_batch(sched.stack_class, pp->stack_cache, pp->stacks);
     pp->stacks = 0;
-    to_depot(pp->gfree_full);
-    to_depot(pp->gfree);
+    to_depot(pp->gfree_full, kMagazine);
+    to_depot(pp->gfree, pp->gfree_count);
     pp->gfree = pp->gfree_full = nullptr;
     pp->gfree_count = 0;
 }

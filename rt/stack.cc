@@ -17,6 +17,7 @@ namespace gort::rt {
 namespace {
 
 constexpr size_t kHotSlots = 128;
+constexpr size_t kAhead = 8;              // about as many misses as a CPU has under way at once
 constexpr size_t kHotBytes = 32 << 20;    // of stack that hot slots of one class may hold at most
 constexpr size_t kFirstArena = 64 << 20;  // and each further one is as large as all before it
 constexpr size_t kLargestArena = size_t{64} << 30;
@@ -59,6 +60,7 @@ size_t take_free(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     size_t got = 0;
     while (got < n && p.hot_count) headers[got++] = p.hot[(p.hot_oldest + --p.hot_count) % kHotSlots];
     for (; got < n && p.warm; got++) {
+        __builtin_prefetch(p.warm->ahead, 1);
         headers[got] = slot_of_info(p.warm);
         p.warm = p.warm->next;
         p.warm_count--;
@@ -156,6 +158,7 @@ void push_warm(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     for (size_t i = 0; i < n; i++) {
         SlotInfo* info = slot_info(headers[i]);
         info->next = p.warm;
+        info->ahead = i < kAhead ? nullptr : slot_info(headers[i - kAhead]);
         p.warm = info;
     }
     p.warm_count += n;

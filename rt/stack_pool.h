@@ -29,6 +29,8 @@ struct SlotInfo {
     enum class Use : uint8_t { kNever, kUsed, kFree };
     char* lo;
     SlotInfo* next;  // in the warm list
+    SlotInfo*
+        ahead;  // some places further on, or null: to be prefetched, for each lies on a cold page of its own
     uint8_t cls;
     GuardKind guard;
     Use use;

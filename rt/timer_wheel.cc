@@ -12,8 +12,7 @@ namespace gort::rt {
 namespace {
 
 constexpr size_t kSlabSize = size_t{64} << 10;
-constexpr size_t kMaxSlabSize = size_t{2} << 20;  // a huge page: the slots are visited in random order
-constexpr int kAdviseHugePage = 14;               // MADV_HUGEPAGE
+constexpr size_t kMaxSlabSize = kernel::kHugePage;  // the slots are visited in random order
 constexpr int64_t kQuantum = int64_t{1} << kQuantumBits;
 constexpr uint32_t kDrainChunks = 128;  // moved without a pause: 4000 entries, some 20 us
 constexpr uint32_t kSweepSlack = 32;    // dead entries that nobody minds
@@ -26,7 +25,7 @@ void* new_slab(TimerWheel* w, size_t size, int* error) {
     const bool huge = size >= kMaxSlabSize;
     void* memory = kernel::reserve(size, kernel::kReserveDefault, huge ? kMaxSlabSize : 0, error);
     if (!memory) return nullptr;
-    if (huge) kernel::sys_madvise(memory, size, kAdviseHugePage);  // a wish: the result does not matter
+    if (huge) kernel::hugepage(memory, size);  // a wish: the result does not matter
     auto* slab = static_cast<TimerSlab*>(memory);
     slab->next = w ? w->slabs : nullptr;
     slab->size = size;

@@ -131,6 +131,7 @@ TEST(reserve_reports_failures_and_leaks_nothing) {
     CHECK(p != nullptr);
     inject(Sys::kMadvise, 1, EINVAL);
     CHECK_EQ(nohugepage(p, page_size()), 0);
+    CHECK_EQ(hugepage(p, page_size()), 0);
     inject(Sys::kMadvise, 1, ENOMEM);
     CHECK_EQ(nohugepage(p, page_size()), -ENOMEM);
     release(p, page_size());
