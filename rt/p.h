@@ -63,6 +63,8 @@ struct alignas(64) P {
     uint32_t chan_free_count = 0;
     std::atomic<uint32_t> chan_shared{0};  // chan/lock.h: so many new channels are shared from the start
     std::atomic<uint32_t> chan_penalty{0};
+    std::atomic<uint32_t> sync_shared{0};  // rt/bias.h: the same for what is in rt/sync
+    std::atomic<uint32_t> sync_penalty{0};
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};

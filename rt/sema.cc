@@ -27,7 +27,7 @@ void inherit(Waiter* heir, const Waiter* root) {
 }
 
 // the left side locked it
-void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<GateLock*>(lock)->unlock(); }
+void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<BiasedLock*>(lock)->unlock(); }
 
 }  // namespace
 
@@ -101,8 +101,9 @@ namespace {
 
 void take_out(Waiter* w) {
     SemaSlot& slot = sema_slot_of(w->sg.object);
-    GateLockGuard guard(slot.lock);
+    slot.lock.lock();
     if (w->sg.state == SudogState::kWaiting) slot.remove(w);
+    slot.lock.unlock();
 }
 
 }  // namespace

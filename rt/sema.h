@@ -17,7 +17,7 @@
 // Cost:     a slot holds 1/4096 of the addresses waited for; each operation is O(1) plus the walk over those.
 #pragma once
 
-#include "rt/gate_lock.h"
+#include "rt/biased_lock.h"
 #include "rt/park.h"
 #include "rt/sema_fast.h"
 #include "rt/sudog.h"
@@ -32,7 +32,7 @@ struct Waiter {
     bool woken;         // somebody who was woken is on his way: no need to wake another one
     bool starving;      // rt/sync/mutex.cc
     bool counted;
-    uint8_t kind = 0;   // rt/sync/cond.cc
+    uint8_t kind = 0;  // rt/sync/cond.cc
 
     // What is not set here is set by the push.
     Waiter(G* gp, const void* object) {
@@ -49,7 +49,7 @@ struct Waiter {
 static_assert(offsetof(Waiter, sg) == 0);
 
 struct SemaSlot {
-    GateLock lock{kernel::LockRank::kSema};
+    BiasedLock lock{kernel::LockRank::kSema};
     Waiter* roots = nullptr;
 
     // All under the lock.

@@ -98,10 +98,11 @@ TEST_P(WG_11_go_adds_runs_and_is_done, 1, 2, 8) {
 TEST(WG_05_06_misuse_is_noticed) {
     with_procs(1, [] {
         // counter 1 after an add(1) from zero, and a waiter
-        std::atomic<uint64_t> word{(uint64_t{1} << 32) | 1};
-        CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, word, 1); }),
+        detail::WaitGroupWord word;
+        word.state = (uint64_t{1} << 32) | 1;
+        CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, word.state, 1); }),
                  "sync: WaitGroup misuse: Add called concurrently with Wait");
-        word = (uint64_t{1} << 32) | 1;  // it was 0 when the last done looked
+        word.state = (uint64_t{1} << 32) | 1;  // it was 0 when the last done looked
         CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, 1, -1); }),
                  "sync: WaitGroup misuse: Add called concurrently with Wait");
         // WG-06: with one P the waiter comes back after the group is in use again.

@@ -8,6 +8,7 @@
 // Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
 #include "rt/sync/cond.h"
 
+#include "rt/bias.h"
 #include "rt/report.h"
 #include "rt/sema.h"
 
@@ -42,7 +43,7 @@ void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(
     slot.lock.unlock();
     leave(mp);
     if (c->unlock_fn) c->unlock_fn(c->lock);
-    else mutex_unlock(static_cast<std::atomic<uint32_t>*>(c->lock));
+    else mutex_unlock(static_cast<MutexWord*>(c->lock));
     mp = enter();
     slot.lock.lock();
     w.sg.g->param = nullptr;
@@ -54,8 +55,8 @@ void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(
         leave(mp);
     }
     if (c->lock_fn) return c->lock_fn(c->lock);
-    auto* state = static_cast<std::atomic<uint32_t>*>(c->lock);
-    if (!mutex_take(state)) mutex_lock_slow(state, false);
+    auto* word = static_cast<MutexWord*>(c->lock);
+    if (!mutex_take_quick(word)) mutex_lock_slow(word, false);
 }
 
 }  // namespace
@@ -63,8 +64,8 @@ void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(
 bool cond_wait(CondState* c) GORT_NO_TSA {
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(c);
-    auto* state = static_cast<std::atomic<uint32_t>*>(c->lock);
-    if (!c->lock_fn && state->load(std::memory_order_relaxed) != 1) [[unlikely]] {
+    auto* word = static_cast<MutexWord*>(c->lock);
+    if (!c->lock_fn && word->state.load(std::memory_order_relaxed) != 1) [[unlikely]] {
         leave(mp);
         fatal_error("sync: unlock of unlocked mutex");
     }
@@ -72,23 +73,25 @@ bool cond_wait(CondState* c) GORT_NO_TSA {
     Waiter w(mp->curg, c);
     slot.push_back(&w);
     add_waiters(c, 1);
-    if (c->lock_fn || sema_wanted(state)) [[unlikely]]
+    if (c->lock_fn || sema_wanted(word)) [[unlikely]]
         return wait_with_any(mp, slot, c, w), true;
-    state->store(0, std::memory_order_release);
+    word->state.store(0, std::memory_order_release);
     light_fence();
     w.sg.g->waiting = &w.sg;
     mp->left_from = arch::return_site();
-    if (sema_wanted(state)) [[unlikely]] {
-        Leaving l{&slot, state};
+    if (sema_wanted(word)) [[unlikely]] {
+        Leaving l{&slot, word};
         mp = park(mp, left_with_mutex, &l, WaitReason::kCondWait);
     } else {
         mp = park(mp, left, &slot, WaitReason::kCondWait);
     }
     w.sg.g->waiting = nullptr;
-    const bool taken = mutex_take(state);
+    const uint16_t bias = word->bias.load(std::memory_order_acquire);  // B1
+    const bool taken =
+        bias == place_of(mp) ? mutex_take_mine(word) : bias == kBiasShared && mutex_take_shared(word);
     const bool in_step = returns_in_step(mp);
     leave(mp);
-    if (!taken) mutex_lock_slow(state, false);
+    if (!taken) mutex_lock_slow(word, false);
     return in_step ? true : arch::return_by_jump(true);
 }
 

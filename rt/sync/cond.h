@@ -53,7 +53,7 @@ public:
         : state_{0, const_cast<std::remove_cv_t<L>*>(&lock), [](void* l) { static_cast<L*>(l)->lock(); },
                  [](void* l) { static_cast<L*>(l)->unlock(); }} {
     }
-    explicit cond(mutex& lock) noexcept : state_{0, &lock.state_, nullptr, nullptr} {}
+    explicit cond(mutex& lock) noexcept : state_{0, &lock.word_, nullptr, nullptr} {}
     cond(const cond&) = delete;
     cond& operator=(const cond&) = delete;
 

@@ -1,7 +1,8 @@
 // rt/sync/mutex.cc - the contended half of mutex.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The word says whether it is locked and nothing else; who waits, and in which mode, is in the table (rt/sema.h).
+// The word says whether it is locked, and whose it is (rt/bias.h), and nothing else; who waits, and in which mode, is
+// in the table (rt/sema.h).
 //   normal    unlock frees the word, takes the head of the queue out and readies it; while one that was woken is on
 //   his way
 //             (woken), unlock goes its fast way again. The woken one tries; if it fails it queues at the head.
@@ -13,6 +14,7 @@
 #include "rt/sync/mutex.h"
 
 #include "arch/arch.h"
+#include "rt/bias.h"
 #include "rt/clock.h"
 #include "rt/go.h"
 #include "rt/report.h"
@@ -37,10 +39,14 @@ bool may_spin(const M* mp) {
            pp->runq.empty() && !pp->runnext.load(std::memory_order_relaxed);
 }
 
-bool spin(std::atomic<uint32_t>* state) {
+[[gnu::always_inline]] inline bool take(MutexWord* word, bool mine) {
+    return mine ? mutex_take_mine(word) : mutex_take_shared(word);
+}
+
+bool spin(MutexWord* word, bool mine) {
     for (int i = 0; i < kRounds; ++i) {
         for (int j = 0; j < kPauses; ++j) arch::pause();
-        if (state->load(std::memory_order_relaxed) == 0 && mutex_take(state)) return true;
+        if (word->state.load(std::memory_order_relaxed) == 0 && take(word, mine)) return true;
     }
     return false;
 }
@@ -48,23 +54,29 @@ bool spin(std::atomic<uint32_t>* state) {
 }  // namespace
 
 // the slot is unlocked by the park
-void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw) GORT_NO_TSA {
-    M* mp = enter();
-    if (mutex_take(state) || (may_spin(mp) && spin(state))) return leave(mp);
-    SemaSlot& slot = sema_slot_of(state);
-    Waiter w(mp->curg, state);
+void mutex_lock_slow(MutexWord* word, bool of_rw) GORT_NO_TSA {
+    // A thread that never called in may lock before there is a runtime.
+    if (!self()) {
+        bias_revoke(word->bias);
+        if (mutex_take_shared(word)) return;
+    }
+    bool mine;
+    M* mp = bias_settle(enter(), word->bias, &mine);
+    if (take(word, mine) || (may_spin(mp) && spin(word, mine))) return leave(mp);
+    SemaSlot& slot = sema_slot_of(word);
+    Waiter w(mp->curg, word);
     for (bool woken = false;; woken = true) {
         slot.lock.lock();
-        Waiter* root = slot.find(state);
+        Waiter* root = slot.find(word);
         if (root && woken) root->woken = false;
         const bool barred = root && root->starving && !woken;
-        bool taken = !barred && mutex_take(state);
+        bool taken = !barred && take(word, mine);
         if (!taken) {
             const int64_t now = rt::now();
             if (!w.since) w.since = now;
             if (woken) slot.push_front(&w);
             else slot.push_back(&w);
-            root = slot.find(state);
+            root = slot.find(word);
             if (woken && now - w.since > kStarves) root->starving = true;
         }
         if (root) {
@@ -72,7 +84,7 @@ void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw) GORT_NO_TSA {
             slot.count(root);
             if (!taken && root->counted && !before) {
                 kernel::heavy_barrier();
-                taken = mutex_take(state);
+                taken = take(word, mine);
                 if (taken) slot.remove(&w);
             }
         }
@@ -82,12 +94,19 @@ void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw) GORT_NO_TSA {
         }
         mp = sema_park(mp, slot, &w, of_rw ? WaitReason::kRwMutexLock : WaitReason::kMutexLock);
         if (w.sg.payload.word == kHanded) return leave(mp);
+        mp = bias_settle(mp, word->bias, &mine);
     }
 }
 
-bool mutex_try_lock_slow(std::atomic<uint32_t>* state) {
-    M* mp = enter();
-    const bool taken = mutex_take(state);
+bool mutex_try_lock_slow(MutexWord* word) {
+    if (word->state.load(std::memory_order_relaxed) != 0 && !strays()) return false;
+    if (!self()) {
+        bias_revoke(word->bias);
+        return mutex_take_shared(word);
+    }
+    bool mine;
+    M* mp = bias_settle(enter(), word->bias, &mine);
+    const bool taken = take(word, mine);
     leave(mp);
     return taken;
 }
@@ -120,33 +139,33 @@ void hand_over(M* mp, SemaSlot& slot, Waiter* root) GORT_NO_TSA {
 
 }  // namespace
 
-void mutex_unlock_slow(std::atomic<uint32_t>* state) GORT_NO_TSA {
+void mutex_unlock_slow(MutexWord* word) GORT_NO_TSA {
     M* mp = enter();
-    if (state->load(std::memory_order_relaxed) != 1) {
+    if (word->state.load(std::memory_order_relaxed) != 1) {
         leave(mp);
         fatal_error("sync: unlock of unlocked mutex");
     }
-    SemaSlot& slot = sema_slot_of(state);
+    SemaSlot& slot = sema_slot_of(word);
     slot.lock.lock();
-    Waiter* root = slot.find(state);
+    Waiter* root = slot.find(word);
     if (root && root->starving) return hand_over(mp, slot, root);
-    state->store(0, std::memory_order_release);
+    word->state.store(0, std::memory_order_release);
     G* gp = root && !root->woken ? take_head(slot, root)->sg.g : nullptr;
     slot.lock.unlock();
     if (gp) ready(mp, gp);
     leave(mp);
 }
 
-void mutex_wake(const void* state) {
+void mutex_wake(const void* word) {
     M* mp = enter();
-    mutex_wake_inside(mp, state);
+    mutex_wake_inside(mp, word);
     leave(mp);
 }
 
-void mutex_wake_inside(M* mp, const void* state) GORT_NO_TSA {
-    SemaSlot& slot = sema_slot_of(state);
+void mutex_wake_inside(M* mp, const void* word) GORT_NO_TSA {
+    SemaSlot& slot = sema_slot_of(word);
     slot.lock.lock();
-    Waiter* root = slot.find(state);
+    Waiter* root = slot.find(word);
     G* gp = root && !root->woken ? take_head(slot, root)->sg.g : nullptr;
     slot.lock.unlock();
     if (gp) ready(mp, gp);

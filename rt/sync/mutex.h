@@ -14,7 +14,7 @@
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: unlock number n happens before lock number m returns, n < m. A try_lock that fails orders nothing.
 // Fatal errors: "sync: unlock of unlocked mutex".
-// Cost:     lock 1 locked instruction, unlock none.
+// Cost:     lock 1 locked instruction, none as long as only goroutines of one P have locked it; unlock none.
 // Source:   Go's package sync, type Mutex.
 #pragma once
 
@@ -27,23 +27,47 @@ namespace gort {
 
 namespace detail {
 
-// The word of a mutex: 0 free, 1 locked.
-void mutex_lock_slow(std::atomic<uint32_t>* state, bool of_rw);
-bool mutex_try_lock_slow(std::atomic<uint32_t>* state);
-void mutex_unlock_slow(std::atomic<uint32_t>* state);
-void mutex_wake(const void* state);  // the mutex may be gone
+struct MutexWord {
+    std::atomic<uint8_t> state{
+        0};               // 0 free, 1 locked. From 0 to 1 it goes inside the gate of the P that the mutex is
+    Bias bias{kBiasNew};  // biased to (rt/gate_fast.h), or by compare and swap once that is gone
+};
+void mutex_lock_slow(MutexWord* word, bool of_rw);
+bool mutex_try_lock_slow(MutexWord* word);
+void mutex_unlock_slow(MutexWord* word);
+void mutex_wake(const void* word);  // the mutex may be gone
 
-[[gnu::always_inline]] inline bool mutex_take(std::atomic<uint32_t>* state) {
-    uint32_t free = 0;
-    return state->compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed);
+// It is shared.
+[[gnu::always_inline]] inline bool mutex_take_shared(MutexWord* word) {
+    uint8_t free = 0;
+    return word->state.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed);
 }
-[[gnu::always_inline]] inline void mutex_unlock(std::atomic<uint32_t>* state) {
-    if (state->load(std::memory_order_relaxed) != 1 || sema_wanted(state)) [[unlikely]]
-        return mutex_unlock_slow(state);
-    state->store(0, std::memory_order_release);
+// Inside the gate of the P that it is biased to.
+[[gnu::always_inline]] inline bool mutex_take_mine(MutexWord* word) {
+    if (word->state.load(std::memory_order_acquire) != 0) return false;
+    word->state.store(1, std::memory_order_relaxed);
+    return true;
+}
+// False: not taken, for whatever reason.
+[[gnu::always_inline]] inline bool mutex_take_quick(MutexWord* word) {
+    if (bias_of_some_p(word->bias)) {
+        Gate* g = bias_enter(word->bias);
+        if (!g) [[unlikely]]
+            return false;
+        const bool taken = mutex_take_mine(word);
+        gate_leave(g);
+        return taken;
+    }
+    return word->bias.load(std::memory_order_acquire) == kBiasShared && !strays() &&
+           mutex_take_shared(word);  // B1
+}
+[[gnu::always_inline]] inline void mutex_unlock(MutexWord* word) {
+    if (word->state.load(std::memory_order_relaxed) != 1 || sema_wanted(word)) [[unlikely]]
+        return mutex_unlock_slow(word);
+    word->state.store(0, std::memory_order_release);
     light_fence();
-    if (sema_wanted(state)) [[unlikely]]
-        mutex_wake(state);
+    if (sema_wanted(word)) [[unlikely]]
+        mutex_wake(word);
 }
 
 }  // namespace detail
@@ -57,20 +81,19 @@ public:
     mutex& operator=(const mutex&) = delete;
 
     void lock() {
-        if (detail::strays() || !detail::mutex_take(&state_)) [[unlikely]]
-            detail::mutex_lock_slow(&state_, false);
+        if (!detail::mutex_take_quick(&word_)) [[unlikely]]
+            detail::mutex_lock_slow(&word_, false);
     }
     // Never blocks: true if it took the lock.
     bool try_lock() {
-        if (detail::strays()) [[unlikely]]
-            return detail::mutex_try_lock_slow(&state_);
-        return state_.load(std::memory_order_relaxed) == 0 && detail::mutex_take(&state_);
+        if (detail::mutex_take_quick(&word_)) return true;
+        return detail::mutex_try_lock_slow(&word_);
     }
-    void unlock() { detail::mutex_unlock(&state_); }
+    void unlock() { detail::mutex_unlock(&word_); }
 
 private:
     friend class cond;
-    std::atomic<uint32_t> state_{0};
+    detail::MutexWord word_;
 };
 
 }  // namespace gort

@@ -184,7 +184,7 @@ void wait_for_readers(RwState* rw) GORT_NO_TSA {
 }  // namespace
 
 void rw_lock(RwState* rw) {
-    if (strays() || !mutex_take(&rw->writer)) [[unlikely]]
+    if (!mutex_take_quick(&rw->writer)) [[unlikely]]
         mutex_lock_slow(&rw->writer, true);
     const uint64_t before = rw->word.fetch_or(kWriter, std::memory_order_acq_rel);
     if ((before & (kSlots | kCollecting)) || readers_of(before) != 0) [[unlikely]]
@@ -192,9 +192,7 @@ void rw_lock(RwState* rw) {
 }
 
 bool rw_try_lock(RwState* rw) {
-    if (strays()) [[unlikely]]
-        check_in();
-    if (!mutex_take(&rw->writer)) return false;
+    if (!mutex_take_quick(&rw->writer) && !mutex_try_lock_slow(&rw->writer)) return false;
     uint64_t word = rw->word.load(std::memory_order_acquire);
     if (word & (kSlots | kCollecting)) {
         collect(rw);

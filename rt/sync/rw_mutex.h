@@ -27,7 +27,7 @@ namespace detail {
 
 struct RwState {
     std::atomic<uint64_t> word{0};     // rt/sync/rw_mutex.cc
-    std::atomic<uint32_t> writer{0};   // a mutex's word: who may be the writer
+    MutexWord writer;                  // who may be the writer
     std::atomic<uint16_t> reads{0};    // since a writer came last, while readers count in the word
     std::atomic<uint16_t> enough{16};  // so many say that it is read more than it is written
 };

@@ -6,6 +6,7 @@
 // zero but the one who wakes, and the woken ones, who own it.
 #include "rt/sync/wait_group.h"
 
+#include "rt/bias.h"
 #include "rt/host.h"
 #include "rt/sema.h"
 
@@ -13,43 +14,64 @@ namespace gort::detail {
 
 using namespace rt;
 
-void wait_group_slow(std::atomic<uint64_t>* state, uint64_t after, int32_t delta) GORT_NO_TSA {
+// What the inlined one cannot: a new group, another P's, or somebody who must wait for a P first.
+void wait_group_add(WaitGroupWord* word, int32_t n) {
+    uint64_t after;
+    if (!self()) {
+        bias_revoke(word->bias);
+        after = wait_group_add_shared(word, n);
+    } else {
+        bool mine;
+        M* mp = bias_settle(enter(), word->bias, &mine);
+        after = mine ? wait_group_add_mine(word, n) : wait_group_add_shared(word, n);
+        leave(mp);
+    }
+    if (static_cast<int64_t>(after) < 0 || (after & 1)) wait_group_slow(word, after, n);
+}
+
+void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta) GORT_NO_TSA {
     const auto count = static_cast<int32_t>(after >> 32);
     if (count < 0) host_throw_panic("sync: negative WaitGroup counter");
     if (delta > 0 && count == delta)
         host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
     if (count > 0) return;
     M* mp = enter();
-    SemaSlot& slot = sema_slot_of(state);
+    SemaSlot& slot = sema_slot_of(word);
     slot.lock.lock();
-    if (state->load(std::memory_order_relaxed) != after) {
+    if (word->state.load(std::memory_order_relaxed) != after) {
         slot.lock.unlock();
         leave(mp);
         host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
     }
-    state->store(0, std::memory_order_release);
-    Waiter* woken = sema_take_all(slot, state);
+    word->state.store(0, std::memory_order_release);
+    Waiter* woken = sema_take_all(slot, word);
     slot.lock.unlock();
     sema_ready_all(mp, woken);
     leave(mp);
 }
 
-void wait_group_wait(std::atomic<uint64_t>* state) GORT_NO_TSA {
-    M* mp = enter();
-    SemaSlot& slot = sema_slot_of(state);
+void wait_group_wait(WaitGroupWord* word) GORT_NO_TSA {
+    bool mine;
+    M* mp = bias_settle(enter(), word->bias, &mine);
+    SemaSlot& slot = sema_slot_of(word);
     slot.lock.lock();
-    uint64_t seen = state->load(std::memory_order_acquire);
+    uint64_t seen = word->state.load(std::memory_order_acquire);
     do {
         if (seen >> 32 == 0) {
             slot.lock.unlock();
             return leave(mp);
         }
-    } while (!(seen & 1) && !state->compare_exchange_weak(seen, seen | 1, std::memory_order_acq_rel,
-                                                          std::memory_order_acquire));
-    Waiter w(mp->curg, state);
+        if (seen & 1) break;
+        if (mine) {
+            word->state.store(seen | 1, std::memory_order_release);
+            break;
+        }
+    } while (!word->state.compare_exchange_weak(seen, seen | 1, std::memory_order_acq_rel,
+                                                std::memory_order_acquire));
+    Waiter w(mp->curg, word);
     slot.push_back(&w);
     leave(sema_park(mp, slot, &w, WaitReason::kWaitGroupWait));
-    if (state->load(std::memory_order_acquire) != 0)
+    if (word->state.load(std::memory_order_acquire) != 0)
         host_throw_panic("sync: WaitGroup is reused before previous Wait has returned");
 }
 

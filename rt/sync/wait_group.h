@@ -10,7 +10,7 @@
 // Memory order: done happens before the return of the wait that it ends.
 // Panics:   "sync: negative WaitGroup counter"; and, as far as it is noticed, "sync: WaitGroup misuse: Add called
 //           concurrently with Wait", "sync: WaitGroup is reused before previous Wait has returned".
-// Cost:     add and done 1 locked instruction each, wait on zero none.
+// Cost:     add and done 1 locked instruction each, none as long as only one P's goroutines use it; wait on zero none.
 // Source:   Go's package sync, type WaitGroup.
 #pragma once
 
@@ -29,9 +29,26 @@ namespace gort {
 
 namespace detail {
 
-// The word of a wait_group: the counter in the upper half, 1 in the lower one if somebody waits.
-void wait_group_slow(std::atomic<uint64_t>* state, uint64_t after, int32_t delta);
-void wait_group_wait(std::atomic<uint64_t>* state);
+struct WaitGroupWord {
+    std::atomic<uint64_t> state{0};  // the counter in the upper half, 1 in the lower one if somebody waits
+    Bias bias{kBiasNew};             // whose state changes inside the gate need no locked instruction
+};
+void wait_group_add(WaitGroupWord* word, int32_t n);
+void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta);
+void wait_group_wait(WaitGroupWord* word);
+
+[[gnu::always_inline]] inline uint64_t wait_group_change(int32_t n) {
+    return static_cast<uint64_t>(static_cast<int64_t>(n)) << 32;
+}
+// Inside the gate of the P that it is biased to.
+[[gnu::always_inline]] inline uint64_t wait_group_add_mine(WaitGroupWord* word, int32_t n) {
+    const uint64_t after = word->state.load(std::memory_order_acquire) + wait_group_change(n);
+    word->state.store(after, std::memory_order_release);
+    return after;
+}
+[[gnu::always_inline]] inline uint64_t wait_group_add_shared(WaitGroupWord* word, int32_t n) {
+    return word->state.fetch_add(wait_group_change(n), std::memory_order_acq_rel) + wait_group_change(n);
+}
 // Is this goroutine ending by goexit? A handler on the way that passes it on makes it count as an uncaught exception.
 inline bool goroutine_exits() noexcept { return scope_unwinds(INT_MAX); }
 
@@ -45,19 +62,28 @@ public:
 
     // Changes the counter by n, which may be negative. At most 2^31 - 1 in all.
     void add(int32_t n) {
-        if (detail::strays()) [[unlikely]]
-            detail::check_in();
-        const auto change = static_cast<uint64_t>(static_cast<int64_t>(n)) << 32;
-        const uint64_t after = state_.fetch_add(change, std::memory_order_acq_rel) + change;
+        uint64_t after;
+        if (detail::bias_of_some_p(word_.bias)) {
+            detail::Gate* g = detail::bias_enter(word_.bias);
+            if (!g) [[unlikely]]
+                return detail::wait_group_add(&word_, n);
+            after = detail::wait_group_add_mine(&word_, n);
+            detail::gate_leave(g);
+        } else {
+            if (word_.bias.load(std::memory_order_acquire) != detail::kBiasShared || detail::strays())
+                [[unlikely]]  // B1
+                return detail::wait_group_add(&word_, n);
+            after = detail::wait_group_add_shared(&word_, n);
+        }
         if (static_cast<int64_t>(after) < 0 || (after & 1)) [[unlikely]]
-            detail::wait_group_slow(&state_, after, n);
+            detail::wait_group_slow(&word_, after, n);
     }
     void done() { add(-1); }
 
     // Blocks until the counter is zero.
     void wait() {
-        if (state_.load(std::memory_order_acquire) >> 32 == 0) return;
-        detail::wait_group_wait(&state_);
+        if (word_.state.load(std::memory_order_acquire) >> 32 == 0) return;
+        detail::wait_group_wait(&word_);
     }
 
     // add(1), and a goroutine that calls f and is then done; also if f ends it by goexit. An exception that leaves f
@@ -88,7 +114,7 @@ public:
     }
 
 private:
-    std::atomic<uint64_t> state_{0};
+    detail::WaitGroupWord word_;
 };
 
 }  // namespace gort

@@ -1,0 +1,86 @@
+// rt/bias.cc - settling whose an object is, and taking it away.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rt/bias.h"
+
+#include "arch/arch.h"
+#include "kernel/sys.h"
+#include "rt/sched.h"
+
+namespace gort::rt {
+
+using namespace detail;
+
+namespace {
+
+constexpr int kPauses = 100;  // of 10 to 60 ns, before the CPU is given to whoever may need it
+constexpr uint32_t kLeastShared = 16, kMostShared = 4096;
+
+// Until whoever was inside the gate with pp has been outside.
+void wait_for_outside(const P* pp) {
+    M* mp = pp->m.load(std::memory_order_acquire);
+    for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++i) {
+        if (i < kPauses) arch::pause();
+        else kernel::sys_sched_yield();
+        if (pp->m.load(std::memory_order_acquire) != mp) return;  // it gave the P up, so it was done
+    }
+}
+
+}  // namespace
+
+// Each loss doubles the number of new objects that are shared from the start, each object that is not makes it smaller.
+void bias_lost(P* pp) {
+    uint32_t n = pp->sync_penalty.load(std::memory_order_relaxed);
+    if (n < kLeastShared) n = kLeastShared;
+    pp->sync_shared.store(n, std::memory_order_relaxed);
+    if (n < kMostShared) pp->sync_penalty.store(n * 2, std::memory_order_relaxed);
+}
+bool bias_wanted(P* pp) {
+    if (const uint32_t n = pp->sync_shared.load(std::memory_order_relaxed)) {
+        pp->sync_shared.store(n - 1, std::memory_order_relaxed);
+        return false;
+    }
+    if (const uint32_t n = pp->sync_penalty.load(std::memory_order_relaxed))
+        pp->sync_penalty.store(n - 1, std::memory_order_relaxed);
+    return true;
+}
+
+void bias_revoke(Bias& bias) {
+    for (;;) {
+        uint16_t b = bias.load(std::memory_order_acquire);  // B1
+        if (b == kBiasShared) return;
+        if (b == kBiasRevoking) {
+            kernel::sys_sched_yield();
+            continue;
+        }
+        const bool is_new = b == kBiasNew;
+        if (!bias.compare_exchange_strong(b, is_new ? kBiasShared : kBiasRevoking, std::memory_order_acq_rel))
+            continue;
+        if (is_new) return;
+        P* pp = sched.allp[b - 1];
+        kernel::heavy_barrier();
+        wait_for_outside(pp);
+        bias.store(kBiasShared, std::memory_order_release);  // B1
+        return bias_lost(pp);
+    }
+}
+
+M* bias_settle_slow(M* mp, Bias& bias, bool* mine) {
+    for (;;) {
+        uint16_t b = bias.load(std::memory_order_acquire);  // B1
+        const uint32_t place = place_of(mp);
+        *mine = b != kBiasNew && b == place;
+        if (*mine || b == kBiasShared) return mp;
+        if (b == kBiasNew) {
+            const bool ours = place && bias_wanted(p_of(mp));
+            *mine = ours;
+            const uint16_t after = ours ? static_cast<uint16_t>(place) : kBiasShared;
+            if (bias.compare_exchange_strong(b, after, std::memory_order_acq_rel)) return mp;  // B1
+            continue;
+        }
+        leave(mp);
+        bias_revoke(bias);
+        mp = enter();
+    }
+}
+
+}  // namespace gort::rt
