@@ -45,6 +45,7 @@ struct alignas(64) M : detail::Gate {
     // futex: M0, and an M with a locked G, wait here. C1: release to acquire
     std::atomic<uint32_t> called{0};
     bool in_poll = false;        // sched.lock: its sleep is the poller's
+    bool others_poll = false;    // when it last ran out of work, somebody else looked after the descriptors
     P* next_p = nullptr;         // handed over before the note is woken
     arch::Context dead;          // of a stack left for good, until its tools are told
     void* dead_stack = nullptr;  // that stack, if it goes back to the pool

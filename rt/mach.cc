@@ -5,7 +5,8 @@
 // An M without work gives its P to sched.pidle and lies in sched.midle, both under sched.lock. Whoever has work for an
 // idle P takes a P and an M from there (wake_one), puts the P into m.next_p and wakes the note.
 // One idle M at a time is the timekeeper: it sleeps until the earliest timer of all Ps, in the poller when descriptors
-// are watched. While no P is idle there is none: then busy Ps run timers themselves and sysmon looks after them.
+// are watched and nobody at work sees to them. While no P is idle there is none: then busy Ps run timers themselves and
+// sysmon looks after them.
 // Ordering: next_p and next_g are written before the note is woken (N1 of kernel/lock.h).
 #include "kernel/futex.h"
 #include "kernel/thread.h"
@@ -28,6 +29,10 @@ constexpr size_t kThreadStack = 256 << 10;
 Slab<M> m_slab;
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
+
+bool all_idle_locked() {
+    return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed);
+}
 
 P* pop_idle_p_locked() {
     P* pp = sched.pidle;
@@ -102,15 +107,16 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
             return acquire_p(mp, pp);
         }
         int64_t until = INT64_MAX;
-        const bool polls = sched.poll_waiters.load(std::memory_order_relaxed) && !sched.poller && !pending;
+        const bool polls = sched.poll_waiters.load(std::memory_order_relaxed) &&
+                           !sched.poller.load(std::memory_order_relaxed) && !pending &&
+                           (!mp->others_poll || all_idle_locked());
         bool keeper = false;
         if (sched.pidle) {
             until = earliest_timer();
             keeper = polls || until < sched.timekeeper_until.load(std::memory_order_relaxed);
         }
         if (keeper) {
-            const int64_t now = rt::now();
-            if (until <= now) {
+            if (until != INT64_MAX && until <= rt::now()) {
                 P* pp = pop_idle_p_locked();
                 sched.lock.unlock();
                 return acquire_p(mp, pp);
@@ -118,7 +124,7 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
             sched.timekeeper = mp;
             sched.timekeeper_until.store(until, std::memory_order_relaxed);
             mp->in_poll = polls;
-            if (mp->in_poll) sched.poller = mp;
+            if (mp->in_poll) sched.poller.store(mp, std::memory_order_relaxed);
         }
         mp->note.clear();
         sched.sleeps.store(sched.sleeps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -135,7 +141,8 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
             sched.timekeeper = nullptr;
             sched.timekeeper_until.store(INT64_MAX, std::memory_order_relaxed);
         }
-        if (sched.poller == mp) sched.poller = nullptr;
+        if (sched.poller.load(std::memory_order_relaxed) == mp)
+            sched.poller.store(nullptr, std::memory_order_relaxed);
         mp->in_poll = false;
         P* pp = mp->next_p;
         mp->next_p = nullptr;
@@ -218,6 +225,7 @@ M* new_m() {
         mp->locked_sp = nullptr;
         mp->lock_depth = 0;
         mp->prev_all = nullptr;
+        mp->others_poll = false;
         mp->lost_p.store(false, std::memory_order_relaxed);
         mp->note.clear();
         mp->pseudo.flags = 0;
@@ -293,6 +301,7 @@ void start_thread_of(M* mp) {
 
 void stop_m(M* mp) {
     if (mp->locked_g || mp->is_m0) return wait_until_called(mp);
+    mp->others_poll = false;
     sched.lock.lock();
     wait_for_p_locked(mp);
 }

@@ -54,7 +54,7 @@ void unlock_desc(void* d, G*) GORT_NO_TSA { static_cast<PollDesc*>(d)->lock.unlo
 void unlock_desc_and_call_poller(void* d, G*) GORT_NO_TSA {
     static_cast<PollDesc*>(d)->lock.unlock();
     kernel::LockGuard guard(sched.lock);
-    if (!sched.poller) wake_one_locked();
+    if (!sched.poller.load(std::memory_order_relaxed)) wake_one_locked();
 }
 
 G* take_waiter(Side* s, int why) {
@@ -207,19 +207,23 @@ int fetch(kernel::PollEvent* events, int64_t ns) {
     const int n = poller.wait(events, kBatch, ns);
     (void)registrations.load(std::memory_order_acquire);  // B2
     sched.polls.fetch_add(1, std::memory_order_relaxed);
+    if (sched.nprocs.load(std::memory_order_relaxed) > 1) {
+        sched.polled_by.store(self(), std::memory_order_relaxed);
+        sched.polled_when.store(now(), std::memory_order_relaxed);
+    }
     if (n < 0) kernel::fatal_errno("net: epoll_wait failed (was a descriptor closed that is gort's own?)", n);
     return n;
 }
 
 // [P's holder] Readies what is ready, in the P's queue; how many.
-int hook_take(P* pp) {
+int hook_take(P* pp, bool look) {
     M* mp = self();
     int woken = 0, n = inbox_n.load(std::memory_order_relaxed);
     if (n > 0 && inbox_n.compare_exchange_strong(n, -1, std::memory_order_acquire)) {  // B1
         for (int i = 0; i < n; ++i) take_event(inbox[i], mp, pp, &woken);
         inbox_n.store(0, std::memory_order_release);  // B1
-        if (woken) return woken;
     }
+    if (woken || !look) return woken;
     kernel::PollEvent events[kBatch];
     n = fetch(events, 0);
     for (int i = 0; i < n; ++i) take_event(events[i], mp, pp, &woken);

@@ -22,6 +22,7 @@ inline constexpr uint32_t kGlobalEvery = 61;
 // So many decisions between two looks of sysmon's, or during a spin, 20 to 25 us: goroutines that run for no longer
 // than a wake of another thread takes. What waits behind those waits longer before it is given away.
 inline constexpr uint64_t kLively = 8;
+inline constexpr int64_t kLongRun = 1'000'000'000;
 inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in chains of this many
 inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
@@ -56,6 +57,10 @@ struct alignas(64) P {
     std::atomic<uint64_t> parks{0};
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
+    // The goroutines that descriptors' events have readied: since when and since which pick they run, 0: they have; and
+    // how long each ran the last time. Not kept at P=1.
+    int64_t batch_start = 0, batch_each = kLongRun;
+    uint64_t batch_picks = 0;
     void* stack_cache[kStackCache];
     G* runq_first[RunQueue::kFirst];  // as long as that is enough
     FreshQueue::Group fresh_first[FreshQueue::kFirst];

@@ -139,6 +139,7 @@ const char* begin(const options& o, bool has_main) {
     sched.wakes.store(0, std::memory_order_relaxed);
     sched.sleeps.store(0, std::memory_order_relaxed);
     sched.polls.store(0, std::memory_order_relaxed);
+    sched.polled_by.store(nullptr, std::memory_order_relaxed);
     sched.detached.store(0, std::memory_order_relaxed);
     sched.nm.store(has_main ? 1 : 0, std::memory_order_relaxed);
     sched.epoch.fetch_add(1, std::memory_order_relaxed);

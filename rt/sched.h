@@ -34,7 +34,8 @@ struct Config {
 
 // What the scheduler asks of rt/netpoll.cc; a table, so that programs without descriptors are linked without it.
 struct PollHooks {
-    int (*take)(P* pp);        // [P's holder] readies what is ready, in pp's queue; how many
+    // [P's holder] readies what is ready, in pp's queue; how many. look: also if nothing is pending
+    int (*take)(P* pp, bool look);
     // [sched.poller] sleeps for up to ns; < 0: for ever. What comes is pending until a take
     void (*wait)(int64_t ns);
     void (*wake)();            // ends a wait
@@ -53,7 +54,6 @@ struct Sched {
     M* allm = nullptr;
     M* timekeeper = nullptr;      // the idle M that sleeps until the earliest timer
     int midle_count = 0;
-    M* poller = nullptr;          // the idle M that sleeps in the poller
     bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
     uint64_t next_m_id = 0;
     M* spare_ms = nullptr;        // linked through next_all
@@ -62,6 +62,7 @@ struct Sched {
     int starting = 0;             // Ps taken from pidle whose new M is not in allm yet
 
     // --- written under lock, read anywhere
+    std::atomic<M*> poller{nullptr};  // the idle M that sleeps in the poller
     std::atomic<uint32_t> runq_size{0};
     std::atomic<int> npidle{0};
     std::atomic<int> nprocs{0};       // Ps that are not retired
@@ -82,6 +83,8 @@ struct Sched {
     std::atomic<uint64_t> next_goid{2};    // 1 is main
     std::atomic<uint64_t> foreign_created{0};
     std::atomic<int> max_threads{10000};
+    std::atomic<M*> polled_by{nullptr};    // who looked at the descriptors last, and when; not kept at P=1
+    std::atomic<int64_t> polled_when{0};
     std::atomic<uint64_t> retakes{0}, wakes{0}, sleeps{0}, polls{0};
 
     std::atomic<const PollHooks*> poll_hooks{nullptr};  // set by rt/netpoll.cc with the first descriptor
@@ -182,10 +185,10 @@ void timer_hurry(M* mp);                       // sleep.cc: one became the earli
 
 // Descriptors' events into pp's queue; how many. pp is the caller's.
 // Also when nobody waits any more: as long as something is pending no M goes idle.
-inline int poll_take(P* pp) {
+inline int poll_take(P* pp, bool look) {
     const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire);
     if (!hooks || (!sched.poll_waiters.load(std::memory_order_relaxed) && !hooks->pending())) return 0;
-    return hooks->take(pp);
+    return hooks->take(pp, look);
 }
 inline bool poll_pending() {
     const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire);

@@ -20,6 +20,8 @@ constexpr uint32_t kOldestEvery = 16;  // rounds; seldom enough for trees to sta
 constexpr int64_t kSpin = 20'000;      // ns of looking before an M goes idle; about what a wake takes
 constexpr int kSpinsMost = 64;         // rounds of that: a pause takes from 10 to 70 ns
 constexpr int kSpinPauses = 16;        // between two rounds
+constexpr int64_t kPollRecent = 200'000;
+constexpr int64_t kWorthAWake = 100'000;  // as long as a wake and what the other one's caches lose
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
 
@@ -98,7 +100,7 @@ G* look_around(P* pp) {
                 pp->runq.push(gp);  // a fresh one, too: else it would be next again
             }
         if (asked & kAskSteal) give_half(pp);
-        if (asked & kAskPoll) poll_take(pp);
+        if (asked & kAskPoll) poll_take(pp, true);
     }
     run_own_timers(pp);
     if (pp->until_look() > 0) return nullptr;
@@ -156,11 +158,47 @@ private:
     uint32_t count_ = 0;
 };
 
+// Other Ps at work than the caller's.
+int busy_others() {
+    return sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) - 1;
+}
+
+// Of an M that is out of work. It need not look at the descriptors if nobody else is at work: then it goes to sleep in
+// the poller, and that is a look as well. Nor if somebody else at work does so all the time: then the events are his,
+// and this M does not sleep in the poller either, where each of them would wake it to compete for the CPU. Should he
+// stop looking, sysmon notices (serve_poll).
+bool should_look(M* mp) {
+    mp->others_poll = false;
+    if (busy_others() <= 0) return false;
+    const M* by = sched.polled_by.load(std::memory_order_relaxed);
+    if (!by || by == mp || !sched.poll_waiters.load(std::memory_order_relaxed)) return true;
+    mp->others_poll = rt::now() - sched.polled_when.load(std::memory_order_relaxed) < kPollRecent;
+    return !mp->others_poll;
+}
+
+void begin_batch(P* pp) {
+    if (sched.nprocs.load(std::memory_order_relaxed) < 2) return;
+    pp->batch_start = rt::now();
+    pp->batch_picks = pp->picks();
+}
+
+void end_batch(P* pp) {
+    if (!pp->batch_start) return;
+    if (const auto n = static_cast<int64_t>(pp->picks() - pp->batch_picks); n > 0)
+        pp->batch_each = (rt::now() - pp->batch_start) / n;
+    pp->batch_start = 0;
+}
+
+// Is something left behind, and if it is a batch of events, did they take long enough the last time to wake an M for?
+bool worth_a_poke(const P* pp) {
+    const uint32_t n = pp->queued();
+    return n && (!pp->batch_start || n * pp->batch_each >= kWorthAWake);
+}
+
 // Some other P has work queued or somebody may put it there soon.
 bool worth_spinning() {
     if (sched.ncpu < 2) return false;
-    const int busy =
-        sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) - 1;
+    const int busy = busy_others();
     return busy > 0 && sched.spinning.load(std::memory_order_relaxed) * 2 < busy + 1;
 }
 
@@ -268,7 +306,11 @@ G* find_runnable(M* mp) {
             if (G* gp = look_around(pp)) return gp;
         if (G* gp = pick_next(pp)) return gp;
         if (G* gp = take_global(pp)) return gp;
-        if (poll_take(pp)) continue;
+        end_batch(pp);
+        if (poll_take(pp, should_look(mp))) {
+            begin_batch(pp);
+            continue;
+        }
         if (run_timers()) continue;
         if (worth_spinning()) {
             if (G* gp = spin(mp, pp)) return gp;
@@ -313,7 +355,7 @@ void schedule_loop(M* mp) {
         if (!gp) gp = find_runnable(mp);
         if (!gp) continue;
         if (mp->scout == Scout::kLooks) mp->scout = Scout::kFound;
-        if (p_of(mp)->queued() && sched.poke_wanted.load(std::memory_order_relaxed)) poke_from_g0();
+        if (sched.poke_wanted.load(std::memory_order_relaxed) && worth_a_poke(p_of(mp))) poke_from_g0();
         if ((gp->flags & kGLocked) && gp->locked_m != mp) {
             run_locked(mp, gp);
             continue;

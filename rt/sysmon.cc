@@ -37,7 +37,7 @@ constexpr int64_t kLate = 200'000;
 // so that a process with a ticker does not stop and start it each time
 constexpr int64_t kRestAfter = 12'000'000;
 constexpr int64_t kSuspectFirst = 1'000'000, kSuspectMost = 60'000'000'000;
-constexpr int64_t kPollIdle = 100'000, kPollBusy = 4'000'000;
+constexpr int64_t kPollIdle = 100'000, kPollBusy = 4'000'000, kPollWatch = 500'000;
 constexpr int kPatience = 50;
 constexpr int64_t kDeafMost = 64'000'000;
 constexpr int kSpinnersPerP = 4;
@@ -213,6 +213,12 @@ bool serve_timers(int64_t now) {
     return true;
 }
 
+// Goroutines wait for descriptors, and whoever is at work is to look at them when that is done.
+bool nobody_polls() {
+    return sched.poll_waiters.load(std::memory_order_relaxed) &&
+           !sched.poller.load(std::memory_order_relaxed) && !all_idle();
+}
+
 // Goroutines wait for descriptors, nobody sleeps in the poller, and nobody has asked it for a while.
 bool serve_poll(int64_t now) {
     static uint64_t seen;
@@ -227,7 +233,8 @@ bool serve_poll(int64_t now) {
     if (now - since < (idle_p ? kPollIdle : kPollBusy)) return false;
     {
         kernel::LockGuard guard(sched.lock);
-        if (sched.poller) return false;
+        if (sched.poller.load(std::memory_order_relaxed)) return false;
+        sched.polled_by.store(nullptr, std::memory_order_relaxed);
         if (idle_p) wake_one_locked();
     }
     if (!idle_p)
@@ -291,6 +298,7 @@ void sysmon_main(void*) {
         if (sched.npidle.load(std::memory_order_relaxed) > 0) {
             const int64_t until = our_timer();
             if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
+            if (sleep > kPollWatch && nobody_polls()) sleep = kPollWatch;
         }
         if (trace - now < sleep) sleep = trace - now;
         const bool poked = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;

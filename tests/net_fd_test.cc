@@ -616,3 +616,33 @@ TEST_P(np30_served_while_all_ps_are_busy, 1, 2) {
             until_alone();
         });
 }
+
+// NP-30 again, with Ps to spare: whoever looked after the descriptors begins to compute, and others wake up to do so.
+TEST_P(np30_served_while_the_one_who_polled_computes, 2, 8) {
+    with_procs(procs, [] {
+        Pair talk = tcp_pair();
+        go([b = talk.b] {
+            char c[1];
+            while (auto n = b.read(c)) b.write(std::span(c, *n)).value();
+        });
+        Ends p = pipe_ends();
+        std::atomic<int> served{0};
+        go([r = p.r, &served] {
+            char c[1];
+            while (auto n = r.read(c)) served += int(*n);
+        });
+        for (int i = 1; i <= 30; ++i) {
+            for (int k = 0; k < 20; ++k) {
+                char c[1];
+                talk.a.write("x").value();
+                talk.a.read(c).value();
+            }
+            CHECK_EQ(write(p.w.native_handle(), "x", 1), 1);
+            while (served.load() < i) {
+            }
+        }
+        talk.a.close().value();
+        p.w.close().value();
+        until_alone();
+    });
+}
