@@ -4,7 +4,8 @@
 #
 # MODE test: each binary once. MODE stress: repeated N times (default 5), then on one CPU, then with more Ms than
 # CPUs, all with the TEST_STRESS tests. RUN goes before each binary (an emulator). FLAGs are the binaries' own.
-# A binary that ends badly, or without a result line, counts as one more failure. The last line is the sum.
+# A binary that ends badly, or without a result line, counts as one more failure. What failed is said again before the
+# last line, which is the sum.
 set -u
 mode=$1
 shift
@@ -17,7 +18,8 @@ done
 
 passed=0 failed=0 skipped=0 ran=0
 log=$(mktemp) || exit 1
-trap 'rm -f "$log"' EXIT
+failures=$(mktemp) || exit 1
+trap 'rm -f "$log" "$failures"' EXIT
 
 # run_all PREFIX FLAG... - every binary, with a limit on the whole of it: the binary bounds each test itself.
 run_all() {
@@ -36,14 +38,15 @@ run_all() {
         ran=$((ran + 1))
         line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$')
         if [ -z "$line" ]; then
-            echo "$bin: printed no result line, exit status $status"
+            echo "$bin: printed no result line, exit status $status" | tee -a "$failures"
             failed=$((failed + 1))
             continue
         fi
+        grep '^FAIL ' "$log" | sed "s|^|$(basename "$bin"): |" >>"$failures"
         # shellcheck disable=SC2086
         set_counts $line
         if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
-            echo "$bin: no test failed, but exit status $status"
+            echo "$bin: no test failed, but exit status $status" | tee -a "$failures"
             failed=$((failed + 1))
         fi
     done
@@ -66,6 +69,10 @@ stress)
     exit 2
     ;;
 esac
+[ ! -s "$failures" ] || {
+    echo "== failed:"
+    cat "$failures"
+}
 if [ $ran -eq 0 ]; then
     echo "no test ran${*:+: nothing matches $*}"
     failed=1
