@@ -49,15 +49,6 @@ int64_t sum(unsigned phase) {
 
 }  // namespace
 
-ReadersPlace* readers_enter() {
-    M* mp = enter();
-    if (p_of(mp)) [[likely]]
-        return reinterpret_cast<ReadersPlace*>(mp);
-    leave(mp);
-    return nullptr;
-}
-void readers_leave(ReadersPlace* place) { leave(reinterpret_cast<M*>(place)); }
-
 // A thread without a P may be late with its count, and looks again.
 unsigned readers_begin() {
     M* mp = enter();

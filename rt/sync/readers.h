@@ -6,14 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../gate_fast.h"
+
 namespace gort::detail {
 
-struct ReadersPlace;                  // a short visit: nothing that blocks, throws or calls gort
-ReadersPlace* readers_enter();        // null: on this thread it has to be a long one
-void readers_leave(ReadersPlace* place);
-unsigned readers_begin();             // a long visit: anything
+// A short visit, for nothing that blocks, throws or calls gort, is a stay inside the gate: gate_enter, gate_leave.
+unsigned readers_begin();  // a long visit: anything
 void readers_end(unsigned phase);
-uint64_t readers_phase();             // after something was removed: the phase it belongs to
+uint64_t readers_phase();  // after something was removed: the phase it belongs to
 // what was removed in phases below the result is seen by nobody any more
 uint64_t readers_advance(uint64_t phase);
 

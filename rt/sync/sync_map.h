@@ -16,7 +16,7 @@
 //
 // Context:  any goroutine and any other thread of the process. Not in a signal handler.
 // Memory order: what stores a value happens before every call that sees it.
-// Cost:     load 2 entries into the runtime, no locked instruction; a change is one allocation and, unless
+// Cost:     load no locked instruction, for plain K and V no call either; a change is one allocation and, unless
 //           destruction is trivial, about 2 us until it is safe to destroy what was there before.
 // Source:   Go's package sync, type Map.
 #pragma once
@@ -95,11 +95,16 @@ public:
     map_result<V> load(const K& key) const {
         const size_t hash = hash_of(key);
         if constexpr (kShort) {
-            if (detail::ReadersPlace* place = detail::readers_enter()) [[likely]] {
-                map_result<V> out;
-                if (const Entry* e = find(key, hash)) out.emplace(e->value);
-                detail::readers_leave(place);
-                return out;
+            // A stay inside the gate is a visit; nothing that the map does there can block, throw or call gort.
+            uint32_t place;
+            if (detail::Gate* gate = detail::gate_enter(&place)) [[likely]] {
+                if (const Entry* e = find(key, hash)) [[likely]] {
+                    const V value = e->value;
+                    detail::gate_leave(gate);
+                    return map_result<V>(value);
+                }
+                detail::gate_leave(gate);
+                return map_result<V>();
             }
         }
         const detail::LongVisit visit;
@@ -359,7 +364,7 @@ std::atomic<typename sync_map<K, V, Hash, Equal>::Entry*>* sync_map<K, V, Hash, 
     for (size_t i = hash & t->mask;; i = (i + 1) & t->mask) {
         Entry* e = t->at(i);
         if (!e) return nullptr;
-        if (e != dead() && e->hash == hash && Equal{}(e->key, key)) [[likely]] {
+        if (e != dead() && (kShort || e->hash == hash) && Equal{}(e->key, key)) [[likely]] {
             *found = e;
             return t->slots() + i;
         }
