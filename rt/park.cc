@@ -12,8 +12,6 @@
 
 namespace gort::rt {
 
-namespace {
-
 // A foreign thread's wait: its pseudo-G has no stack to switch from, so the commit runs at once and the thread sleeps.
 M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why) {
     G* gp = &mp->pseudo;
@@ -26,20 +24,7 @@ M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why) {
     return enter();
 }
 
-}  // namespace
-
-M* park(M* mp, CommitFn commit, void* arg, WaitReason why) {
-    if (mp->foreign) [[unlikely]]
-        return park_foreign(mp, commit, arg, why);
-    G* gp = mp->curg;
-    gp->wait_reason = why;
-    gp->wait_since = sched.coarse_now.load(std::memory_order_relaxed);
-    gp->status.store(GStatus::kWaiting, std::memory_order_relaxed);
-    mp->commit_fn = commit;
-    mp->commit_arg = arg;
-    mp->commit_g = gp;
-    return switch_away(mp, p_of(mp), gp);
-}
+M* park(M* mp, CommitFn commit, void* arg, WaitReason why) { return park_here(mp, commit, arg, why); }
 
 void ready(M* mp, G* gp) {
     if (gp->flags & kGForeign) [[unlikely]] {

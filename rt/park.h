@@ -20,6 +20,21 @@ namespace gort::rt {
 // foreign thread it runs at once and the thread sleeps on a futex. Returns the M it wakes on, inside the gate.
 M* park(M* mp, CommitFn commit, void* arg, WaitReason why);
 
+// The same, inlined: for what is hot and returns by a jump or to one place only.
+[[gnu::noinline]] M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why);
+[[gnu::always_inline]] inline M* park_here(M* mp, CommitFn commit, void* arg, WaitReason why) {
+    if (mp->foreign) [[unlikely]]
+        return park_foreign(mp, commit, arg, why);
+    G* gp = mp->curg;
+    gp->wait_reason = why;
+    gp->wait_since = sched.coarse_now.load(std::memory_order_relaxed);
+    gp->status.store(GStatus::kWaiting, std::memory_order_relaxed);
+    mp->commit_fn = commit;
+    mp->commit_arg = arg;
+    mp->commit_g = gp;
+    return switch_away(mp, p_of(mp), gp);
+}
+
 // Makes a parked G runnable: it runs next on this P when the caller blocks. Never switches, never blocks. Once for each
 // park. Not under a lock that the woken side needs. mp must be inside the gate.
 void ready(M* mp, G* gp);

@@ -92,7 +92,7 @@ void SemaSlot::count(Waiter* root) {
 
 M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why) {
     w->sg.g->waiting = &w->sg;
-    mp = park(mp, unlock_commit, &slot.lock, why);
+    mp = park_here(mp, unlock_commit, &slot.lock, why);
     w->sg.g->waiting = nullptr;
     return mp;
 }

@@ -74,6 +74,15 @@ struct SemaSlot {
         }
         return root;
     }
+    // The waiter for object, if it is the only one in this slot; else null, and nothing done.
+    [[gnu::always_inline]] G* pop_only(const void* object) {
+        Waiter* w = roots;
+        if (!w || w->sg.object != object || w->next_root || w->sg.next || w->counted) [[unlikely]]
+            return nullptr;
+        roots = nullptr;
+        w->sg.state = SudogState::kDone;
+        return w->sg.g;
+    }
     void count(Waiter* root);  // a mutex's, after woken or starving changed: invariant (2)
 
 private:

@@ -13,6 +13,7 @@
 #include "rt/sema.h"
 #include "rt/slab.h"
 #include "rt/stack.h"
+#include "rt/stack_pool.h"
 
 namespace gort::rt {
 
@@ -229,10 +230,15 @@ uint64_t next_goid(P* pp) {
 void give_stack(M* mp, G* gp) {
     const int cls = gp->stack_class;
     void* stack = stack_from_cache(p_of(mp), cls);
-    const StackBounds b = stack_bounds(stack);
     gp->stack = stack;
-    if (stack_guard_of(stack) == GuardKind::kCanary) gp->flags |= kGCanary;
-    arch::context_init(&gp->ctx, b.lo, b.size(), goroutine_entry, stack);
+    if (slot_info(stack)->guard == GuardKind::kCanary) [[unlikely]]
+        gp->flags |= kGCanary;
+    if constexpr (arch::kToolWatches) {
+        const StackBounds b = stack_bounds(stack);
+        arch::context_init(&gp->ctx, b.lo, b.size(), goroutine_entry, stack);
+    } else {
+        arch::context_init(&gp->ctx, stack, 0, goroutine_entry, stack);  // it ends where its header begins
+    }
 }
 
 void check_canary(G* gp) {
@@ -325,7 +331,7 @@ using namespace rt;
 namespace {
 
 // A new G runs next on this P; who was to run next before goes to the queue. From a foreign thread: the global queue.
-void submit(M* mp, G* gp) {
+[[gnu::always_inline]] inline void submit(M* mp, G* gp) {
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
     P* pp = p_of(mp);
     if (!pp) [[unlikely]] {
@@ -342,7 +348,7 @@ int class_of(size_t stack_size) {
     return stack_class_for(stack_size);
 }
 
-G* fresh_g(M* mp, const Site& site, int cls) {
+[[gnu::always_inline]] inline G* fresh_g(M* mp, const Site& site, int cls) {
     P* pp = p_of(mp);
     G* gp = pp ? alloc_g(pp) : alloc_g_foreign();
     gp->id = pp ? next_goid(pp) : sched.next_goid.fetch_add(1, std::memory_order_relaxed);
@@ -352,7 +358,7 @@ G* fresh_g(M* mp, const Site& site, int cls) {
 }
 
 // Leaves the runtime before it throws or dies.
-int checked_class(M* mp, size_t stack_size) {
+[[gnu::noinline]] int checked_class_slow(M* mp, size_t stack_size) {
     if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) [[unlikely]] {
         leave(mp);
         kernel::fatal("go: the runtime is not running (call gort::run or gort::start first)");
@@ -363,6 +369,11 @@ int checked_class(M* mp, size_t stack_size) {
         host_throw_panic("go: stack_size out of range (at most 1 GiB)");
     }
     return cls;
+}
+[[gnu::always_inline]] inline int checked_class(M* mp, size_t stack_size) {
+    if (stack_size != 0 || sched.state.load(std::memory_order_relaxed) != RunState::kRunning) [[unlikely]]
+        return checked_class_slow(mp, stack_size);
+    return sched.stack_class;
 }
 
 }  // namespace

@@ -14,18 +14,30 @@ namespace gort::detail {
 
 using namespace rt;
 
-// What the inlined one cannot: a new group, another P's, or somebody who must wait for a P first.
-void wait_group_add(WaitGroupWord* word, int32_t n) {
-    uint64_t after;
+namespace {
+
+uint64_t add_shared(WaitGroupWord* word, int32_t n) {
+    return word->state.fetch_add(wait_group_change(n), std::memory_order_acq_rel) + wait_group_change(n);
+}
+
+[[gnu::noinline]] uint64_t add_settled(WaitGroupWord* word, int32_t n) {
     if (!self()) {
         bias_revoke(word->bias);
-        after = wait_group_add_shared(word, n);
-    } else {
-        bool mine;
-        M* mp = bias_settle(enter(), word->bias, &mine);
-        after = mine ? wait_group_add_mine(word, n) : wait_group_add_shared(word, n);
-        leave(mp);
+        return add_shared(word, n);
     }
+    bool mine;
+    M* mp = bias_settle(enter(), word->bias, &mine);
+    const uint64_t after = mine ? wait_group_add_mine(word, n) : add_shared(word, n);
+    leave(mp);
+    return after;
+}
+
+}  // namespace
+
+// What the inlined one cannot: a shared group, a new one, another P's, or somebody who must wait for a P first.
+void wait_group_add(WaitGroupWord* word, int32_t n) {
+    const bool shared = word->bias.load(std::memory_order_acquire) == kBiasShared;  // B1
+    const uint64_t after = shared && !strays() ? add_shared(word, n) : add_settled(word, n);
     if (static_cast<int64_t>(after) < 0 || (after & 1)) wait_group_slow(word, after, n);
 }
 
@@ -44,6 +56,11 @@ void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta) GORT_NO
         host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
     }
     word->state.store(0, std::memory_order_release);
+    if (G* gp = slot.pop_only(word)) {  // as a rule
+        slot.lock.unlock();
+        ready(mp, gp);
+        return leave(mp);
+    }
     Waiter* woken = sema_take_all(slot, word);
     slot.lock.unlock();
     sema_ready_all(mp, woken);

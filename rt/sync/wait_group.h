@@ -46,9 +46,6 @@ void wait_group_wait(WaitGroupWord* word);
     word->state.store(after, std::memory_order_release);
     return after;
 }
-[[gnu::always_inline]] inline uint64_t wait_group_add_shared(WaitGroupWord* word, int32_t n) {
-    return word->state.fetch_add(wait_group_change(n), std::memory_order_acq_rel) + wait_group_change(n);
-}
 // Is this goroutine ending by goexit? A handler on the way that passes it on makes it count as an uncaught exception.
 inline bool goroutine_exits() noexcept { return scope_unwinds(INT_MAX); }
 
@@ -62,21 +59,16 @@ public:
 
     // Changes the counter by n, which may be negative. At most 2^31 - 1 in all.
     void add(int32_t n) {
-        uint64_t after;
         if (detail::bias_of_some_p(word_.bias)) {
-            detail::Gate* g = detail::bias_enter(word_.bias);
-            if (!g) [[unlikely]]
-                return detail::wait_group_add(&word_, n);
-            after = detail::wait_group_add_mine(&word_, n);
-            detail::gate_leave(g);
-        } else {
-            if (word_.bias.load(std::memory_order_acquire) != detail::kBiasShared || detail::strays())
-                [[unlikely]]  // B1
-                return detail::wait_group_add(&word_, n);
-            after = detail::wait_group_add_shared(&word_, n);
+            if (detail::Gate* g = detail::bias_enter(word_.bias)) [[likely]] {
+                const uint64_t after = detail::wait_group_add_mine(&word_, n);
+                detail::gate_leave(g);
+                if (static_cast<int64_t>(after) < 0 || (after & 1)) [[unlikely]]
+                    detail::wait_group_slow(&word_, after, n);
+                return;
+            }
         }
-        if (static_cast<int64_t>(after) < 0 || (after & 1)) [[unlikely]]
-            detail::wait_group_slow(&word_, after, n);
+        detail::wait_group_add(&word_, n);
     }
     void done() { add(-1); }
 
