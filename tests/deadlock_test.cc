@@ -115,6 +115,32 @@ TEST_P(DL_06_not_while_a_goroutine_waits_for_a_descriptor, 1, 2) {
                      "readable\n");
 }
 
+// DL-08: some wait for each other for ever while main goes about its business: nobody says a word.
+TEST_P(DL_08_some_that_wait_for_ever_are_no_deadlock, 1, 2, 8) {
+    const Died d = run_child([procs] {
+        with_procs(procs, [] {
+            static mutex a, b;  // they outlive main's frame, as those who wait do
+            std::atomic<int> have{0};
+            for (mutex* first : {&a, &b})
+                go([&, first] {
+                    first->lock();
+                    ++have;
+                    while (have < 2) yield();
+                    (first == &a ? b : a).lock();
+                });
+            go([] { block(); });
+            go([] { make_chan<int>().recv(); });
+            ticker k{1ms};
+            for (int i = 0; i < 30; ++i) k.c().recv();
+            sleep(20ms);
+            blocking([] { usleep(20'000); });
+            CHECK_EQ(num_goroutine(), 5);
+        });
+    });
+    CHECK_DIED(d, d.exit_code() == 0);
+    CHECK_DIED(d, d.err.empty());
+}
+
 // Everything that changes who is idle, with as few alive as possible: the check must never find too few.
 TEST_P(DL_13_no_false_alarm_at_any_change_of_hands, 1, 2, 8) {
     const int rounds = test::stress() ? 3000 : 60 / (test::slow() > 1 ? 6 : 1);

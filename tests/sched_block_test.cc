@@ -203,17 +203,6 @@ TEST_P(GR_24_idle_ps_take_part_in_the_work, 2, 8) {
     });
 }
 
-// Everybody is asleep: the monitor too.
-void until_at_rest() {
-    for (;;) {
-        rt::sched.lock.lock();
-        const bool rests = rt::sched.sysmon_rests;
-        rt::sched.lock.unlock();
-        if (rests) return;
-        usleep(1000);
-    }
-}
-
 TEST_P(GR_27_GR_36_an_idle_runtime_does_nothing, 1, 2, 8) {
     options o = procs_of(procs);
     gort::start(o);
@@ -230,11 +219,7 @@ TEST_P(GR_27_GR_36_an_idle_runtime_does_nothing, 1, 2, 8) {
         go([&] {
             nap(1h);  // a far timer costs nothing either
         });
-        until_at_rest();
-        usleep(20'000);  // who was to sleep sleeps
-        const long before = switches_of_others();
-        usleep(300'000);
-        CHECK_EQ(switches_of_others(), before);
+        EVENTUALLY(idle_for_long());
         for (int i = 0; i < 20; ++i) gate.release();
         join.wait();
     }

@@ -165,6 +165,21 @@ inline long switches_of_others() {
     return sum;
 }
 
+// Everybody is asleep, the monitor too, and stays it for 300 ms. The caller is no goroutine. True: see that it becomes
+// so with EVENTUALLY, as a thread that is about to sleep may take its time on a busy machine.
+inline bool idle_for_long() {
+    rt::sched.lock.lock();
+    const bool rests = rt::sched.sysmon_rests;
+    rt::sched.lock.unlock();
+    if (!rests) {
+        usleep(1000);
+        return false;
+    }
+    const long before = switches_of_others();
+    usleep(300'000);
+    return switches_of_others() == before;
+}
+
 template <class F>
 std::string panic_of(F f) {
     try {

@@ -1,10 +1,12 @@
-// tests/sleep_test.cc - gort::sleep: TM-01 to TM-03, TM-29, TM-35 and TM-39 as far as goroutines alone can show them.
+// tests/sleep_test.cc - gort::sleep: TM-01 to TM-03, TM-29, TM-39, which clock it is (TM-37), and that waiting costs
+// nothing (TM-35).
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A sleep may end late by any amount, on a busy machine; so tests ask only that it does not end early, and that orders
 // hold that do not depend on speed.
 #include "rt/time.h"
 
+#include "chan/time.h"
 #include "tests/sched_test.h"
 
 using namespace gort;
@@ -193,4 +195,45 @@ TEST(foreign_threads_sleep) {
     });
     t.join();
     stop();
+}
+
+// Deadlines are the monotonic clock's: steps of the system's time move none.
+TEST_P(tm37_times_are_the_steady_clocks, 1, 2) {
+    using std::chrono::steady_clock;
+    static_assert(std::is_same_v<time_point, steady_clock::time_point>);
+    with_procs(procs, [] {
+        for (const auto d : {0ns, 1000ns, 2000000ns}) {
+            const auto before = steady_clock::now();
+            timer t{d};
+            const time_point value = t.c().recv();
+            CHECK(before + d <= value && value <= steady_clock::now());
+            const auto start = steady_clock::now();
+            gort::sleep(d);
+            CHECK(start + d <= steady_clock::now());
+        }
+    });
+}
+
+// 100000 timers and 1000 sleepers that are far from due: nobody looks at them.
+TEST_P(tm35_who_waits_for_long_costs_nothing, 1, 2, 8) {
+    TEST_TIMEOUT(60);
+    gort::start(procs_of(procs));
+    {
+        const int n = gort::test::slow() > 1 ? 5'000 : 100'000;
+        Join join;
+        join.add(n / 100);
+        std::vector<timer> timers;
+        for (int i = 0; i < n; ++i)
+            timers.emplace_back(1h + duration(test::rnd() % uint64_t(3600 * 1000 * kMs)));
+        for (int i = 0; i < n / 100; ++i)
+            go([&] {
+                join.done();
+                gort::sleep(10h);  // abandoned there
+            });
+        join.wait();
+        EVENTUALLY(idle_for_long());
+        for (timer& t : timers) CHECK(t.stop());
+        EVENTUALLY(idle_for_long());
+    }
+    gort::stop();
 }

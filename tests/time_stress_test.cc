@@ -10,8 +10,7 @@
 #include "chan/select.h"
 #include "chan/time.h"
 #include "rt/clock.h"
-#include "tests/chan_tools.h"
-#include "tests/time_test.h"
+#include "tests/ctx_test.h"
 
 namespace {
 
@@ -285,8 +284,8 @@ TEST_P(many_at_one_instant, 1, 2) {
     });
 }
 
-// SE-34: a timeout in a loop of selects, each time anew.
-TEST_P(timeouts_in_select, 1, 2) {
+// A timeout in a loop of selects, each time anew: the timer is gone with its channel.
+TEST_P(se34_timeouts_in_select, 1, 2) {
     run(procs, [] {
         auto numbers = gort::make_chan<int>();
         gort::go([=] {
@@ -300,5 +299,52 @@ TEST_P(timeouts_in_select, 1, 2) {
         CHECK_EQ(n, scaled(20'000));
         CHECK_EQ(live_timers(), 0);
         CHECK_EQ(gort::select(gort::on_recv(gort::make_chan<int>()), gort::on_recv(after(2ms))), 1);
+    });
+}
+
+// Values, ticks, a time limit and the end of a context in one select: whichever comes.
+TEST_P(se33_timers_and_done_in_one_select, 1, 2, 8) {
+    using namespace gort::ctx;
+    run(procs, [] {
+        auto never = gort::make_chan<int>();
+        auto [open, cancel_open] = with_cancel(background());
+        const auto which = [&](const context& c, gort::duration limit) {
+            return gort::select(gort::on_recv(never), gort::on_recv(after(limit)), gort::on_recv(c.done()));
+        };
+        CHECK_EQ(gort::select(gort::on_recv(after(1h)), gort::on_recv(open.done()), gort::otherwise()), 2);
+        CHECK_EQ(gort::select(gort::on_recv(after(1ms)), gort::on_recv(background().done())), 0);
+        for (int i = 0; i < scaled(200); ++i) {
+            CHECK_EQ(which(open, 20us), 1);
+            CHECK(!open.err());
+            auto [timed, cancel_timed] = with_timeout(open, 20us);
+            CHECK_EQ(which(timed, 1h), 2);
+            CHECK(timed.err() == errc::deadline_exceeded);
+            auto [child, cancel_child] = with_cancel(open);
+            gort::go([cancel = cancel_child] { cancel(); });
+            CHECK_EQ(which(child, 1h), 2);
+            CHECK(child.err() == errc::canceled);
+        }
+        // All at once: each number is received once and in order, each tick is one, and done is the end.
+        auto numbers = gort::make_chan<int>();
+        gort::go([=, c = open] {
+            for (int i = 0;; ++i)
+                if (gort::select(gort::on_send(numbers, i), gort::on_recv(c.done())) == 1) return;
+        });
+        ticker k{50us};
+        int next = 0, ticks = 0;
+        for (bool on = true; on;) {
+            int v = -1;
+            switch (gort::select(gort::on_recv(numbers, v), gort::on_recv(k.c()), gort::on_recv(after(1h)),
+                                 gort::on_recv(open.done()))) {
+            case 0: CHECK_EQ(v, next++); break;
+            case 1: ++ticks; break;
+            case 2: CHECK(false); break;
+            default: on = false;
+            }
+            if (next >= 1000 && ticks >= 20) cancel_open();
+        }
+        k.stop();
+        CHECK(open.err() == errc::canceled);
+        CHECK_EQ(live_timers(), 0);
     });
 }
