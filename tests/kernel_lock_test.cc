@@ -429,7 +429,9 @@ TEST_DIES(assert_held_dies_without_the_lock, "check failed: held()", -SIGABRT) {
 
 // ---- barriers ----
 
-// Dekker: each side writes its word and reads the other's; both reading 0 is what the barriers forbid.
+// Dekker: each side writes its word and reads the other's; both reading 0 is what the barriers forbid. A round takes
+// two
+// changes of thread where others want the CPUs, so time ends it as well.
 static void dekker() {
     struct alignas(64) Word {
         std::atomic<int> v{0};
@@ -438,16 +440,19 @@ static void dekker() {
         Word common, rare;
         std::atomic<int> round{0}, done{0};
         std::atomic<int> seen{0};
-        int rounds;
     } s;
-    s.rounds = 3000 / gort::test::slow();
+    constexpr int kOver = -1;
+    const int rounds = 3000 / gort::test::slow();
+    const int64_t enough = gort::test::now_ms() + gort::test::g_shared->limit_ms / 4;
     Worker w;
     w.start(
         [](void* p) {
             auto* sh = static_cast<Shared*>(p);
-            for (int i = 1; i <= sh->rounds; ++i) {
-                for (int n = 0; sh->round.load(std::memory_order_acquire) != i; ++n)
+            for (int i = 1;; ++i) {
+                int now;
+                for (int n = 0; (now = sh->round.load(std::memory_order_acquire)) != i && now != kOver; ++n)
                     n < 500 ? gort::arch::pause() : static_cast<void>(sys_sched_yield());
+                if (now == kOver) return;
                 sh->common.v.store(1, std::memory_order_relaxed);
                 light_barrier();
                 sh->seen.store(sh->rare.v.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -455,7 +460,7 @@ static void dekker() {
             }
         },
         &s);
-    for (int i = 1; i <= s.rounds; ++i) {
+    for (int i = 1; i <= rounds && gort::test::now_ms() < enough; ++i) {
         s.common.v.store(0, std::memory_order_relaxed);
         s.rare.v.store(0, std::memory_order_relaxed);
         s.round.store(i, std::memory_order_release);
@@ -466,6 +471,7 @@ static void dekker() {
         while (s.done.load(std::memory_order_acquire) != i) sys_sched_yield();
         CHECK(seen == 1 || s.seen.load(std::memory_order_relaxed) == 1);
     }
+    s.round.store(kOver, std::memory_order_release);
     w.join();
 }
 TEST(barriers_without_membarrier) {
