@@ -396,6 +396,11 @@ int poll_wait(PollDesc* d, unsigned side) GORT_NO_TSA {
 void poll_end(PollDesc* d, unsigned side, bool drained) GORT_NO_TSA {
     M* mp = enter();
     d->lock.lock();
+    if (d->side[side].owner != mp->curg) [[unlikely]] {
+        d->lock.unlock();
+        leave(mp);
+        host_throw_panic("inconsistent poll.fdMutex");
+    }
     d->side[side].drained = drained;
     end_locked(mp, d, &d->side[side]);
     leave(mp);
