@@ -23,6 +23,8 @@ inline constexpr uint32_t kGlobalEvery = 61;
 // than a wake of another thread takes. What waits behind those waits longer before it is given away.
 inline constexpr uint64_t kLively = 8;
 inline constexpr int64_t kLongRun = 1'000'000'000;
+// A batch of events that will be done sooner is not shared: two wakes, and what it costs to share caches.
+inline constexpr int64_t kBriefBatch = 250'000;
 inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in chains of this many
 inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
@@ -59,7 +61,7 @@ struct alignas(64) P {
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
     // The goroutines that descriptors' events have readied: since when and since which pick they run, 0: they have; and
     // how long each ran the last time. Not kept at P=1.
-    int64_t batch_start = 0, batch_each = kLongRun;
+    std::atomic<int64_t> batch_start{0}, batch_each{kLongRun};
     uint64_t batch_picks = 0;
     void* stack_cache[kStackCache];
     G* runq_first[RunQueue::kFirst];  // as long as that is enough
@@ -144,6 +146,10 @@ struct alignas(64) P {
     // Is anything queued that was when runq.tail() and fresh.pushed() were these?
     bool waits_since(uint32_t tail, uint32_t pushed) const {
         return static_cast<int32_t>(runq.head() - tail) < 0 || fresh.waits_since(pushed);
+    }
+    bool in_brief_batch(int64_t now) const {
+        return now - batch_start.load(std::memory_order_relaxed) < kBriefBatch &&
+               queued() * batch_each.load(std::memory_order_relaxed) < kBriefBatch;
     }
     bool has_work() const { return !runq.empty() || !fresh.empty(); }
 

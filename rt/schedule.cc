@@ -21,7 +21,6 @@ constexpr int64_t kSpin = 20'000;      // ns of looking before an M goes idle; a
 constexpr int kSpinsMost = 64;         // rounds of that: a pause takes from 10 to 70 ns
 constexpr int kSpinPauses = 16;        // between two rounds
 constexpr int64_t kPollRecent = 200'000;
-constexpr int64_t kWorthAWake = 100'000;  // as long as a wake and what the other one's caches lose
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
 
@@ -178,21 +177,16 @@ bool should_look(M* mp) {
 
 void begin_batch(P* pp) {
     if (sched.nprocs.load(std::memory_order_relaxed) < 2) return;
-    pp->batch_start = rt::now();
+    pp->batch_start.store(rt::now(), std::memory_order_relaxed);
     pp->batch_picks = pp->picks();
 }
 
 void end_batch(P* pp) {
-    if (!pp->batch_start) return;
+    const int64_t start = pp->batch_start.load(std::memory_order_relaxed);
+    if (!start) return;
     if (const auto n = static_cast<int64_t>(pp->picks() - pp->batch_picks); n > 0)
-        pp->batch_each = (rt::now() - pp->batch_start) / n;
-    pp->batch_start = 0;
-}
-
-// Is something left behind, and if it is a batch of events, did they take long enough the last time to wake an M for?
-bool worth_a_poke(const P* pp) {
-    const uint32_t n = pp->queued();
-    return n && (!pp->batch_start || n * pp->batch_each >= kWorthAWake);
+        pp->batch_each.store((rt::now() - start) / n, std::memory_order_relaxed);
+    pp->batch_start.store(0, std::memory_order_relaxed);
 }
 
 // Some other P has work queued or somebody may put it there soon.
@@ -355,7 +349,9 @@ void schedule_loop(M* mp) {
         if (!gp) gp = find_runnable(mp);
         if (!gp) continue;
         if (mp->scout == Scout::kLooks) mp->scout = Scout::kFound;
-        if (sched.poke_wanted.load(std::memory_order_relaxed) && worth_a_poke(p_of(mp))) poke_from_g0();
+        if (p_of(mp)->queued() && sched.poke_wanted.load(std::memory_order_relaxed) &&
+            !p_of(mp)->in_brief_batch(rt::now()))
+            poke_from_g0();
         if ((gp->flags & kGLocked) && gp->locked_m != mp) {
             run_locked(mp, gp);
             continue;

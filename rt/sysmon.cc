@@ -164,7 +164,7 @@ bool look_at(P* pp, int64_t now, bool all_busy) {
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
     const uint64_t picks = pp->picks();
     const bool lively = picks - pp->seen_picks >= kLively;
-    bool waits = !lively && pp->waits_since(pp->seen_tail, pp->seen_pushed);
+    bool waits = !lively && !pp->in_brief_batch(now) && pp->waits_since(pp->seen_tail, pp->seen_pushed);
     if (now - pp->old_when >= kLong) {
         waits |= pp->waits_since(pp->old_tail, pp->old_pushed);
         pp->old_when = now;
