@@ -110,6 +110,7 @@ void schedule_loop(M* mp);                     // an M's life on its own stack, 
 G* find_runnable(M* mp);                       // null: the M must look at itself again
 void execute(M* mp, G* gp);
 void put_global(G* gp);                        // any thread; wakes an M if a P is idle
+void put_global_locked(G* gp) GORT_REQUIRES(sched.lock);
 void put_global_list(GList* list, bool in_hand = false);  // in_hand: sysmon had them
 uint32_t steal_from(M* mp, P* victim);
 
@@ -139,6 +140,7 @@ G* alloc_g(P* pp);
 void free_g(P* pp, G* gp);
 G* alloc_g_foreign();
 void free_g_foreign(G* gp);
+void put_foreign(G* gp);                          // a new one, to the global queue; frees it when the run is over
 [[gnu::noinline]] void give_stack(M* mp, G* gp);  // gp is fresh: a stack, ready to be switched to
 void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);

@@ -238,7 +238,10 @@ uint32_t steal_from(M* mp, P* victim) {
 // When the run ends nothing is queued any more: what would be is abandoned.
 void put_global(G* gp) {
     kernel::LockGuard guard(sched.lock);
-    if (!running()) return;
+    if (running()) put_global_locked(gp);
+}
+
+void put_global_locked(G* gp) {
     sched.runq.push(gp);
     sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
     wake_one_locked();

@@ -269,6 +269,19 @@ void free_g_foreign(G* gp) {
     to_depot(gp, 1);
 }
 
+// It becomes part of the run under the lock under which that ends: the end takes every G of the run, wherever it is,
+// and must neither find this one in our hands nor, when we are slow, leave it to us for the next run.
+void put_foreign(G* gp) {
+    {
+        kernel::LockGuard guard(sched.lock);
+        if (sched.state.load(std::memory_order_relaxed) == RunState::kRunning) {
+            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+            return put_global_locked(gp);
+        }
+    }
+    free_g_foreign(gp);
+}
+
 void flush_p_caches(P* pp) {
     if (pp->stacks) stack_free_batch(sched.stack_class, pp->stack_cache, pp->stacks);
     pp->stacks = 0;
@@ -332,12 +345,12 @@ namespace {
 
 // A new G runs next on this P; who was to run next before goes to the queue. From a foreign thread: the global queue.
 [[gnu::always_inline]] inline void submit(M* mp, G* gp) {
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
     P* pp = p_of(mp);
     if (!pp) [[unlikely]] {
         sched.foreign_created.fetch_add(1, std::memory_order_relaxed);
-        return put_global(gp);
+        return put_foreign(gp);
     }
+    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
     pp->created.store(pp->created.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     pp->put_next(gp);
     maybe_poke();

@@ -414,8 +414,7 @@ TEST_P(foreign_threads_spawn_while_the_runtime_stops, 1, 2) {
                     rt::G* gp = rt::alloc_g_foreign();
                     gp->stack_class = uint8_t(rt::sched.stack_class);
                     gp->invoke = [](void*) {};
-                    gp->status = rt::GStatus::kRunnable;
-                    rt::put_global(gp);
+                    rt::put_foreign(gp);
                     rt::leave(mp);
                 }
         });
