@@ -47,6 +47,8 @@ void work(int goroutines) {
     other.join();
 }
 
+constexpr int kMuch = GORT_TSAN ? 300 : 2000;  // goroutines that ask for memory again and again; for TSan they are dear
+
 // It has worked in spite of all, or has said in one line what it lacks.
 void check_clear(const Died& d, std::initializer_list<const char*> texts) {
     if (d.exit_code() == 0) return;
@@ -95,7 +97,7 @@ TEST_P(memory_that_ends_at_any_point_is_one_clear_error, 1, 2) {
     for (uint32_t nth = 1; nth <= 24; ++nth) {
         const Died d = run_child([procs, nth] {
             inject(Sys::kMmap, nth, ENOMEM, kInjectForever);
-            with_procs(procs, [] { work(2000); });
+            with_procs(procs, [] { work(kMuch); });
         });
         check_clear(d, {"fatal error: out of memory", "fatal error: no memory",
                         "runtime: cannot allocate a goroutine's stack", "fatal error: newosproc"});
@@ -108,7 +110,7 @@ TEST_P(memory_that_fails_once_is_the_same, 1, 2) {
     for (uint32_t nth = 1; nth <= 24; ++nth) {
         const Died d = run_child([procs, nth] {
             inject(Sys::kMmap, nth, ENOMEM);
-            with_procs(procs, [] { work(2000); });
+            with_procs(procs, [] { work(kMuch); });
         });
         check_clear(d, {"fatal error: out of memory", "fatal error: no memory",
                         "runtime: cannot allocate a goroutine's stack", "fatal error: newosproc"});
