@@ -2,6 +2,7 @@
 # tests/arch_elf_test.sh [OUT [PROGRAM]] - what the assembly says in ELF, and what a program keeps of it.
 # SPDX-License-Identifier: BSD-2-Clause
 #
+# CC-33: the marks for landing pads.
 # OUT is a folder of built objects (default: of the release build, which is then made). PROGRAM is a program linked
 # with them (default OUT/tests/arch_test). Needs binutils; a cross build's objects need the cross ld.
 set -u

@@ -1,5 +1,5 @@
 #!/bin/bash
-# tests/arch_matrix_test.sh [quick] - the raw switch compiled in every way we could think of, and run.
+# tests/arch_matrix_test.sh [quick] - the raw switch compiled in every way we could think of, and run (CC-28).
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Which registers hold live values at a switch is the compiler's choice, so tests/arch_test_matrix.cc runs

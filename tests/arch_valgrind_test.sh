@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/arch_valgrind_test.sh [PROGRAM...] - debug builds of the arch tests, which it makes, under memcheck.
+# tests/arch_valgrind_test.sh [PROGRAM...] - debug builds of the arch tests, which it makes, under memcheck (CC-32).
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # A stack that memcheck does not know looks like a huge jump of the stack pointer: it warns, and then takes

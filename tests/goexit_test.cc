@@ -1,7 +1,7 @@
 // tests/goexit_test.cc - goexit: what runs on its way, what it passes, and what it cannot.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The ids (PN-…, CC-…) are those of the list of Go's behaviours.
+// The ids (PN-…, CC-…) are those of the list of Go's behaviours; RT-09 is all of them.
 #include <pthread.h>
 
 #include <exception>
@@ -40,6 +40,7 @@ TEST_P(PN_29_goexit_runs_the_guards_and_ends_only_its_goroutine) {
     CHECK(!unreachable);
 }
 
+// DL-11
 TEST(PN_30_goexit_from_main_lets_the_others_finish_then_deadlocks) {
     Died d = run_child([] {
         with_procs(2, [] {
@@ -70,6 +71,7 @@ TEST(PN_31_goexit_from_main_with_others_blocked_is_the_ordinary_deadlock) {
             "^fatal error: all goroutines are asleep - deadlock!\n\ngoroutine [0-9]+ \\[chan receive\\]:\n"));
 }
 
+// PN-06: a handler of exceptions sees nothing of it, either.
 TEST(PN_32_CC_11_catch_all_cannot_keep_a_goroutine_alive) {
     std::string log;
     with_procs(1, [&] {

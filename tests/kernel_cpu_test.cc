@@ -1,4 +1,4 @@
-// tests/kernel_cpu_test.cc - the CPU count: affinity, and the quotas of made-up cgroup trees.
+// tests/kernel_cpu_test.cc - the CPU count: affinity, and the quotas of made-up cgroup trees (RT-04).
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/cpu.h"
 

@@ -316,6 +316,7 @@ TEST_P(CC_16_foreign_threads_come_and_go, 1, 2) {
     });
 }
 
+// DL-12
 TEST(CC_17_a_foreign_thread_that_may_still_call_is_no_deadlock) {
     with_procs(2, [] {
         Sema gate;

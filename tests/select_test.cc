@@ -284,6 +284,7 @@ TEST(se13_a_fresh_variable_each_time) {
 
 // ---- nil, closed, single ----
 
+// CH-08
 TEST(se20_nil_cases) {
     run(1, [] {
         chan<int> nil;

@@ -206,6 +206,7 @@ TEST(cold_slots_keep_their_guard_madvise) { scavenge_and_reuse(GuardKind::kMadvi
 TEST(cold_slots_keep_their_guard_mprotect) { scavenge_and_reuse(GuardKind::kMprotect); }
 TEST(cold_slots_keep_their_guard_canary) { scavenge_and_reuse(GuardKind::kCanary); }
 
+// CC-26
 TEST(scavenge_takes_half_of_what_nobody_needed) {
     Slots s(100);
     s.give_back();

@@ -3,8 +3,7 @@
 //
 // Only time shows it: how long it takes until another goroutine runs, against what the looking alone takes on this
 // machine, each the least of many. (That it is done where it helps, times do not tell: who parks first after a while
-// pays
-// for a membarrier, which takes longer.)
+// pays for a membarrier, which takes longer.)
 #include <algorithm>
 
 #include "arch/arch.h"

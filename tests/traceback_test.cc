@@ -84,7 +84,7 @@ TEST_P(TB_01_TB_02_one_block_for_each_goroutine, 1, 2) {
     int line = 0;
     with_procs(procs, [&] {
         Parked p;
-        line = __LINE__ + 1;
+        line = __LINE__ + 1;  // RT-28
         go([&p] { named_parker(&p, WaitReason::kChanReceive); });
         EVENTUALLY(p.g.load() != nullptr);
         text = dump();
@@ -247,6 +247,7 @@ TEST(a_goroutine_that_has_not_begun_shows_what_it_will_call) {
                        "\\[runnable\\]:\n.*a_goroutine_that_has_not_begun.*lambda.*operator\\(\\)\\(\\)\n"));
 }
 
+// RT-19
 TEST(locked_goroutines_say_so_and_have_a_stack) {
     std::string text;
     with_procs(2, [&] {
