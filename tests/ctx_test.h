@@ -45,6 +45,16 @@ inline size_t children(const context& c) {
     return count;
 }
 
+// Contexts that are kept, with what ends them.
+struct Tree {
+    std::vector<context> all;
+    std::vector<cancel_func> cancels;
+    void add(cancelable c) {
+        all.push_back(std::move(c.first));
+        cancels.push_back(std::move(c.second));
+    }
+};
+
 inline std::error_code error(int n) { return {n, std::generic_category()}; }
 
 }  // namespace ctx_tools
