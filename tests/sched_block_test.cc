@@ -257,6 +257,7 @@ TEST_P(GR_28_foreign_wakes_meet_ps_that_go_idle, 1, 2, 8) {
             ping.release();
             pong.acquire();  // this thread sleeps on its futex
         }
+        EVENTUALLY(num_goroutine() == 0);  // its last release may still be under way
     }
     gort::stop();
 }
