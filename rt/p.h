@@ -25,6 +25,9 @@ inline constexpr uint64_t kLively = 8;
 inline constexpr int64_t kLongRun = 1'000'000'000;
 // A batch of events that will be done sooner is not shared: two wakes, and what it costs to share caches.
 inline constexpr int64_t kBriefBatch = 250'000;
+// So many between two looks: what is run here is done sooner than a thief has its cache lines. For a while such a P's
+// queue is left alone also where nothing moves: while somebody spawns the next batch of the kind.
+inline constexpr uint64_t kTiny = 128;
 inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in chains of this many
 inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
@@ -77,7 +80,8 @@ struct alignas(64) P {
     alignas(64) std::atomic<uint32_t> attention{0};
     // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
     std::atomic<M*> m{nullptr};
-    uint32_t index = 0;  // in sched.allp
+    uint32_t index = 0;                  // in sched.allp
+    std::atomic<int64_t> tiny_until{0};  // sysmon's, see kTiny
     // turn() when its M poked sysmon: what waited then has been seen once
     std::atomic<uint64_t> poked_turn{UINT64_MAX};
     P* next_idle = nullptr;  // sched.lock

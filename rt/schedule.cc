@@ -135,7 +135,9 @@ public:
     }
     G* take(M* mp, P* pp) const {
         for (const Seen* s = seen_; s != seen_ + count_; ++s)
-            if (still_waits(*s) && steal_from(mp, s->victim)) return pick_next(pp);
+            if (still_waits(*s) && rt::now() >= s->victim->tiny_until.load(std::memory_order_relaxed) &&
+                steal_from(mp, s->victim))
+                return pick_next(pp);
         return nullptr;
     }
 
