@@ -1,0 +1,105 @@
+// tests/sched_procs_test.cc - the number of Ps changes while everything goes on.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// The ids (GR-…, RT-…) are those of the list of Go's behaviours.
+#include "tests/sched_test.h"
+
+using namespace gort;
+using namespace gort::sched_test;
+using namespace std::chrono_literals;
+
+namespace {
+
+TEST_P(GR_37_the_number_of_ps_changes_under_a_storm, 1, 2, 8) {
+    with_procs(procs, [] {
+        const int changes = test::stress() ? 1000 : 200 / (test::slow() > 1 ? 4 : 1);
+        std::atomic<bool> stop{false};
+        std::atomic<long> started{0}, ended{0};
+        Join join;
+        join.add(4);
+        for (int i = 0; i < 2; ++i)
+            go([&] {  // spawns
+                while (!stop) {
+                    Join batch;
+                    batch.add(20);
+                    for (int k = 0; k < 20; ++k) {
+                        ++started;
+                        go([&] {
+                            yield();
+                            ++ended;
+                            batch.done();
+                        });
+                    }
+                    batch.wait();
+                }
+                join.done();
+            });
+        go([&] {  // sleeps
+            while (!stop) nap(200us);
+            join.done();
+        });
+        go([&] {  // changes as well
+            while (!stop) {
+                gomaxprocs(int(test::rnd() % 4) + 1);
+                yield();
+            }
+            join.done();
+        });
+        for (int i = 0; i < changes; ++i) {
+            gomaxprocs(int(test::rnd() % 8) + 1);
+            yield();
+        }
+        stop = true;
+        join.wait();
+        CHECK_EQ(started.load(), ended.load());
+        gomaxprocs(3);
+        CHECK_EQ(gomaxprocs(0), 3);
+    });
+}
+
+TEST(RT_01_gomaxprocs_before_the_run_is_for_the_run) {
+    unsetenv("GORT_MAXPROCS");
+    CHECK_EQ(gomaxprocs(0), num_cpu());
+    CHECK_EQ(gomaxprocs(5), num_cpu());
+    CHECK_EQ(gomaxprocs(-1), 5);
+    gort::run([] {
+        CHECK_EQ(gomaxprocs(0), 5);
+        gomaxprocs(2);
+    });
+    with_procs(3, [] { CHECK_EQ(gomaxprocs(0), 3); });
+    gort::run([] { CHECK_EQ(gomaxprocs(0), 5); });
+    CHECK_EQ(gomaxprocs(100'000), 5);
+    CHECK_EQ(gomaxprocs(0), 1024);
+}
+
+TEST_P(RT_01_main_returns_while_the_number_of_ps_changes, 1, 2, 8) {
+    for (int round = 0; round < (test::stress() ? 1000 : 50); ++round)
+        with_procs(procs, [] {
+            for (int i = 0; i < 3; ++i)
+                go([] {
+                    for (unsigned n = 1;; ++n) {
+                        gomaxprocs(int(n % 4) + 1);
+                        yield();
+                    }
+                });
+            for (uint64_t i = test::rnd() % 20; i > 0; --i) yield();
+        });
+}
+
+TEST(RT_01_gomaxprocs_sets_and_asks) {
+    with_procs(3, [] {
+        CHECK_EQ(gomaxprocs(0), 3);
+        CHECK_EQ(gomaxprocs(-5), 3);
+        CHECK_EQ(gomaxprocs(1), 3);
+        CHECK_EQ(gomaxprocs(100'000), 1);
+        CHECK_EQ(gomaxprocs(2), 1024);
+        CHECK_EQ(gomaxprocs(0), 2);
+        Join join;  // and they all work
+        join.add(100);
+        for (int i = 0; i < 100; ++i) go([&] { join.done(); });
+        join.wait();
+    });
+    with_procs(1, [] { CHECK_EQ(num_goroutine(), 1); });  // nothing is left of the many
+}
+
+}  // namespace
