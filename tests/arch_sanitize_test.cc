@@ -20,6 +20,7 @@ using namespace arch_test;
 extern "C" int __asan_address_is_poisoned(void const volatile* addr);
 extern "C" int __lsan_do_recoverable_leak_check();
 #elif GORT_TSAN
+extern "C" void* __tsan_get_current_fiber();
 extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() { return "halt_on_error=1"; }
 #endif
@@ -217,6 +218,29 @@ TEST(tsan_takes_a_switch_for_an_order) {
             },
             form, &plain);
         CHECK_EQ(plain, 1000);
+    }
+}
+
+// Each stack is a fiber of its own, and is the same one every time that it runs. Of a switch that TSan was not told it
+// would report nothing: it would take all stacks of a thread for one.
+TEST(tsan_knows_which_stack_runs) {
+    for (Form form : kForms) {
+        void* const own = __tsan_get_current_fiber();
+        void* seen[4] = {};
+        run_to_end(
+            [](Fiber* self, void*) {
+                for (int i = 0; i < 3; i++) {
+                    static_cast<void**>(self->arg)[i] = __tsan_get_current_fiber();
+                    self->to_back(0);
+                }
+            },
+            form, seen);
+        run_to_end([](Fiber* self, void*) { *static_cast<void**>(self->arg) = __tsan_get_current_fiber(); }, form,
+                   &seen[3]);
+        CHECK(seen[0] != own && seen[0] != nullptr);
+        CHECK(seen[1] == seen[0] && seen[2] == seen[0]);
+        CHECK(seen[3] != own && seen[3] != nullptr);
+        CHECK(__tsan_get_current_fiber() == own);
     }
 }
 

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <cstring>
+
 #include "arch/arch.h"
 #include "kernel/clock.h"
 #include "kernel/fatal.h"
@@ -429,30 +431,42 @@ TEST_DIES(assert_held_dies_without_the_lock, "check failed: held()", -SIGABRT) {
 
 // ---- barriers ----
 
-// Dekker: each side writes its word and reads the other's; both reading 0 is what the barriers forbid. A round takes
-// two
-// changes of thread where others want the CPUs, so time ends it as well.
+// Dekker: each side writes its word and reads the other's; both reading 0 is what the barriers forbid. Before that each
+// writes to memory that is in no cache: its own word waits behind that, and a read without a fence does not.
 static void dekker() {
+    static unsigned char cold[2][16 << 20];
+    static constexpr auto cool = [](int side, int round) {
+        constexpr size_t kLines = 32, kStride = 131 * 64;
+        volatile unsigned char* at = cold[side];
+        for (size_t k = 0; k < kLines; ++k)
+            at[(static_cast<size_t>(round) * kLines + k) * kStride % sizeof cold[0]] = 1;
+    };
+    for (auto& side : cold) std::memset(side, 2, sizeof side);
     struct alignas(64) Word {
         std::atomic<int> v{0};
     };
     struct Shared {
         Word common, rare;
-        std::atomic<int> round{0}, done{0};
+        std::atomic<int> round{0}, ready{0}, go{0}, done{0};
         std::atomic<int> seen{0};
     } s;
-    constexpr int kOver = -1;
-    const int rounds = 3000 / gort::test::slow();
-    const int64_t enough = gort::test::now_ms() + gort::test::g_shared->limit_ms / 4;
     Worker w;
     w.start(
         [](void* p) {
             auto* sh = static_cast<Shared*>(p);
-            for (int i = 1;; ++i) {
-                int now;
-                for (int n = 0; (now = sh->round.load(std::memory_order_acquire)) != i && now != kOver; ++n)
+            const auto wait_for = [](const std::atomic<int>& word, int i) {
+                for (int n = 0, at; (at = word.load(std::memory_order_acquire)) != i; ++n) {
+                    if (at < 0) return false;
                     n < 500 ? gort::arch::pause() : static_cast<void>(sys_sched_yield());
-                if (now == kOver) return;
+                }
+                return true;
+            };
+            for (int i = 1; wait_for(sh->round, i); ++i) {
+                const int before = sh->common.v.load(std::memory_order_relaxed) +
+                                   sh->rare.v.load(std::memory_order_relaxed);
+                sh->ready.store(i + before, std::memory_order_release);  // both are 0
+                wait_for(sh->go, i);
+                cool(0, i);
                 sh->common.v.store(1, std::memory_order_relaxed);
                 light_barrier();
                 sh->seen.store(sh->rare.v.load(std::memory_order_relaxed), std::memory_order_relaxed);
@@ -460,18 +474,25 @@ static void dekker() {
             }
         },
         &s);
-    for (int i = 1; i <= rounds && gort::test::now_ms() < enough; ++i) {
+    // Where other processes want the CPUs, each round may take time slices.
+    const int64_t end = nanotime() + 2 * kNsPerSec;
+    for (int i = 1; i <= 3000 / gort::test::slow() && nanotime() < end; ++i) {
         s.common.v.store(0, std::memory_order_relaxed);
         s.rare.v.store(0, std::memory_order_relaxed);
         s.round.store(i, std::memory_order_release);
-        for (uint64_t n = gort::test::rnd() % 64; n > 0; --n) gort::arch::pause();
+        for (int n = 0; s.ready.load(std::memory_order_acquire) != i; ++n)
+            n < 500 ? gort::arch::pause() : static_cast<void>(sys_sched_yield());
+        const uint64_t pauses = gort::test::rnd() % 24;
+        s.go.store(i, std::memory_order_release);
+        for (uint64_t n = pauses; n > 0; --n) gort::arch::pause();
+        cool(1, i);
         s.rare.v.store(1, std::memory_order_relaxed);
         heavy_barrier();
         const int seen = s.common.v.load(std::memory_order_relaxed);
         while (s.done.load(std::memory_order_acquire) != i) sys_sched_yield();
         CHECK(seen == 1 || s.seen.load(std::memory_order_relaxed) == 1);
     }
-    s.round.store(kOver, std::memory_order_release);
+    s.round.store(-1, std::memory_order_release);
     w.join();
 }
 TEST(barriers_without_membarrier) {

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
@@ -393,19 +394,39 @@ TEST(injection_is_replaced_cleared_and_endless) {
 }
 
 TEST(injection_from_several_threads_fires_exactly_as_often_as_asked) {
-    constexpr int kThreads = 4, kCalls = 30'000;
-    INJECT(Sys::kGetpid, kThreads * kCalls / 2, EIO, 100);
-    std::atomic<int> failed{0};
-    std::thread threads[kThreads];
-    for (auto& t : threads)
-        t = std::thread([&failed] {
-            for (int i = 0; i < kCalls; ++i)
-                if (sys_getpid() == -EIO) ++failed;
-        });
-    for (auto& t : threads) t.join();
-    CHECK_EQ(failed, 100);
-    CHECK_EQ(inject_failures(Sys::kGetpid), 100);
-    CHECK_EQ(inject_count(Sys::kGetpid), kThreads * kCalls);
+    constexpr int kThreads = 4, kCalls = 30'000, kAll = kThreads * kCalls;
+    // A step of the countdown to the first failure that is lost leaves fewer than the last 100 calls to fail, and one of
+    // the countdown of failures makes more than half of the calls fail.
+    for (int times : {100, kAll / 2}) {
+        inject_clear();
+        INJECT(Sys::kGetpid, times == 100 ? kAll - 99 : 1, EIO, static_cast<uint32_t>(times));
+        std::atomic<int> failed{0}, ready{0};
+        std::thread threads[kThreads];
+        for (auto& t : threads)
+            t = std::thread([&] {
+                for (++ready; ready < kThreads;) std::this_thread::yield();
+                for (int i = 0; i < kCalls; ++i)
+                    if (sys_getpid() == -EIO) ++failed;
+            });
+        for (auto& t : threads) t.join();
+        CHECK_EQ(failed, times);
+        CHECK_EQ(inject_failures(Sys::kGetpid), times);
+        CHECK_EQ(inject_count(Sys::kGetpid), kAll);
+    }
+}
+
+// A handler that makes the same call in the middle of a step of the countdown: neither call may go uncounted.
+TEST(injection_counts_what_a_signal_handler_calls) {
+    constexpr uint32_t kFirst = 200'000;
+    INJECT(Sys::kGetpid, kFirst / static_cast<uint32_t>(gort::test::slow()), EIO, kInjectForever);
+    signal(SIGALRM, [](int) { sys_getpid(); });
+    const int us = 20 * gort::test::slow();
+    const itimerval often{{0, us}, {0, us}}, never{};
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, nullptr), 0);
+    while (inject_failures(Sys::kGetpid) < 100) sys_getpid();
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, nullptr), 0);
+    const uint32_t good = inject_count(Sys::kGetpid) - inject_failures(Sys::kGetpid);
+    CHECK_EQ(good, kFirst / static_cast<uint32_t>(gort::test::slow()) - 1);
 }
 
 TEST(release_builds_inject_nothing) {

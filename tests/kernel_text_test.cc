@@ -1,9 +1,14 @@
 // tests/kernel_text_test.cc - memory primitives, the environment, last words, random numbers.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <bit>
+#include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <set>
 
@@ -195,6 +200,40 @@ TEST(out_survives_interruptions_full_pipes_and_errors) {
     inject(Sys::kWrite, 1, EAGAIN, kInjectForever);
     inject(Sys::kNanosleep, 1, EINTR, kInjectForever);  // so that giving up takes no second
     CHECK_EQ(written_by([](int fd) { Out(fd).str("lost"); }), "");
+}
+// A file that may not grow takes a part of it. The limit is gone when the rest comes: the alarm finds the part written.
+TEST(out_goes_on_where_a_write_stopped_short) {
+    INJECT(Sys::kWrite, 2, EAGAIN, kInjectForever);
+    static int file;
+    static constexpr rlim_t kPart = 300;
+    std::FILE* f = std::tmpfile();
+    CHECK(f != nullptr);
+    file = fileno(f);
+    std::signal(SIGXFSZ, SIG_IGN);
+    std::signal(SIGALRM, [](int) {
+        struct stat st {};
+        if (fstat(file, &st) != 0 || st.st_size != off_t{kPart}) return;
+        rlimit limit{};
+        getrlimit(RLIMIT_FSIZE, &limit);
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_FSIZE, &limit);
+        inject_clear();
+    });
+    rlimit limit{};
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = kPart;
+    const itimerval often{{0, 1000}, {0, 1000}};
+    CHECK_EQ(setitimer(ITIMER_REAL, &often, nullptr), 0);
+    std::string want;
+    while (want.size() < 500) want += std::to_string(want.size()) + ",";
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    Out(file).str(want.c_str()).flush();
+    const itimerval never{};
+    CHECK_EQ(setitimer(ITIMER_REAL, &never, nullptr), 0);
+    char text[1000];
+    const ssize_t n = pread(file, text, sizeof text, 0);
+    CHECK_EQ(std::string(text, n > 0 ? static_cast<size_t>(n) : 0), want);
+    std::fclose(f);
 }
 TEST_DIES(fatal_says_so_and_exits, "fatal error: all is lost\n", 2) { fatal("all is lost"); }
 TEST_DIES(fatal_names_the_errno, "fatal error: mmap: errno 12 (ENOMEM)\n", 2) {
