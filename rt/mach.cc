@@ -23,6 +23,9 @@ namespace gort::rt {
 
 namespace {
 
+// of an M's g0: the scheduler, signal-free; touched pages count, not these
+constexpr size_t kThreadStack = 256 << 10;
+
 Slab<M> m_slab;
 
 bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
@@ -127,9 +130,7 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
         sched.sleeps.store(sched.sleeps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         push_idle_m_locked(mp);
         check_deadlock_locked();
-        const bool suspected = sched.suspected;
         sched.lock.unlock();
-        if (suspected) sysmon_ensure();  // which looks again now and then
 
         if (mp->in_poll) sched.poll_hooks.load(std::memory_order_acquire)->wait(from_now(until));
         else if (keeper) mp->note.timed_sleep(from_now(until));
@@ -172,11 +173,6 @@ void wait_until_called(M* mp) {
 void call_m(M* mp) {
     mp->called.store(1, std::memory_order_release);  // C1
     kernel::futex_wake(&mp->called, 1);
-}
-
-void count_one_more_m() {
-    const int most = sched.max_threads.load(std::memory_order_relaxed);
-    if (sched.nm.fetch_add(1, std::memory_order_relaxed) + 1 > most) fatal_thread_exhaustion(most);
 }
 
 void m_main(void* arg) {
@@ -276,7 +272,9 @@ void start_m(P* pp, G* first) {
         return;
     }
     sched.lock.unlock();
-    count_one_more_m();
+    const int have = sched.nm.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (have > sched.max_threads.load(std::memory_order_relaxed))
+        fatal_thread_exhaustion(sched.max_threads.load(std::memory_order_relaxed));
     M* mp = new_m();
     mp->next_p = pp;
     mp->next_g = first;
@@ -365,37 +363,11 @@ void wake_m0() {
         wake_m(mp, nullptr, nullptr);
     }
     call_m(mp);
-    if (!sysmon_has_thread()) sysmon_nudge();  // it may be M0
-}
-
-// M0 need not start a thread: sysmon's will do, if M0 watches instead.
-static bool change_places(P* pp, G* first) {
-    kernel::LockGuard guard(sched.lock);
-    if (sched.midle || !running() || !sysmon_to_work_locked(pp, first)) return false;
-    ++sched.starting;
-    return true;
 }
 
 void hand_off_and_wait(M* mp, G* first) {
-    P* pp = release_p(mp);
-    if (mp->is_m0 && !mp->locked_g && change_places(pp, first)) {
-        count_one_more_m();
-        sysmon_watch(mp);
-    } else {
-        start_m(pp, first);
-    }
+    start_m(release_p(mp), first);
     wait_until_called(mp);
-}
-
-void m_of_sysmon(P* pp, G* first) {
-    M* mp = new_m();
-    mp->next_p = pp;
-    mp->next_g = first;
-    {
-        kernel::LockGuard guard(sched.lock);
-        --sched.starting;
-    }
-    m_main(mp);
 }
 
 // gp is locked to another M, which waits in wait_until_called, or is on its way there: the flag remembers.
@@ -506,7 +478,6 @@ M* attach_foreign() {
     kernel::tls_set(mp);
     host_on_thread_exit(detach_foreign, mp);
     end_solo();
-    sysmon_ensure();
     return mp;
 }
 

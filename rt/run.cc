@@ -1,7 +1,7 @@
 // rt/run.cc - the runtime's start and end, its options, and the small public calls.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// START  options and environment are checked, Ps made; run() turns the calling thread into M0, which
+// START  options and environment are checked, Ps made, sysmon started; run() turns the calling thread into M0, which
 //        runs the main goroutine and nothing else, so that it is free to return when main does, whoever ran it last.
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
 //        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
@@ -132,6 +132,7 @@ const char* begin(const options& o, bool has_main) {
     sched.main_done.store(false, std::memory_order_relaxed);
     sched.main_g = nullptr;
     sched.started = rt::now();
+    sched.coarse_now.store(sched.started, std::memory_order_relaxed);
     sched.next_goid.store(2, std::memory_order_relaxed);
     sched.foreign_created.store(0, std::memory_order_relaxed);
     sched.retakes.store(0, std::memory_order_relaxed);
@@ -162,13 +163,8 @@ const char* begin(const options& o, bool has_main) {
     // A thread that attaches counts itself and then ends solo; if it was too early for that, it is in the count.
     if (sched.config.max_procs == 1) begin_solo();
     if (sched.foreign.load(std::memory_order_seq_cst)) end_solo();
-    sysmon_begin();
-    {
-        kernel::LockGuard guard(sched.lock);  // with attach_foreign: who is not counted here finds it running
-        sched.state.store(RunState::kRunning, std::memory_order_release);
-    }
-    if (!has_main || sched.config.schedtrace_ms || sched.foreign.load(std::memory_order_relaxed))
-        sysmon_ensure();
+    sched.state.store(RunState::kRunning, std::memory_order_release);
+    sysmon_start();
     return nullptr;
 }
 
@@ -366,7 +362,6 @@ void lock_os_thread() {
     M* mp = enter();
     if (!mp->foreign) {
         G* gp = mp->curg;
-        sysmon_ensure();  // by a thread that nobody has changed yet
         if (++mp->lock_depth == 0) {
             --mp->lock_depth;
             leave(mp);

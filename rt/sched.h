@@ -59,7 +59,7 @@ struct Sched {
     M* spare_ms = nullptr;        // linked through next_all
     bool suspected = false;       // a deadlock, but for threads that we do not know
     M* births = nullptr;          // whose threads sysmon is to make; linked through next_idle
-    int starting = 0;             // Ps in hand for Ms that are not in allm yet
+    int starting = 0;             // Ps taken from pidle whose new M is not in allm yet
 
     // --- written under lock, read anywhere
     std::atomic<M*> poller{nullptr};  // the idle M that sleeps in the poller
@@ -119,7 +119,6 @@ M* new_m();
 void free_m(M* mp);
 void start_m(P* pp, G* first = nullptr);       // an idle or new M runs pp, `first` at once
 void start_thread_of(M* mp);                   // sysmon: of sched.births
-void m_of_sysmon(P* pp, G* first);             // its thread's life as an M
 void stop_m(M* mp);                            // no P: sleeps until somebody hands one over, or the run ends
 // gives the P up and sleeps; false: the M must look at itself again
 bool go_idle(M* mp);
@@ -167,19 +166,13 @@ int64_t schedtrace_tick(int64_t now);          // prints if it is time; when to 
 void schedtrace_last();                        // the process dies: in detail, if traces were asked for
 
 // --- sysmon.cc
-void sysmon_begin();                           // a run begins, without it
-// something may have to be seen from now on: starts it unless it is there. Not under sched.lock
-void sysmon_ensure();
+void sysmon_start();
 void sysmon_stop();
-bool sysmon_has_thread();                      // besides the Ms'
-// M0 takes the watch: its thread is to be an M that runs pp, first of all `first`. False: it has none.
-bool sysmon_to_work_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);
-void sysmon_watch(M* m0);                      // then; until M0 is called
 void sysmon_wake_locked();                     // an idle P was taken while it rested
 void sysmon_nudge();
 bool on_sysmon();                              // is this its thread
-// Nobody looks for a while, or yet, and there is something to see. What is readied on g0, by timers, is seen there:
-// only what is left when it picks one is worth a poke.
+// Nobody looks for a while, and there is something to see. What is readied on g0, by timers, is seen there: only what
+// is left when it picks one is worth a poke.
 [[gnu::noinline]] void poke();
 void poke_from_g0();
 
