@@ -88,8 +88,8 @@ int poll_close(PollDesc* d);   // and waits until the descriptor is given up
 int poll_release(PollDesc* d);  // as close, but the descriptor stays open: it, or an error
 
 // An operation of one side: begin (waits for its turn, and if nothing can be there, for an edge), tries with d->fd,
-// wait whenever a try would block, end. If begin fails there is nothing to end; if wait fails there is. An end without a
-// begin panics.
+// wait whenever a try would block, end. If begin fails there is nothing to end; if wait fails there is. An end without
+// a begin panics.
 int poll_begin(PollDesc* d, unsigned side);
 int poll_wait(PollDesc* d, unsigned side);
 void poll_end(PollDesc* d, unsigned side, bool drained = false);

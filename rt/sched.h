@@ -23,11 +23,11 @@
 namespace gort::rt {
 
 struct Config {
-    int max_procs = 0;             // 0: as many as CPUs
+    int max_procs = 0;  // 0: as many as CPUs
     int max_threads = 10000;
     size_t stack_size = 256 << 10;  // reserved address space for each goroutine
-    uint64_t seed = 0;             // 0: random
-    int64_t schedtrace_ms = 0;  // 0: no trace
+    uint64_t seed = 0;              // 0: random
+    int64_t schedtrace_ms = 0;      // 0: no trace
     bool schedtrace_detail = false;
     bool sigquit = true;
 };
@@ -38,9 +38,9 @@ struct PollHooks {
     int (*take)(P* pp, bool look);
     // [sched.poller] sleeps for up to ns; < 0: for ever. What comes is pending until a take
     void (*wait)(int64_t ns);
-    void (*wake)();            // ends a wait
-    bool (*pending)();         // has wait got something that no take has taken?
-    void (*end)();             // the run is over
+    void (*wake)();     // ends a wait
+    bool (*pending)();  // has wait got something that no take has taken?
+    void (*end)();      // the run is over
 };
 
 enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
@@ -48,42 +48,42 @@ enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
 struct Sched {
     kernel::Mutex lock{kernel::LockRank::kSched};
     // --- under lock
-    GList runq;         // the global queue
+    GList runq;  // the global queue
     P* pidle = nullptr;
     M* midle = nullptr;
     M* allm = nullptr;
-    M* timekeeper = nullptr;      // the idle M that sleeps until the earliest timer
+    M* timekeeper = nullptr;  // the idle M that sleeps until the earliest timer
     int midle_count = 0;
-    bool sysmon_rests = false;    // it sleeps until somebody takes an idle P
+    bool sysmon_rests = false;  // it sleeps until somebody takes an idle P
     uint64_t next_m_id = 0;
-    M* spare_ms = nullptr;        // linked through next_all
-    bool suspected = false;       // a deadlock, but for threads that we do not know
-    M* births = nullptr;          // whose threads sysmon is to make; linked through next_idle
-    int starting = 0;             // Ps taken from pidle whose new M is not in allm yet
+    M* spare_ms = nullptr;   // linked through next_all
+    bool suspected = false;  // a deadlock, but for threads that we do not know
+    M* births = nullptr;     // whose threads sysmon is to make; linked through next_idle
+    int starting = 0;        // Ps taken from pidle whose new M is not in allm yet
 
     // --- written under lock, read anywhere
     std::atomic<M*> poller{nullptr};  // the idle M that sleeps in the poller
     std::atomic<uint32_t> runq_size{0};
     std::atomic<int> npidle{0};
-    std::atomic<int> nprocs{0};       // Ps that are not retired
-    std::atomic<int> nallp{0};        // entries of allp
-    std::atomic<int> nm{0};           // Ms of this run that exist
+    std::atomic<int> nprocs{0};  // Ps that are not retired
+    std::atomic<int> nallp{0};   // entries of allp
+    std::atomic<int> nm{0};      // Ms of this run that exist
     std::atomic<RunState> state{RunState::kStopped};
-    std::atomic<uint64_t> epoch{0};   // counts run() and start()
+    std::atomic<uint64_t> epoch{0};  // counts run() and start()
 
     // --- atomics
-    std::atomic<int> detached{0};     // goroutines that run on without a P
-    std::atomic<int> foreign{0};      // attached foreign threads
-    std::atomic<int> poll_waiters{0}; // goroutines blocked on descriptors
+    std::atomic<int> detached{0};      // goroutines that run on without a P
+    std::atomic<int> foreign{0};       // attached foreign threads
+    std::atomic<int> poll_waiters{0};  // goroutines blocked on descriptors
     std::atomic<int> spinning{0};
-    std::atomic<bool> in_hand{false}; // sysmon moves goroutines to the global queue
+    std::atomic<bool> in_hand{false};      // sysmon moves goroutines to the global queue
     std::atomic<uint32_t> poke_wanted{0};  // nobody looks for a while: whoever leaves work behind says so
     std::atomic<int64_t> timekeeper_until{INT64_MAX};  // written under lock
-    std::atomic<int64_t> coarse_now{0};    // a recent clock reading, for "waits since"
-    std::atomic<uint64_t> next_goid{2};    // 1 is main
+    std::atomic<int64_t> coarse_now{0};                // a recent clock reading, for "waits since"
+    std::atomic<uint64_t> next_goid{2};                // 1 is main
     std::atomic<uint64_t> foreign_created{0};
     std::atomic<int> max_threads{10000};
-    std::atomic<M*> polled_by{nullptr};    // who looked at the descriptors last, and when; not kept at P=1
+    std::atomic<M*> polled_by{nullptr};  // who looked at the descriptors last, and when; not kept at P=1
     std::atomic<int64_t> polled_when{0};
     std::atomic<uint64_t> retakes{0}, wakes{0}, sleeps{0}, polls{0};
 
@@ -95,7 +95,7 @@ struct Sched {
     // --- constant after start
     P* allp[kMaxProcs] = {};
     Config config;
-    bool has_main = false;      // run(), not start(): deadlock is detected
+    bool has_main = false;  // run(), not start(): deadlock is detected
     int stack_class = 0;
     int ncpu = 1;
     int64_t started = 0;
@@ -106,10 +106,10 @@ struct Sched {
 extern Sched sched;
 
 // --- schedule.cc
-void schedule_loop(M* mp);                     // an M's life on its own stack, until its thread is to end
-G* find_runnable(M* mp);                       // null: the M must look at itself again
+void schedule_loop(M* mp);  // an M's life on its own stack, until its thread is to end
+G* find_runnable(M* mp);    // null: the M must look at itself again
 void execute(M* mp, G* gp);
-void put_global(G* gp);                        // any thread; wakes an M if a P is idle
+void put_global(G* gp);  // any thread; wakes an M if a P is idle
 void put_global_locked(G* gp) GORT_REQUIRES(sched.lock);
 void put_global_list(GList* list, bool in_hand = false);  // in_hand: sysmon had them
 uint32_t steal_from(M* mp, P* victim);
@@ -117,21 +117,21 @@ uint32_t steal_from(M* mp, P* victim);
 // --- mach.cc
 M* new_m();
 void free_m(M* mp);
-void start_m(P* pp, G* first = nullptr);       // an idle or new M runs pp, `first` at once
-void start_thread_of(M* mp);                   // sysmon: of sched.births
-void stop_m(M* mp);                            // no P: sleeps until somebody hands one over, or the run ends
+void start_m(P* pp, G* first = nullptr);  // an idle or new M runs pp, `first` at once
+void start_thread_of(M* mp);              // sysmon: of sched.births
+void stop_m(M* mp);                       // no P: sleeps until somebody hands one over, or the run ends
 // gives the P up and sleeps; false: the M must look at itself again
 bool go_idle(M* mp);
-void hand_off_and_wait(M* mp, G* first);       // locked M or M0: another M goes on, until ours is wanted
-void run_locked(M* mp, G* gp);                 // gp may run on its own M only: hand the P to that
-void retire_p(M* mp);                          // kAskRelease
-void wake_one();                               // an idle P and an M for it, if there are both
-bool wake_scout();                             // the same, to look around; false: no M to spare
+void hand_off_and_wait(M* mp, G* first);  // locked M or M0: another M goes on, until ours is wanted
+void run_locked(M* mp, G* gp);            // gp may run on its own M only: hand the P to that
+void retire_p(M* mp);                     // kAskRelease
+void wake_one();                          // an idle P and an M for it, if there are both
+bool wake_scout();                        // the same, to look around; false: no M to spare
 void wake_one_locked() GORT_REQUIRES(sched.lock);
 void wake_all_for_stop();
-void wake_m0();                                // main has returned
+void wake_m0();  // main has returned
 void m_exit(M* mp);
-P* take_idle_p();                              // or null; sysmon learns of it
+P* take_idle_p();  // or null; sysmon learns of it
 int64_t earliest_timer();
 
 // --- spawn.cc
@@ -139,38 +139,38 @@ G* alloc_g(P* pp);
 void free_g(P* pp, G* gp);
 G* alloc_g_foreign();
 void free_g_foreign(G* gp);
-void put_foreign(G* gp);                          // a new one, to the global queue; frees it when the run is over
+void put_foreign(G* gp);  // a new one, to the global queue; frees it when the run is over
 [[gnu::noinline]] void give_stack(M* mp, G* gp);  // gp is fresh: a stack, ready to be switched to
 void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);
 void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
-GStatus observed_status(const G* gp);          // tells running from runnable: whether it is some M's curg
+GStatus observed_status(const G* gp);  // tells running from runnable: whether it is some M's curg
 // [G or foreign thread, outside the gate] or gp will never run again
 void end_locals(G* gp, bool destroy);
-void free_abandoned_g(G* gp);                   // its stack is at rest and nobody will resume it
-void free_abandoned_gs();                      // of a run that has ended
+void free_abandoned_g(G* gp);  // its stack is at rest and nobody will resume it
+void free_abandoned_gs();      // of a run that has ended
 uint64_t next_goid(P* pp);
 // A goroutine for the runtime's own callbacks, from inside the gate: invoke finds arg in its storage. Not under a lock.
 void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site);
 
 // --- procs.cc
 P* new_p(uint32_t index);
-bool set_procs(M* mp, int n, int* before);     // false: somebody else is at it; leave the gate and try again
+bool set_procs(M* mp, int n, int* before);  // false: somebody else is at it; leave the gate and try again
 
 // --- deadlock.cc
 void deadlock_init();
 void check_deadlock_locked() GORT_REQUIRES(sched.lock);  // an M has gone idle, a foreign thread has gone
 
 // --- schedtrace.cc
-int64_t schedtrace_tick(int64_t now);          // prints if it is time; when to come again
-void schedtrace_last();                        // the process dies: in detail, if traces were asked for
+int64_t schedtrace_tick(int64_t now);  // prints if it is time; when to come again
+void schedtrace_last();                // the process dies: in detail, if traces were asked for
 
 // --- sysmon.cc
 void sysmon_start();
 void sysmon_stop();
-void sysmon_wake_locked();                     // an idle P was taken while it rested
+void sysmon_wake_locked();  // an idle P was taken while it rested
 void sysmon_nudge();
-bool on_sysmon();                              // is this its thread
+bool on_sysmon();  // is this its thread
 // Nobody looks for a while, and there is something to see. What is readied on g0, by timers, is seen there: only what
 // is left when it picks one is worth a poke.
 [[gnu::noinline]] void poke();
@@ -183,7 +183,7 @@ inline Timers* timers_of(M* mp) {
     P* pp = p_of(mp);
     return pp ? &pp->timers : &sched.allp[0]->timers;
 }
-void timer_hurry(M* mp);                       // sleep.cc: one became the earliest of its heap
+void timer_hurry(M* mp);  // sleep.cc: one became the earliest of its heap
 
 // Descriptors' events into pp's queue; how many. pp is the caller's.
 // Also when nobody waits any more: as long as something is pending no M goes idle.
@@ -204,7 +204,8 @@ inline void maybe_poke() {
 
 // Half of what waits, the oldest first, goes to `to`; at most `most`, and runnext if nothing else waits and or_next.
 void take_half(P* pp, GList* to, uint32_t most, bool or_next);
-void answer_steal(P* pp);  // [P's holder] if a thief or sysmon asked: half of what is queued to the global queue
+// [P's holder] if a thief or sysmon asked: half of what is queued to the global queue
+void answer_steal(P* pp);
 
 // The next G of this P, or null. runnext inherits the time slice.
 [[gnu::always_inline]] inline G* pick_next(P* pp) {

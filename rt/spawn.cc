@@ -76,7 +76,7 @@ void* pop_stack(P* pp) {
     if (pp->stacks) {  // the next one's first frames, in time for the next start
         const char* top = static_cast<const char*>(pp->stack_cache[pp->stacks - 1]);
         __builtin_prefetch(top, 1);
-        for (int i = 1; i <= 3; ++i) __builtin_prefetch(top - i * 64, 1);
+        for (size_t i = 1; i <= 3; ++i) __builtin_prefetch(top - i * arch::kCacheLine, 1);
     }
     return stack;
 }

@@ -143,9 +143,8 @@ bool look_at(P* pp, int64_t now, bool all_busy) {
     const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
     const uint64_t picks = pp->picks();
     if (picks - pp->seen_picks >= kTiny) pp->tiny_until.store(now + kLong, std::memory_order_relaxed);
-    const bool lively =
-        pp->runq.size() <= kFew &&
-        (picks - pp->seen_picks >= kLively || now < pp->tiny_until.load(std::memory_order_relaxed));
+    const bool lively = pp->runq.size() <= kFew && (picks - pp->seen_picks >= kLively ||
+                                                    now < pp->tiny_until.load(std::memory_order_relaxed));
     bool waits = !lively && !pp->in_brief_batch(now) && pp->waits_since(pp->seen_tail, pp->seen_pushed);
     if (now - pp->old_when >= kLong) {
         waits |= pp->waits_since(pp->old_tail, pp->old_pushed);

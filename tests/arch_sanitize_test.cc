@@ -235,8 +235,8 @@ TEST(tsan_knows_which_stack_runs) {
                 }
             },
             form, seen);
-        run_to_end([](Fiber* self, void*) { *static_cast<void**>(self->arg) = __tsan_get_current_fiber(); }, form,
-                   &seen[3]);
+        run_to_end([](Fiber* self, void*) { *static_cast<void**>(self->arg) = __tsan_get_current_fiber(); },
+                   form, &seen[3]);
         CHECK(seen[0] != own && seen[0] != nullptr);
         CHECK(seen[1] == seen[0] && seen[2] == seen[0]);
         CHECK(seen[3] != own && seen[3] != nullptr);

@@ -264,7 +264,8 @@ TEST(the_threads_signal_stack_is_put_back) {
 
 TEST(no_signal_stack_no_crash) {
     if (!kernel::inject(kernel::Sys::kMmap, 1, ENOMEM)) TEST_SKIP("only in debug builds");
-    const stack_t none{nullptr, SS_DISABLE, 0};  // a sanitizer's is large enough for us, where AVX-512 makes it so
+    // a sanitizer's is large enough for us, where AVX-512 makes it so
+    const stack_t none{nullptr, SS_DISABLE, 0};
     CHECK_EQ(sigaltstack(&none, nullptr), 0);
     FaultThread t;
     CHECK_EQ(fault_thread_init(&t), -ENOMEM);

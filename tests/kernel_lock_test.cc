@@ -462,8 +462,8 @@ static void dekker() {
                 return true;
             };
             for (int i = 1; wait_for(sh->round, i); ++i) {
-                const int before = sh->common.v.load(std::memory_order_relaxed) +
-                                   sh->rare.v.load(std::memory_order_relaxed);
+                const int before =
+                    sh->common.v.load(std::memory_order_relaxed) + sh->rare.v.load(std::memory_order_relaxed);
                 sh->ready.store(i + before, std::memory_order_release);  // both are 0
                 wait_for(sh->go, i);
                 cool(0, i);

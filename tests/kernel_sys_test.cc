@@ -395,8 +395,8 @@ TEST(injection_is_replaced_cleared_and_endless) {
 
 TEST(injection_from_several_threads_fires_exactly_as_often_as_asked) {
     constexpr int kThreads = 4, kCalls = 30'000, kAll = kThreads * kCalls;
-    // A step of the countdown to the first failure that is lost leaves fewer than the last 100 calls to fail, and one of
-    // the countdown of failures makes more than half of the calls fail.
+    // A step of the countdown to the first failure that is lost leaves fewer than the last 100 calls to fail, and one
+    // of the countdown of failures makes more than half of the calls fail.
     for (int times : {100, kAll / 2}) {
         inject_clear();
         INJECT(Sys::kGetpid, times == 100 ? kAll - 99 : 1, EIO, static_cast<uint32_t>(times));

@@ -47,7 +47,8 @@ void work(int goroutines) {
     other.join();
 }
 
-constexpr int kMuch = GORT_TSAN ? 300 : 2000;  // goroutines that ask for memory again and again; for TSan they are dear
+// goroutines that ask for memory again and again; for TSan they are dear
+constexpr int kMuch = GORT_TSAN ? 300 : 2000;
 
 // It has worked in spite of all, or has said in one line what it lacks.
 void check_clear(const Died& d, std::initializer_list<const char*> texts) {

@@ -97,7 +97,8 @@ private:
         std::string leak;
         if (!t.dies.text)
             for (const int64_t end = now_ms() + g_settle_ms * slow();; sched_yield()) {
-                const bool last = now_ms() >= end;  // before the look: this thread may sleep for long after it
+                // before the look: this thread may sleep for long after it
+                const bool last = now_ms() >= end;
                 if ((leak = page.diff()).empty() || last) break;
             }
         if (!leak.empty()) {

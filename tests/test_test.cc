@@ -38,7 +38,8 @@ TEST(sample_check_on_thread) {
     std::thread([] { CHECK(false); }).join();
 }
 TEST(sample_eventually) {
-    TEST_TIMEOUT(2);  // it gives up a tenth before that, which is to be more than a turn of others on a busy CPU
+    // it gives up a tenth before that, which is to be more than a turn of others on a busy CPU
+    TEST_TIMEOUT(2);
     EVENTUALLY(g_books == 8);
 }
 TEST(sample_abort) { std::abort(); }
