@@ -5,6 +5,8 @@
 // arch/x86_64/tls.h says why this is assembly and why it is volatile.
 #pragma once
 
+#if defined(__aarch64__)  // both are installed
+
 #include <cstddef>
 
 namespace gort::arch {
@@ -59,3 +61,4 @@ inline size_t tls_block_size(size_t area) { return static_cast<size_t>(tls_offse
 inline void* tls_block_init(void* block) { return block; }
 
 }  // namespace gort::arch
+#endif

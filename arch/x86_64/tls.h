@@ -8,6 +8,8 @@
 // the GOT, no call.
 #pragma once
 
+#if defined(__x86_64__)  // both are installed
+
 #include <cstddef>
 
 namespace gort::arch {
@@ -63,3 +65,4 @@ inline void* tls_block_init(void* block) {
 }
 
 }  // namespace gort::arch
+#endif
