@@ -144,9 +144,9 @@ TEST(a_tree_needs_few_stacks) {
 
 TEST_P(a_tree_is_shared_out, 2, 8) {
     with_procs(procs, [&] {
-        const int depth = GORT_TSAN ? 4 : 5;  // a stack is dear for TSan
+        constexpr int depth = GORT_TSAN ? 4 : 5;  // a stack is dear for TSan
         auto up = gort::make_chan<int>();
-        gort::go([up, depth] { tree(depth, up); });
+        gort::go([up] { tree(depth, up); });
         CHECK_EQ(up.recv(), depth == 4 ? 10000 : 100000);
     });
 }
