@@ -321,13 +321,17 @@ namespace {
 
 enum class Does { kBlock, kProceed, kPanic };
 
+// On one P: whoever waits, with main running, waits for good.
 void check_does(Does what, std::function<void()> f) {
     auto ended = make_chan<std::string>(1);
-    go([=] {
+    std::atomic<gort::rt::G*> its{nullptr};
+    go([=, &its] {
+        its = gort::rt::self()->curg;
         auto text = panic_of(f);
         ended << (text.empty() ? "proceeds" : "panics");
     });
-    for (int i = 0; i < 20; ++i) gort::yield();
+    auto waits = [&] { return its && gort::rt::observed_status(its) == gort::rt::GStatus::kWaiting; };
+    EVENTUALLY(waits() || ended.len() == 1);
     std::string got = "blocks";
     ended.try_recv(got);
     CHECK_EQ(got, what == Does::kBlock ? "blocks" : what == Does::kProceed ? "proceeds" : "panics");
