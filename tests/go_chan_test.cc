@@ -19,6 +19,7 @@
 
 #include "chan/select.h"
 #include "tests/chan_tools.h"
+#include "tests/watch.h"
 
 using gort::chan;
 using gort::go;
@@ -324,14 +325,13 @@ enum class Does { kBlock, kProceed, kPanic };
 // On one P: whoever waits, with main running, waits for good.
 void check_does(Does what, std::function<void()> f) {
     auto ended = make_chan<std::string>(1);
-    std::atomic<gort::rt::G*> its{nullptr};
-    go([=, &its] {
-        its = gort::rt::self()->curg;
+    Watch it;
+    go([=, &it] {
+        it.me();
         auto text = panic_of(f);
         ended << (text.empty() ? "proceeds" : "panics");
     });
-    auto waits = [&] { return its && gort::rt::observed_status(its) == gort::rt::GStatus::kWaiting; };
-    EVENTUALLY(waits() || ended.len() == 1);
+    EVENTUALLY(it.waits() || ended.len() == 1);
     std::string got = "blocks";
     ended.try_recv(got);
     CHECK_EQ(got, what == Does::kBlock ? "blocks" : what == Does::kProceed ? "proceeds" : "panics");
