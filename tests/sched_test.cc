@@ -97,38 +97,6 @@ TEST(GR_06_go_of_a_null_function_is_fatal_in_the_caller) {
     }
 }
 
-TEST(GR_07_a_hundred_thousand_parked) {
-    with_procs(2, [] {
-        const int kMany = 100'000 / (test::slow() > 1 ? 20 : 1);
-        Sema gate;
-        Join join;
-        join.add(kMany);
-        for (int i = 0; i < kMany; ++i)
-            go([&] {
-                gate.acquire();
-                join.done();
-            });
-        EVENTUALLY(gate.waiting() == kMany);
-        CHECK_EQ(num_goroutine(), kMany + 1);
-        for (int i = 0; i < kMany; ++i) gate.release();
-        join.wait();
-    });
-}
-
-TEST_P(GR_08_a_goroutine_that_ended_leaves_nothing, 1, 2) {
-    with_procs(procs, [procs] {
-        const int kRounds = test::slow() > 1 ? 20 : 200;
-        for (int round = 0; round < kRounds; ++round) {
-            Join join;
-            join.add(500);
-            for (int i = 0; i < 500; ++i) go([&] { join.done(); });
-            join.wait();
-        }
-        CHECK_LE(rt::stack_totals().in_use, rt::kStackCache * size_t(procs) + 8);  // what the Ps keep warm
-        EVENTUALLY(num_goroutine() == 1);
-    });
-}
-
 int depth(int n) {
     volatile char frame[400];
     frame[0] = char(n);
