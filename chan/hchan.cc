@@ -18,13 +18,13 @@ namespace {
 
 // The other side has what it waited for. Touches the channel for the last time.
 [[gnu::always_inline]] inline void finish(M* mp, Hchan* c, G* woken) {
-    chan_unlock(c->lock);
+    chan_unlock(c);
     ready(mp, woken);
     leave(mp);
 }
 
 [[gnu::noinline, gnu::cold, noreturn]] void send_on_closed(M* mp, Hchan* c) {
-    chan_unlock(c->lock);
+    chan_unlock(c);
     leave(mp);
     panic_closed();
 }
@@ -55,7 +55,7 @@ namespace {
 
 [[gnu::noinline]] WordResult recv_word_blocks(M* mp, Hchan* c) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
-        chan_unlock(c->lock);
+        chan_unlock(c);
         leave(mp);
         return {0, false};
     }
@@ -73,7 +73,7 @@ namespace {
 
 [[gnu::noinline]] bool recv_blocks(M* mp, Hchan* c, void* to) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
-        chan_unlock(c->lock);
+        chan_unlock(c);
         leave(mp);
         return false;
     }
@@ -101,7 +101,7 @@ namespace {
     kernel::light_barrier();
     if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]  // G2
         return nullptr;
-    return c->lock.bias.load(std::memory_order_relaxed) == mp->p ? mp : nullptr;
+    return c->lock.bias.load(std::memory_order_relaxed) == bias_to(mp->p) ? mp : nullptr;
 }
 
 // True if it is done. Else the lock is held and *mpp is where to go on.
@@ -116,7 +116,7 @@ template <bool kWord>
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill < c->cap) {
         ring_put<kWord>(c, fill, from);
-        chan_unlock(c->lock);
+        chan_unlock(c);
         leave(mp);
         return true;
     }
@@ -124,7 +124,7 @@ template <bool kWord>
 }
 template <bool kWord>
 [[gnu::always_inline]] inline bool send_now(M** mpp, Hchan* c, Payload from) {
-    *mpp = chan_lock(enter(), c->lock);
+    *mpp = chan_lock(enter(), c);
     return send_locked<kWord>(*mpp, c, from);
 }
 
@@ -138,7 +138,7 @@ template <bool kWord>
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & ~kClosed) {
         ring_take<kWord>(c, fill, to);
-        chan_unlock(c->lock);
+        chan_unlock(c);
         leave(mp);
         return true;
     }
@@ -146,7 +146,7 @@ template <bool kWord>
 }
 template <bool kWord>
 [[gnu::always_inline]] inline bool recv_now(M** mpp, Hchan* c, Payload* to) {
-    *mpp = chan_lock(enter(), c->lock);
+    *mpp = chan_lock(enter(), c);
     return recv_locked<kWord>(*mpp, c, to);
 }
 
@@ -158,7 +158,7 @@ template <bool kWord>
     if (send_now<kWord>(&mp, c, from)) return true;
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
         send_on_closed(mp, c);
-    chan_unlock(c->lock);
+    chan_unlock(c);
     leave(mp);
     return false;
 }
@@ -174,7 +174,7 @@ template <bool kWord>
     M* mp;
     if (recv_now<kWord>(&mp, c, to)) return TryResult::kOk;
     const bool closed = c->fill.load(std::memory_order_relaxed) & kClosed;
-    chan_unlock(c->lock);
+    chan_unlock(c);
     leave(mp);
     return closed ? TryResult::kClosed : TryResult::kEmpty;
 }
@@ -199,7 +199,7 @@ void block_for_ever(WaitReason why) {
 [[gnu::noinline]] static void send_word_shared(Hchan* c, uint64_t word) {
     if (!c) [[unlikely]]
         block_for_ever(WaitReason::kChanSendNil);
-    send_word_rest(chan_lock(enter(), c->lock), c, word);
+    send_word_rest(chan_lock(enter(), c), c, word);
 }
 
 void chan_send_word(Hchan* c, uint64_t word) {
@@ -230,7 +230,7 @@ void chan_send(Hchan* c, void* from) {
 [[gnu::noinline]] static WordResult recv_word_shared(Hchan* c) {
     if (!c) [[unlikely]]
         block_for_ever(WaitReason::kChanReceiveNil);
-    return recv_word_rest(chan_lock(enter(), c->lock), c);
+    return recv_word_rest(chan_lock(enter(), c), c);
 }
 
 WordResult chan_recv_word(Hchan* c) {
@@ -271,10 +271,10 @@ TryResult chan_try_recv(Hchan* c, void* to) {
 
 void chan_close(Hchan* c) {
     if (!c) host_throw_runtime_error("close of nil channel");
-    M* mp = chan_lock(enter(), c->lock);
+    M* mp = chan_lock(enter(), c);
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & kClosed) {
-        chan_unlock(c->lock);
+        chan_unlock(c);
         leave(mp);
         host_throw_runtime_error("close of closed channel");
     }
@@ -289,7 +289,7 @@ void chan_close(Hchan* c) {
             link = &sg->next;
         }
     *link = nullptr;
-    chan_unlock(c->lock);
+    chan_unlock(c);
     while (woken) {
         G* gp = woken->g;
         woken = woken->next;  // it is on the stack of the one who is woken
@@ -310,7 +310,7 @@ void abandon_sudogs(G* gp) {
     for (Sudog* sg = gp->waiting; sg; sg = sg->also) {
         if (sg->state != SudogState::kWaiting) continue;
         auto* c = static_cast<Hchan*>(sg->object);
-        chan_revoke_at_end(c->lock);
+        chan_revoke_at_end(c);
         c->lock.gate.lock();
         (sg->sends ? c->sendq : c->recvq).remove(sg);
         c->lock.gate.unlock();

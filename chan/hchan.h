@@ -49,13 +49,72 @@ struct Hchan {
     char* ring = nullptr;
     char* end = nullptr;
     const ElemOps* ops = nullptr;
-    void* buffer = nullptr;  // what ops->free_buffer is given
+
+    ChanPast past;
 };
 inline constexpr size_t kClosed = size_t{1} << 63;
+
+// What ops->free_buffer is given; null if the ring is in the header.
+inline void* buffer_of(const Hchan* c) {
+    return c->ring == reinterpret_cast<const char*>(&c->place) ? nullptr : c->ring;
+}
 
 #if !defined(GORT_DEBUG)
 static_assert(sizeof(Hchan) == 128 && offsetof(Hchan, head) == 64);
 #endif
+
+// ---- the lock, see chan/lock.h
+
+// Outside the gate: returns when c was shared, if only for a moment.
+void chan_revoke(Hchan* c);
+
+// [the run has ended] The same when no M holds a P any more.
+void chan_revoke_at_end(Hchan* c);
+
+// May leave the gate meanwhile. The result is the M to go on with; the lock is taken.
+[[gnu::noinline]] rt::M* chan_lock_slow(rt::M* mp, Hchan* c);
+
+// Holding the gate, and it is this P's turn: makes c its own and lets the gate go, unless c is to stay shared.
+[[gnu::noinline]] void chan_make_own(rt::M* mp, Hchan* c);
+
+enum class LockGot : uint8_t { kNothing, kGate, kOwn };
+
+// kNothing: it is another P's; who holds no other lock leaves the gate and revokes it.
+[[gnu::always_inline]] inline LockGot chan_lock_try(rt::M* mp, Hchan* c) {
+    const uintptr_t bias = c->lock.bias.load(std::memory_order_acquire);  // B1
+    if (bias == bias_to(rt::p_of(mp))) [[likely]]
+        return LockGot::kOwn;
+    if (!is_shared(bias)) [[unlikely]]
+        return LockGot::kNothing;
+    c->lock.gate.lock();
+    if (!is_shared(c->lock.bias.load(std::memory_order_relaxed))) [[unlikely]] {
+        c->lock.gate.unlock();
+        return LockGot::kNothing;
+    }
+    if (!c->lock.count(rt::p_of(mp))) [[unlikely]] {
+        chan_make_own(mp, c);
+        return is_shared(c->lock.bias.load(std::memory_order_relaxed)) ? LockGot::kGate : LockGot::kOwn;
+    }
+    return LockGot::kGate;
+}
+
+[[gnu::always_inline]] inline rt::M* chan_lock(rt::M* mp, Hchan* c) {
+    if (chan_lock_try(mp, c) == LockGot::kNothing) [[unlikely]]
+        return chan_lock_slow(mp, c);
+    return mp;
+}
+
+// Of a channel that we have locked: is it the gate that we hold? If it was this P's own, others may have begun to
+// take it away meanwhile; but they wait for our leaving before they call it shared.
+[[gnu::always_inline]] inline bool chan_is_shared(const Hchan* c) {
+    return is_shared(c->lock.bias.load(std::memory_order_relaxed));
+}
+
+[[gnu::always_inline]] inline void chan_unlock(Hchan* c) {
+    if (chan_is_shared(c)) c->lock.gate.unlock();
+}
+
+// ---- elements
 
 // What a send is given and where a receive puts it: the word or an address, as the channel's kind says.
 using rt::Payload;
@@ -160,7 +219,7 @@ void unlock_commit(void* c, rt::G* gp);
 [[gnu::always_inline]] inline rt::M* park_on(rt::M* mp, Hchan* c, rt::WaitReason why) {
     if (mp->foreign) [[unlikely]]
         return rt::park(mp, unlock_commit, c, why);
-    return park_here(mp, mp->curg, chan_is_shared(c->lock) ? unlock_commit : nullptr, c, why);
+    return park_here(mp, mp->curg, chan_is_shared(c) ? unlock_commit : nullptr, c, why);
 }
 
 // No room and no receiver, or nothing to receive and no sender: what a look without the lock can say.

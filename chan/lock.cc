@@ -1,6 +1,6 @@
 // chan/lock.cc - taking a channel's bias away, and the contended half of its lock.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "chan/lock.h"
+#include "chan/hchan.h"
 
 #include "arch/arch.h"
 #include "kernel/futex.h"
@@ -12,18 +12,8 @@ using namespace rt;
 
 namespace {
 
-constexpr int kPauses = 100;         // of 10 to 60 ns, before the CPU is given to whoever may need it
+constexpr int kPauses = 100;  // of 10 to 60 ns, before the thread sleeps
 constexpr uint32_t kLeastShared = 16, kMostShared = 4096;
-
-// Until whoever was inside the gate with pp has been outside.
-void wait_for_outside(const P* pp) {
-    M* mp = pp->m.load(std::memory_order_acquire);
-    for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++i) {
-        if (i < kPauses) arch::pause();
-        else kernel::sys_sched_yield();
-        if (pp->m.load(std::memory_order_acquire) != mp) return;  // it gave the P up, so it was done
-    }
-}
 
 // Each loss doubles the number of channels that this P makes shared from the start; see chan_new.
 void punish(P* pp) {
@@ -51,34 +41,52 @@ void SharedLock::lock_slow() {
 
 void SharedLock::unlock_slow() { kernel::futex_wake(&state_, 1); }
 
-void chan_revoke(ChanLock& lock) {
+void chan_revoke(Hchan* c) {
+    std::atomic<uintptr_t>& bias = c->lock.bias;
     for (;;) {
-        P* owner = lock.bias.load(std::memory_order_acquire);  // B1
-        if (owner == unbiased()) return;
-        if (owner == revoking()) {
+        uintptr_t owner = bias.load(std::memory_order_acquire);  // B1
+        if (is_shared(owner)) return;
+        if (owner == kRevoking) {
             kernel::sys_sched_yield();
             continue;
         }
-        if (!lock.bias.compare_exchange_strong(owner, revoking(), std::memory_order_acq_rel)) continue;
+        if (!bias.compare_exchange_strong(owner, kRevoking, std::memory_order_acq_rel)) continue;
+        auto* pp = reinterpret_cast<P*>(owner);
         kernel::heavy_barrier();
-        wait_for_outside(owner);
-        lock.bias.store(unbiased(), std::memory_order_release);  // B1
-        return punish(owner);
+        wait_for_outside(pp);
+        ChanPast& past = c->past;
+        if (!past.was_shared.load(std::memory_order_relaxed)) {
+            past.was_shared.store(true, std::memory_order_release);
+            punish(pp);
+        } else if (past.losses < ChanPast::kMostLosses) {
+            ++past.losses;
+        }
+        bias.store(kShared | uintptr_t{past.losses} << 17, std::memory_order_release);  // B1
+        return;
     }
 }
 
-void chan_revoke_at_end(ChanLock& lock) {
-    P* owner = lock.bias.load(std::memory_order_acquire);
-    if (owner != unbiased() && owner != revoking() &&
-        lock.bias.compare_exchange_strong(owner, unbiased(), std::memory_order_acq_rel))  // B1
-        return;
-    chan_revoke(lock);  // a foreign thread is at it
+void chan_revoke_at_end(Hchan* c) {
+    uintptr_t owner = c->lock.bias.load(std::memory_order_acquire);
+    if (is_a_p(owner) &&
+        c->lock.bias.compare_exchange_strong(owner, kShared, std::memory_order_acq_rel))  // B1
+        return c->past.was_shared.store(true, std::memory_order_release);
+    chan_revoke(c);  // a foreign thread is at it
 }
 
-M* chan_lock_slow(M* mp, ChanLock& lock) {
-    leave(mp);
-    chan_revoke(lock);
-    return chan_lock(enter(), lock);
+M* chan_lock_slow(M* mp, Hchan* c) {
+    do {
+        leave(mp);
+        chan_revoke(c);
+        mp = enter();  // maybe with another P
+    } while (chan_lock_try(mp, c) == LockGot::kNothing);
+    return mp;
+}
+
+void chan_make_own(M* mp, Hchan* c) {
+    if (!p_of(mp) || c->past.for_ever) return;
+    c->lock.bias.store(bias_to(p_of(mp)), std::memory_order_release);
+    c->lock.gate.unlock();
 }
 
 }  // namespace gort::detail

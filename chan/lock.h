@@ -2,25 +2,30 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A channel is made biased to the P of its maker. Whoever is inside the gate with that P is alone with the channel,
-// since everybody else, finding another bias than his own P, first takes the bias away for good:
+// since everybody else, finding another bias than his own P, first takes the bias away:
 //
 //      the holder of the P                       the one who wants in (outside the gate)
 //      1  in_rt = 1 (enter)                      1  bias: P -> kRevoking, by CAS
 //      2  light_barrier                          2  heavy_barrier
 //      3  read bias: mine? then go ahead         3  wait until the M that holds P is outside the gate, or P is nobody's
-//                                                4  bias = kUnbiased: from now on the SharedLock counts
+//                                                4  bias = shared: from now on the SharedLock counts
 //
 // If the fence of the right side falls after 3 of the left, the M is seen inside; if before, it finds kRevoking. Who
 // finds kRevoking, or another P, leaves the gate and waits outside: so two Ms that want each other's channels do not
 // wait for each other's leaving.
+// A P that has locked a shared channel kStreak times in a row makes it its own again. It holds the SharedLock then and
+// is inside the gate; who gets the lock afterwards looks at the bias once more, and lets go. A look at in_rt by whoever
+// saw the new bias sees us inside. Each loss doubles the streak that this takes.
 // Why: most channels live and die among goroutines of one P, and the lock's one locked instruction is half the cost
-// of an operation on a buffer. A revocation costs about 1 us; a P whose channels are taken away again and again
+// of an operation on a buffer. A revocation costs 1 to 3 us; a P whose new channels are taken away again and again
 // makes its next ones shared from the start (P::chan_shared).
 //
-// Invariant: inside the gate, between lock and unlock, the bias stays kUnbiased, or is this P and may become kRevoking.
+// Invariant: inside the gate, between lock and unlock, the bias stays shared, or is this P and may become kRevoking.
 // Context:   [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.
-// Ordering:  B1 kUnbiased's release -> the acquire in chan_lock: what the P's holders did to the channel is visible.
+// Ordering:  B1 the release that makes it shared -> the acquire in chan_lock: what the P's holders did to the channel
+//               is visible. What holders of the SharedLock did comes before the release that makes it a P's.
 //            K1 unlock's release -> lock's acquire: what earlier holders did is visible.
+// Modelled in tests/model/chan_lock.pml.
 #pragma once
 
 #include "kernel/lock_rank.h"
@@ -45,6 +50,7 @@ public:
         if (kernel::glance(sleepers_) != 0) [[unlikely]]
             unlock_slow();
     }
+    uint32_t sleepers() const { return sleepers_.load(std::memory_order_relaxed); }  // for tests
 
 private:
     [[gnu::noinline]] void lock_slow();
@@ -54,42 +60,44 @@ private:
     std::atomic<uint32_t> sleepers_{0};
 };
 
+// What ChanLock::bias can be. A shared one counts, under the SharedLock, how often the same P has locked it:
+//
+//      bit 0  1     bits 1-16  the place of that P     bits 17-20  losses     bits 32-63  what its streak still lacks
+//
+// Everything else is even: kRevoking, or the address of a P. A foreign thread's P is null, which no living channel's
+// is.
+inline constexpr uintptr_t kRevoking = 2, kShared = 1;
+inline bool is_shared(uintptr_t bias) { return bias & 1; }
+inline bool is_a_p(uintptr_t bias) { return !is_shared(bias) && bias != kRevoking; }
+inline uintptr_t bias_to(const rt::P* pp) { return reinterpret_cast<uintptr_t>(pp); }
+
 struct ChanLock {
-    std::atomic<rt::P*> bias{nullptr};
+    std::atomic<uintptr_t> bias{0};
     SharedLock gate;
+
+    static constexpr uint64_t kStreak = 128;
+
+    // Holding the gate of a shared one: false if it is this P's turn to have it.
+    [[gnu::always_inline]] bool count(const rt::P* pp) {
+        const uint64_t seen = bias.load(std::memory_order_relaxed);
+        const uint64_t place = pp ? pp->index + 1 : 0;
+        const uint64_t losses = seen >> 17 & 15;
+        uint64_t next = seen - (uint64_t{1} << 32);
+        if ((seen >> 1 & 0xffff) != place)
+            next = kShared | place << 1 | losses << 17 | ((kStreak << losses) - 1) << 32;
+        bias.store(next, std::memory_order_relaxed);
+        return next >> 32 != 0;
+    }
 };
 
-// No Ps: their addresses are aligned. A foreign thread's P is null, which no bias of a living channel is.
-inline rt::P* unbiased() { return reinterpret_cast<rt::P*>(uintptr_t{1}); }
-inline rt::P* revoking() { return reinterpret_cast<rt::P*>(uintptr_t{2}); }
+// What a channel keeps of its past, apart from the lock for want of room.
+struct ChanPast {
+    std::atomic<bool> was_shared{
+        false};             // once it was: since then all its references are counted in Hchan::shared
+    bool for_ever = false;  // shared from the start, and to stay so
+    uint8_t losses = 0;     // of those who made it their own later: kMostLosses is as good as more
 
-// Outside the gate: returns when the bias is gone.
-void chan_revoke(ChanLock& lock);
-
-// [the run has ended] The same when no M holds a P any more.
-void chan_revoke_at_end(ChanLock& lock);
-
-// Leaves the gate meanwhile. The result is the M to go on with; the lock is taken.
-[[gnu::noinline]] rt::M* chan_lock_slow(rt::M* mp, ChanLock& lock);
-
-[[gnu::always_inline]] inline rt::M* chan_lock(rt::M* mp, ChanLock& lock) {
-    rt::P* bias = lock.bias.load(std::memory_order_acquire);  // B1
-    if (bias == rt::p_of(mp)) [[likely]]
-        return mp;
-    if (bias != unbiased()) [[unlikely]]
-        return chan_lock_slow(mp, lock);
-    lock.gate.lock();
-    return mp;
-}
-
-// Of a channel that we have locked: is it the lock that we hold? If it was this P's own, others may have begun to
-// take it away meanwhile; but they wait for our leaving before they call it unbiased.
-[[gnu::always_inline]] inline bool chan_is_shared(const ChanLock& lock) {
-    return lock.bias.load(std::memory_order_relaxed) == unbiased();
-}
-
-[[gnu::always_inline]] inline void chan_unlock(ChanLock& lock) {
-    if (chan_is_shared(lock)) lock.gate.unlock();
-}
+    static constexpr uint8_t kMostLosses = 7;
+};
 
 }  // namespace gort::detail

@@ -5,8 +5,8 @@
 //               tried: one that can proceed at that instant is as good as any. If all channels belong to this P, nobody
 //               else can be at them, and what was seen is true of all of them at once.
 //   2  lock     otherwise all are locked, in the order of their addresses and each once, and looked at again. The
-//               P's own need no lock. Another P's are first made shared, outside the gate, and everything begins
-//               anew; a channel never goes back from shared to biased, so that ends.
+//               P's own need no lock. At the first one that is another P's all are let go; it is made shared, outside
+//               the gate, and everything begins anew.
 //   3  wait     a Sudog for each case, in the items on the caller's stack; the locks are released by the commit.
 //   4  resume   whoever claimed us (chan/hchan.h) took out one Sudog. The others come out one by one, each under its
 //               channel's lock alone: select_done is set, so they can do no more than be taken out by somebody else.
@@ -14,8 +14,8 @@
 // Invariants: (1) select_done is 0 only from the lock of 2 until a claim: no Sudog of an earlier select is linked then.
 //             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine
 //             go on and the items vanish; not earlier, as step 4 needs every lock but the winner's.
-//             (3) a channel that was this P's own, or shared, when we entered is still not locked, or locked, when we
-//             leave: the bias can only become kRevoking meanwhile, and nobody takes that channel's lock before we left.
+//             (3) what is this P's own stays so until we leave the gate: the bias can only become kRevoking meanwhile,
+//             and nobody takes that channel's lock before we left.
 // Cost:      locked instructions when a case is ready: one, none if its channel is the P's own. When it blocks: one for
 //            each shared channel, twice; and one for the claim, unless solo.
 // Context:   [G or foreign thread, outside the gate].
@@ -188,34 +188,6 @@ struct Locked {
     SelectItem* first;  // of the items whose channels' locks were taken, each channel once
 };
 
-template <uint32_t kN>
-[[gnu::always_inline]] inline Locked lock_all(M* mp, Items<kN> items) {
-    for (uint32_t i = 0; i < items.size(); ++i) {
-        Hchan* c = items[i].c;
-        if (!c) continue;
-        const P* bias = c->lock.bias.load(std::memory_order_acquire);  // B1
-        if (bias == p_of(mp) || bias == unbiased()) [[likely]]
-            continue;
-        leave(mp);
-        chan_revoke(c->lock);
-        mp = enter();    // maybe with another P
-        i = UINT32_MAX;  // so all over again
-    }
-    Locked result{mp, nullptr};
-    SelectItem** link = &result.first;
-    const Hchan* last = nullptr;
-    for (SelectItem *it = sort_by_address(items), *next; it; it = next) {
-        next = it->locked;
-        if (it->c == last || !chan_is_shared(it->c->lock)) continue;
-        last = it->c;
-        it->c->lock.gate.lock();
-        *link = it;
-        link = &it->locked;
-    }
-    *link = nullptr;
-    return result;
-}
-
 void unlock_all(SelectItem* it) {
     while (it) {
         SelectItem* next = it->locked;  // before the unlock: invariant (2)
@@ -225,6 +197,34 @@ void unlock_all(SelectItem* it) {
 }
 
 void unlock_all_commit(void* first, G*) { unlock_all(static_cast<SelectItem*>(first)); }
+
+template <uint32_t kN>
+[[gnu::always_inline]] inline Locked lock_all(M* mp, Items<kN> items) {
+    Locked result{mp, nullptr};
+    SelectItem** link = &result.first;
+    const Hchan* last = nullptr;
+    for (SelectItem *it = sort_by_address(items), *next; it; it = next) {
+        next = it->locked;
+        if (it->c == last) continue;
+        last = it->c;
+        const LockGot held = chan_lock_try(result.mp, it->c);
+        if (held == LockGot::kGate) [[likely]] {
+            *link = it;
+            link = &it->locked;
+        } else if (held == LockGot::kNothing) [[unlikely]] {
+            *link = nullptr;
+            unlock_all(result.first);
+            leave(result.mp);
+            chan_revoke(it->c);
+            result = {enter(), nullptr};  // maybe with another P: so all over again
+            link = &result.first;
+            last = nullptr;
+            next = sort_by_address(items);
+        }
+    }
+    *link = nullptr;
+    return result;
+}
 
 // ---- waiting ----
 
@@ -268,12 +268,12 @@ template <uint32_t kN>
             index = i;
             continue;
         }
-        mp = chan_lock(mp, c->lock);
+        mp = chan_lock(mp, c);
         if (sg->state == SudogState::kWaiting) {
             sg->state = SudogState::kLost;
             (it.sends ? c->sendq : c->recvq).remove(sg);
         }
-        chan_unlock(c->lock);
+        chan_unlock(c);
     }
     gp->waiting = nullptr;
     leave(mp);
@@ -301,12 +301,12 @@ template <uint32_t kN, bool kBlocks>
         Hchan* c = it.c;
         if (!c) continue;
         ++live;
-        mine &= c->lock.bias.load(std::memory_order_relaxed) == p_of(mp);
+        mine &= c->lock.bias.load(std::memory_order_relaxed) == bias_to(p_of(mp));
         if (!looks_ready(it)) continue;
-        mp = chan_lock(mp, c->lock);
+        mp = chan_lock(mp, c);
         G* woken = nullptr;
         const Tried tried = try_locked(it, &woken);
-        chan_unlock(c->lock);
+        chan_unlock(c);
         if (tried != Tried::kNot) return finish(mp, it, items[i].poll, tried, woken);
     }
     SelectItem* locked = nullptr;

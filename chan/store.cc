@@ -6,9 +6,10 @@
 // come from the typed layer, which knows the program's allocator.
 //
 // The number of references is owned + shared. `owned` is written plainly by whoever is inside the gate with the P
-// that the channel is biased to, and stays as it is once the bias is gone; `shared` is everybody's, by locked
-// instructions, and may be negative. Only who can know the sum may find that he had the last one: so a release from
-// elsewhere takes the bias away first. Neither waits for a P, and both may be called inside the gate: when an
+// that the channel is biased to from its start, and stays as it is once that bias is gone; `shared` is everybody's, by
+// locked instructions, and may be negative. Only who can know the sum may find that he had the last one: so a release
+// from elsewhere takes the first bias away. A later one (past.was_shared) is no matter of references. Neither waits for
+// a P, and both may be called inside the gate: when an
 // element's move copies a handle.
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
@@ -23,8 +24,8 @@ namespace {
 constexpr uint32_t kBatch = 64;
 
 // A header stays an Hchan while it is free: its lock may still be looked at by whoever released it last.
-Hchan* next_free(const Hchan* c) { return static_cast<Hchan*>(c->buffer); }
-void set_next_free(Hchan* c, Hchan* next) { c->buffer = next; }
+Hchan* next_free(const Hchan* c) { return reinterpret_cast<Hchan*>(c->head); }
+void set_next_free(Hchan* c, Hchan* next) { c->head = reinterpret_cast<char*>(next); }
 Hchan* next_chain(const Hchan* c) { return reinterpret_cast<Hchan*>(c->ring); }
 void set_next_chain(Hchan* c, Hchan* next) { c->ring = reinterpret_cast<char*>(next); }
 
@@ -125,7 +126,7 @@ private:
 };
 
 // All but the lock itself, which is free, is as new.
-Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, P* bias) {
+Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, uintptr_t bias) {
     c->lock.bias.store(bias, std::memory_order_relaxed);
     c->recvq.reset();
     c->sendq.reset();
@@ -136,9 +137,10 @@ Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, P* bias) {
     c->owned = 1;
     c->shared.store(0, std::memory_order_relaxed);
     c->ops = ops;
-    c->buffer = nullptr;
+    c->past.was_shared.store(is_shared(bias), std::memory_order_relaxed);
+    c->past.for_ever = false;
+    c->past.losses = 0;
     if (cap) {
-        c->buffer = buffer;
         c->ring = buffer ? static_cast<char*>(buffer) : reinterpret_cast<char*>(&c->place);
         c->end = c->ring + cap * ops->size;
         c->head = c->tail = c->ring;
@@ -156,13 +158,13 @@ void free_header(P* pp, Hchan* c) {
 
 // No reference is left. Outside the gate: runs the user's destructors.
 [[gnu::noinline]] void drop(Hchan* c) {
-    if (c->buffer) {
+    if (void* buffer = buffer_of(c)) {
         if (!c->ops->word) {
             char* at = c->head;
             for (size_t n = c->fill.load(std::memory_order_relaxed) & ~kClosed; n; --n, at = ring_next(c, at))
                 c->ops->destroy(at);
         }
-        c->ops->free_buffer(c->buffer);
+        c->ops->free_buffer(buffer);
     }
     count_live(-1);
     Inside inside;
@@ -182,27 +184,37 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
         Hchan* chain = take_chain();
         if (!chain) chain = carve(1);
         if (Hchan* rest = next_free(chain)) put_chain(rest);
-        return init(chain, ops, cap, buffer, unbiased());
+        Hchan* c = init(chain, ops, cap, buffer, kShared);
+        c->past.for_ever = shared;
+        return c;
     }
     if (!pp->chan_free) [[unlikely]]
         refill(pp);
     auto* header = static_cast<Hchan*>(pp->chan_free);
     pp->chan_free = next_free(header);
     --pp->chan_free_count;
-    P* bias = pp;
+    uintptr_t bias = bias_to(pp);
     if (shared) {
-        bias = unbiased();
+        bias = kShared;
     } else if (const uint32_t n = pp->chan_shared.load(std::memory_order_relaxed)) {
         pp->chan_shared.store(n - 1, std::memory_order_relaxed);
-        bias = unbiased();
+        bias = kShared;
     }
-    return init(header, ops, cap, buffer, bias);
+    Hchan* c = init(header, ops, cap, buffer, bias);
+    c->past.for_ever = shared;
+    return c;
+}
+
+// Are references counted in `owned` by who is inside with pp?
+[[gnu::always_inline]] static inline bool counts_plainly(const Hchan* c, const P* pp) {
+    return c->lock.bias.load(std::memory_order_relaxed) == bias_to(pp) &&
+           !c->past.was_shared.load(std::memory_order_relaxed);
 }
 
 void chan_retain(Hchan* c) {
-    if (c->lock.bias.load(std::memory_order_relaxed) != unbiased()) {
+    if (!c->past.was_shared.load(std::memory_order_relaxed)) {
         Inside inside;
-        if (c->lock.bias.load(std::memory_order_relaxed) == inside.p()) {
+        if (counts_plainly(c, inside.p())) {
             c->owned += 1;
             return;
         }
@@ -217,7 +229,7 @@ enum class Released { kNot, kDone, kLast };
 [[gnu::always_inline]] inline Released release_owned(Hchan* c) {
     Inside inside;
     P* pp = inside.p();
-    if (c->lock.bias.load(std::memory_order_relaxed) != pp) {
+    if (!counts_plainly(c, pp)) {
         if (!inside.nested()) return Released::kNot;
         c->shared.fetch_sub(1, std::memory_order_release);  // R1. An element on its way has another reference
         return Released::kDone;
@@ -226,7 +238,7 @@ enum class Released { kNot, kDone, kLast };
     if (c->owned + c->shared.load(std::memory_order_acquire) != 0) return Released::kDone;  // R1
     if (const uint32_t n = pp->chan_penalty.load(std::memory_order_relaxed))
         pp->chan_penalty.store(n - 1, std::memory_order_relaxed);
-    if (c->buffer) return Released::kLast;
+    if (buffer_of(c)) return Released::kLast;
     count_live(-1);
     free_header(pp, c);
     return Released::kDone;
@@ -235,9 +247,9 @@ enum class Released { kNot, kDone, kLast };
 }  // namespace
 
 void chan_release(Hchan* c) {
-    if (c->lock.bias.load(std::memory_order_acquire) != unbiased()) {  // B1
+    if (!c->past.was_shared.load(std::memory_order_acquire)) {
         switch (release_owned(c)) {
-        case Released::kNot: chan_revoke(c->lock); break;
+        case Released::kNot: chan_revoke(c); break;
         case Released::kDone: return;
         case Released::kLast: return drop(c);
         }

@@ -3,7 +3,7 @@
 //
 // A TimeChan is the buffer of its channel, a ring of one word, and the timer that fills it. It never blocks and is
 // never stale: fn fills the ring only if the setting that fired is still the present one, and stop and reset empty
-// it, all under TimeChan::lock. The channel is shared from the start, because fn runs inside the gate and could not
+// it, all under TimeChan::lock. The channel is shared for ever, because fn runs inside the gate and could not
 // take a bias away. Invariants: (1) refs = 1 while the channel has handles + the settings that are pending or whose
 // fn is on its way.
 //             (2) armed: the present setting has not fired, been stopped, or been made obsolete.
@@ -47,7 +47,7 @@ void no_destroy(void*) noexcept {}
 constexpr ElemOps kTimeOps{sizeof(uint64_t), alignof(uint64_t), true,       true,
                            no_move,          no_move,           no_destroy, last_handle_gone};
 
-TimeChan* time_of(Hchan* c) { return static_cast<TimeChan*>(c->buffer); }
+TimeChan* time_of(Hchan* c) { return static_cast<TimeChan*>(buffer_of(c)); }
 uint64_t epoch() { return sched.epoch.load(std::memory_order_relaxed); }
 
 void release(TimeChan* tc) {

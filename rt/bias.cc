@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/bias.h"
 
-#include "arch/arch.h"
 #include "kernel/sys.h"
 #include "rt/sched.h"
 
@@ -12,18 +11,7 @@ using namespace detail;
 
 namespace {
 
-constexpr int kPauses = 100;  // of 10 to 60 ns, before the CPU is given to whoever may need it
 constexpr uint32_t kLeastShared = 16, kMostShared = 4096;
-
-// Until whoever was inside the gate with pp has been outside.
-void wait_for_outside(const P* pp) {
-    M* mp = pp->m.load(std::memory_order_acquire);
-    for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++i) {
-        if (i < kPauses) arch::pause();
-        else kernel::sys_sched_yield();
-        if (pp->m.load(std::memory_order_acquire) != mp) return;  // it gave the P up, so it was done
-    }
-}
 
 }  // namespace
 

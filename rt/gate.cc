@@ -83,18 +83,20 @@ GORT_NO_TSA void keep(P* pp, M* holder) {
     holder->gate_lock.unlock();
 }
 
-void wait_for_all_outside() {
-    constexpr int kPauses = 100;
-    kernel::heavy_barrier();
-    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
-        const P* pp = sched.allp[i];
-        const M* mp = pp->m.load(std::memory_order_acquire);
-        for (int j = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++j) {
-            if (j < kPauses) arch::pause();
-            else kernel::sys_sched_yield();
-            if (pp->m.load(std::memory_order_acquire) != mp) break;
-        }
+void wait_for_outside(const P* pp) {
+    constexpr int kPauses = 100;  // of 10 to 60 ns, before the CPU is given to whoever may need it
+    const M* mp = pp->m.load(std::memory_order_acquire);
+    for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++i) {  // G1
+        if (i < kPauses) arch::pause();
+        else kernel::sys_sched_yield();
+        if (pp->m.load(std::memory_order_acquire) != mp) return;  // it gave the P up, so it was outside
     }
+}
+
+void wait_for_all_outside() {
+    kernel::heavy_barrier();
+    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
+        wait_for_outside(sched.allp[i]);
 }
 
 void acquire_p(M* mp, P* pp) {

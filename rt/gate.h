@@ -63,6 +63,10 @@ Taken take(P* pp, M** holder, uint32_t ask);
 void give_back(M* holder);    // the thief's end: the M has its P again; unlocks
 void keep(P* pp, M* holder);  // sysmon's end: the M is without P when it comes back; unlocks
 
+// [outside the gate, after a heavy_barrier] Returns when whoever was inside with pp has been outside, or has given it
+// up.
+void wait_for_outside(const P* pp);
+
 // [outside the gate] Returns when everybody who was inside with a P has been outside, or has given the P up: so who
 // has seen what was written before the call is the only one inside.
 void wait_for_all_outside();

@@ -72,10 +72,10 @@ template <class C>
 size_t waiting(const C& ch, Side side) {
     using namespace gort;
     auto* c = detail::Access::get(ch);
-    rt::M* mp = detail::chan_lock(rt::enter(), c->lock);
+    rt::M* mp = detail::chan_lock(rt::enter(), c);
     size_t n = 0;
     for (auto* sg = (side == Side::kSenders ? c->sendq : c->recvq).first.load(); sg; sg = sg->next) ++n;
-    detail::chan_unlock(c->lock);
+    detail::chan_unlock(c);
     rt::leave(mp);
     return n;
 }
