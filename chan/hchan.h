@@ -200,26 +200,12 @@ template <bool kWord>
 // The commit of a park: [any stack, after the waiter's is at rest].
 void unlock_commit(void* c, rt::G* gp);
 
-// park() in place, for a goroutine; without a commit if nobody but who runs next on this P can get at what it waits on.
-[[gnu::always_inline]] inline rt::M* park_here(rt::M* mp, rt::G* gp, rt::CommitFn commit, void* arg,
-                                               rt::WaitReason why) {
-    gp->wait_reason = why;
-    gp->wait_since = rt::sched.coarse_now.load(std::memory_order_relaxed);
-    gp->status.store(rt::GStatus::kWaiting, std::memory_order_relaxed);
-    if (commit) {
-        mp->commit_fn = commit;
-        mp->commit_arg = arg;
-        mp->commit_g = gp;
-    }
-    return rt::switch_away(mp, rt::p_of(mp), gp);
-}
-
 // Waits with the lock held, which whoever runs next releases. The waiter's Sudogs are linked. Returns the M it wakes
 // on.
 [[gnu::always_inline]] inline rt::M* park_on(rt::M* mp, Hchan* c, rt::WaitReason why) {
     if (mp->foreign) [[unlikely]]
         return rt::park(mp, unlock_commit, c, why);
-    return park_here(mp, mp->curg, chan_is_shared(c) ? unlock_commit : nullptr, c, why);
+    return rt::park_goroutine(mp, mp->curg, chan_is_shared(c) ? unlock_commit : nullptr, c, why);
 }
 
 // No room and no receiver, or nothing to receive and no sender: what a look without the lock can say.

@@ -250,7 +250,7 @@ template <uint32_t kN>
     gp->select_done.store(0, std::memory_order_relaxed);
     if (mp->foreign) [[unlikely]]
         return park(mp, unlock_all_commit, locked, WaitReason::kSelect);
-    return park_here(mp, gp, locked ? unlock_all_commit : nullptr, locked, WaitReason::kSelect);
+    return park_goroutine(mp, gp, locked ? unlock_all_commit : nullptr, locked, WaitReason::kSelect);
 }
 
 // Somebody claimed us.

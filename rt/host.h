@@ -55,9 +55,9 @@ bool host_demangle(const char* name, char* buf, size_t size);
 
 extern "C" {
 #pragma GCC visibility push(hidden)
-// Calls invoke(gp), the bottom of what the user sees of a goroutine's stack (arch/*/invoke.S). It returns when the
+// Calls fn(arg), the bottom of what the user sees of a goroutine's stack (arch/*/invoke.S). It returns when the
 // goroutine has ended: by return or by goexit. An exception that arrives here ends the process. Costs a call: what
 // makes it the bottom is its unwind table entry.
-void gort_invoke(gort::rt::G* gp, void (*invoke)(gort::rt::G*));
+void gort_invoke(void* arg, void (*fn)(void*));
 #pragma GCC visibility pop
 }

@@ -162,7 +162,7 @@ struct alignas(64) P {
         if (gp->stack) runq.push(gp);
         else fresh.push(gp, turn());
     }
-    void put_next(G* gp) {
+    [[gnu::always_inline]] void put_next(G* gp) {
         if (G* old = runnext.load(std::memory_order_relaxed)) put_aside(old);
         runnext.store(gp, std::memory_order_relaxed);
     }

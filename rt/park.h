@@ -20,19 +20,24 @@ namespace gort::rt {
 // foreign thread it runs at once and the thread sleeps on a futex. Returns the M it wakes on, inside the gate.
 M* park(M* mp, CommitFn commit, void* arg, WaitReason why);
 
-// The same, inlined: for what is hot and returns by a jump or to one place only.
+// The same, inlined, for a goroutine: for what is hot and returns by a jump or to one place only. Without a commit if
+// nobody but who runs next on this P can get at what it waits on.
+[[gnu::always_inline]] inline M* park_goroutine(M* mp, G* gp, CommitFn commit, void* arg, WaitReason why) {
+    gp->wait_reason = why;
+    gp->wait_since = sched.coarse_now.load(std::memory_order_relaxed);
+    gp->status.store(GStatus::kWaiting, std::memory_order_relaxed);
+    if (commit) {
+        mp->commit_fn = commit;
+        mp->commit_arg = arg;
+        mp->commit_g = gp;
+    }
+    return switch_away(mp, p_of(mp), gp);
+}
 [[gnu::noinline]] M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why);
 [[gnu::always_inline]] inline M* park_here(M* mp, CommitFn commit, void* arg, WaitReason why) {
     if (mp->foreign) [[unlikely]]
         return park_foreign(mp, commit, arg, why);
-    G* gp = mp->curg;
-    gp->wait_reason = why;
-    gp->wait_since = sched.coarse_now.load(std::memory_order_relaxed);
-    gp->status.store(GStatus::kWaiting, std::memory_order_relaxed);
-    mp->commit_fn = commit;
-    mp->commit_arg = arg;
-    mp->commit_g = gp;
-    return switch_away(mp, p_of(mp), gp);
+    return park_goroutine(mp, mp->curg, commit, arg, why);
 }
 
 // Makes a parked G runnable: it runs next on this P when the caller blocks. Never switches, never blocks. Once for each

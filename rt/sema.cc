@@ -26,10 +26,10 @@ void inherit(Waiter* heir, const Waiter* root) {
     heir->counted = root->counted;
 }
 
-// the left side locked it
-void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<BiasedLock*>(lock)->unlock(); }
-
 }  // namespace
+
+// the left side locked it
+void sema_unlock(void* lock, G*) GORT_NO_TSA { static_cast<BiasedLock*>(lock)->unlock(); }
 
 Waiter** SemaSlot::link_of(const Waiter* root) {
     Waiter** link = &roots;
@@ -88,13 +88,6 @@ void SemaSlot::count(Waiter* root) {
     if (wants == root->counted) return;
     root->counted = wants;
     add_wanted(root, wants ? 1 : ~0u);
-}
-
-M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why) {
-    w->sg.g->waiting = &w->sg;
-    mp = park_here(mp, unlock_commit, &slot.lock, why);
-    w->sg.g->waiting = nullptr;
-    return mp;
 }
 
 namespace {

@@ -103,7 +103,13 @@ extern SemaSlot g_sema[detail::kSemaSlots];
 inline SemaSlot& sema_slot_of(const void* object) { return g_sema[detail::sema_slot(object)]; }
 
 // w is linked and the slot locked: sleeps until somebody has taken it out and readied it. Returns the M it wakes on.
-M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why);
+void sema_unlock(void* lock, G*);  // the commit
+[[gnu::always_inline]] inline M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why) {
+    w->sg.g->waiting = &w->sg;
+    mp = park_here(mp, solo() ? nullptr : sema_unlock, &slot.lock, why);  // solo: the lock is none
+    w->sg.g->waiting = nullptr;
+    return mp;
+}
 
 // [the run has ended] gp's Waiter comes out: the one it sleeps with, and the one that it left in G::param when it had
 // queued but did not sleep yet. False if it waits for something else.

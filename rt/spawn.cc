@@ -62,6 +62,22 @@ void to_depot(G* chain, uint32_t count) {
     depot.chains = chain;
 }
 
+[[gnu::always_inline]] inline void put_free(P* pp, G* gp) {
+    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->stack = nullptr;
+    gp->ctx.sp = nullptr;
+    gp->flags = 0;
+    if (pp->gfree_count >= kMagazine) [[unlikely]] {
+        to_depot(pp->gfree_full, kMagazine);
+        pp->gfree_full = pp->gfree;
+        pp->gfree = nullptr;
+        pp->gfree_count = 0;
+    }
+    gp->next = pp->gfree;
+    pp->gfree = gp;
+    ++pp->gfree_count;
+}
+
 // Of the default class. Nobody else gets it before the caller has left it: the pool is given others.
 void stack_to_cache(P* pp, void* stack) {
     if (pp->stacks == kStackCache) {
@@ -98,10 +114,15 @@ void* stack_from_cache(P* pp, int cls) {
     return stack;
 }
 
-// The main goroutine's end is the run's; a locked goroutine takes its thread along.
-void end_special(M* mp, G* gp) {
+// The main goroutine's end is the run's, unless a panic is under way; a locked goroutine takes its thread along.
+M* end_special(M* mp, G* gp) {
     if (gp->flags & kGCanary) check_canary(gp);
     if (gp->flags & kGMain) {
+        if (!(gp->flags & kGGoexit)) {
+            leave(mp);
+            wait_for_dying(gort::yield);
+            mp = enter();
+        }
         sched.main_g = nullptr;
         if (!(gp->flags & kGGoexit)) {
             sched.main_done.store(true, std::memory_order_relaxed);
@@ -117,6 +138,7 @@ void end_special(M* mp, G* gp) {
         gp->locked_m = nullptr;
         if (!mp->is_m0) mp->dying = true;
     }
+    return mp;
 }
 
 // The commit of a goroutine's end.
@@ -126,11 +148,6 @@ void bury(void* arg, G*) {
     if (mp->dead_stack) stack_free(stack_class(mp->dead_stack), mp->dead_stack);
 }
 
-void call_user(G* gp) {
-    gp->invoke(gp->storage);
-    if (gp->flags & kGMain) wait_for_dying(gort::yield);
-}
-
 // The bottom of every goroutine's stack. One stack runs one goroutine after the other as long as fresh ones are next.
 void goroutine_entry(void* stack, void*) {
     M* mp = self();
@@ -138,17 +155,17 @@ void goroutine_entry(void* stack, void*) {
     run_commit(mp);
     for (;;) {
         leave(mp);
-        gort_invoke(mp->curg, call_user);
+        gort_invoke(mp->curg->storage, mp->curg->invoke);
         mp = enter();
         while (mp->curg->locals) [[unlikely]] {  // its destructors may make more
                 leave(mp);
-                gort_invoke(mp->curg, [](G* gp) { end_locals(gp, true); });
+                gort_invoke(mp->curg, [](void* gp) { end_locals(static_cast<G*>(gp), true); });
                 mp = enter();
             }
         G* gp = mp->curg;
-        P* pp = p_of(mp);
         if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]]
-            end_special(mp, gp);
+            mp = end_special(mp, gp);
+        P* pp = p_of(mp);
         pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const int cls = gp->stack_class;
         G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
@@ -160,7 +177,7 @@ void goroutine_entry(void* stack, void*) {
             } else if (next->stack_class == cls) {
                 next->stack = stack;
                 next->ctx = gp->ctx;
-                free_g(pp, gp);
+                put_free(pp, gp);
                 mp->curg = next;
                 continue;
             } else {
@@ -169,7 +186,7 @@ void goroutine_entry(void* stack, void*) {
         }
         // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
         arch::Context last = gp->ctx;
-        free_g(pp, gp);
+        put_free(pp, gp);
         if (cls == sched.stack_class) stack_to_cache(pp, stack);
         // the pool gives it to others, a tool takes its fiber away
         if (arch::kToolWatches || cls != sched.stack_class) {
@@ -203,21 +220,7 @@ G* alloc_g(P* pp) {
     return gp;
 }
 
-void free_g(P* pp, G* gp) {
-    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
-    gp->stack = nullptr;
-    gp->ctx.sp = nullptr;
-    gp->flags = 0;
-    if (pp->gfree_count >= kMagazine) [[unlikely]] {
-        to_depot(pp->gfree_full, kMagazine);
-        pp->gfree_full = pp->gfree;
-        pp->gfree = nullptr;
-        pp->gfree_count = 0;
-    }
-    gp->next = pp->gfree;
-    pp->gfree = gp;
-    ++pp->gfree_count;
-}
+void free_g(P* pp, G* gp) { put_free(pp, gp); }
 
 uint64_t next_goid(P* pp) {
     if (pp->id_next == pp->id_end) {
