@@ -13,15 +13,6 @@ using namespace rt;
 namespace {
 
 constexpr int kPauses = 100;  // of 10 to 60 ns, before the thread sleeps
-constexpr uint32_t kLeastShared = 16, kMostShared = 4096;
-
-// Each loss doubles the number of channels that this P makes shared from the start; see chan_new.
-void punish(P* pp) {
-    uint32_t n = pp->chan_penalty.load(std::memory_order_relaxed);
-    if (n < kLeastShared) n = kLeastShared;
-    pp->chan_shared.store(n, std::memory_order_relaxed);
-    if (n < kMostShared) pp->chan_penalty.store(n * 2, std::memory_order_relaxed);
-}
 
 }  // namespace
 
@@ -57,7 +48,7 @@ void chan_revoke(Hchan* c) {
         ChanPast& past = c->past;
         if (!past.was_shared.load(std::memory_order_relaxed)) {
             past.was_shared.store(true, std::memory_order_release);
-            punish(pp);
+            pp->chan_reluctance.lost();
         } else if (past.losses < ChanPast::kMostLosses) {
             ++past.losses;
         }

@@ -18,7 +18,7 @@
 // saw the new bias sees us inside. Each loss doubles the streak that this takes.
 // Why: most channels live and die among goroutines of one P, and the lock's one locked instruction is half the cost
 // of an operation on a buffer. A revocation costs 1 to 3 us; a P whose new channels are taken away again and again
-// makes its next ones shared from the start (P::chan_shared).
+// makes its next ones shared from the start (P::chan_reluctance).
 //
 // Invariant: inside the gate, between lock and unlock, the bias stays shared, or is this P and may become kRevoking.
 // Context:   [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.

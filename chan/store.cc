@@ -193,13 +193,7 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
     auto* header = static_cast<Hchan*>(pp->chan_free);
     pp->chan_free = next_free(header);
     --pp->chan_free_count;
-    uintptr_t bias = bias_to(pp);
-    if (shared) {
-        bias = kShared;
-    } else if (const uint32_t n = pp->chan_shared.load(std::memory_order_relaxed)) {
-        pp->chan_shared.store(n - 1, std::memory_order_relaxed);
-        bias = kShared;
-    }
+    const uintptr_t bias = !shared && pp->chan_reluctance.overcome() ? bias_to(pp) : kShared;
     Hchan* c = init(header, ops, cap, buffer, bias);
     c->past.for_ever = shared;
     return c;
@@ -236,8 +230,7 @@ enum class Released { kNot, kDone, kLast };
     }
     c->owned -= 1;
     if (c->owned + c->shared.load(std::memory_order_acquire) != 0) return Released::kDone;  // R1
-    if (const uint32_t n = pp->chan_penalty.load(std::memory_order_relaxed))
-        pp->chan_penalty.store(n - 1, std::memory_order_relaxed);
+    pp->chan_reluctance.kept();
     if (buffer_of(c)) return Released::kLast;
     count_live(-1);
     free_header(pp, c);

@@ -9,29 +9,6 @@ namespace gort::rt {
 
 using namespace detail;
 
-namespace {
-
-constexpr uint32_t kLeastShared = 16, kMostShared = 4096;
-
-}  // namespace
-
-// Each loss doubles the number of new objects that are shared from the start, each object that is not makes it smaller.
-void bias_lost(P* pp) {
-    uint32_t n = pp->sync_penalty.load(std::memory_order_relaxed);
-    if (n < kLeastShared) n = kLeastShared;
-    pp->sync_shared.store(n, std::memory_order_relaxed);
-    if (n < kMostShared) pp->sync_penalty.store(n * 2, std::memory_order_relaxed);
-}
-bool bias_wanted(P* pp) {
-    if (const uint32_t n = pp->sync_shared.load(std::memory_order_relaxed)) {
-        pp->sync_shared.store(n - 1, std::memory_order_relaxed);
-        return false;
-    }
-    if (const uint32_t n = pp->sync_penalty.load(std::memory_order_relaxed))
-        pp->sync_penalty.store(n - 1, std::memory_order_relaxed);
-    return true;
-}
-
 void bias_revoke(Bias& bias) {
     for (;;) {
         uint16_t b = bias.load(std::memory_order_acquire);  // B1
@@ -48,7 +25,7 @@ void bias_revoke(Bias& bias) {
         kernel::heavy_barrier();
         wait_for_outside(pp);
         bias.store(kBiasShared, std::memory_order_release);  // B1
-        return bias_lost(pp);
+        return pp->sync_reluctance.lost();
     }
 }
 
@@ -59,7 +36,8 @@ M* bias_settle_slow(M* mp, Bias& bias, bool* mine) {
         *mine = b != kBiasNew && b == place;
         if (*mine || b == kBiasShared) return mp;
         if (b == kBiasNew) {
-            const bool ours = place && bias_wanted(p_of(mp));
+            const bool ours = place && p_of(mp)->sync_reluctance.overcome();
+            if (ours) p_of(mp)->sync_reluctance.kept();
             *mine = ours;
             const uint16_t after = ours ? static_cast<uint16_t>(place) : kBiasShared;
             if (bias.compare_exchange_strong(b, after, std::memory_order_acq_rel)) return mp;  // B1

@@ -3,7 +3,7 @@
 //
 // Why: a locked instruction costs 6 to 9 ns, more than all the rest of an uncontended operation, and most objects live
 // and die among goroutines of one P. Taking one away costs 1 to 3 us, once in its life; a P that loses one after the
-// other makes its next ones shared from the start (P::sync_shared).
+// other makes its next ones shared from the start (P::sync_reluctance).
 #pragma once
 
 #include "rt/gate.h"
@@ -31,9 +31,5 @@ M* bias_settle_slow(M* mp, detail::Bias& bias, bool* mine);
 
 // [outside the gate, any thread, also one that never called in] Returns when it is shared.
 void bias_revoke(detail::Bias& bias);
-
-// pp has lost something, or may have one more: may the next new object be its own?
-void bias_lost(P* pp);
-bool bias_wanted(P* pp);
 
 }  // namespace gort::rt

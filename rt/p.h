@@ -38,6 +38,35 @@ inline constexpr uint32_t kAskPreempt = 2;  // the time slice is over: runnext g
 inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps changes, or the runtime stops
 inline constexpr uint32_t kAskPoll = 8;     // nobody has looked at the descriptors for too long
 
+// Does a P make its next new objects its own? Each one that is taken away from it doubles the number of those that are
+// shared from the start, each that it keeps makes it smaller. The first loss costs nothing: it may be an accident.
+class Reluctance {
+public:
+    bool overcome() {  // [the P's M]
+        const uint32_t n = shared_.load(std::memory_order_relaxed);
+        if (n) shared_.store(n - 1, std::memory_order_relaxed);
+        return n == 0;
+    }
+    void kept() {  // [the P's M]
+        if (const uint32_t n = penalty_.load(std::memory_order_relaxed))
+            penalty_.store(n - 1, std::memory_order_relaxed);
+    }
+    void lost() {  // [any thread]
+        const uint32_t n = penalty_.load(std::memory_order_relaxed);
+        shared_.store(n, std::memory_order_relaxed);
+        if (n < kMost) penalty_.store(n ? n * 2 : 1, std::memory_order_relaxed);
+    }
+    void forget() {  // for tests
+        shared_.store(0, std::memory_order_relaxed);
+        penalty_.store(0, std::memory_order_relaxed);
+    }
+
+private:
+    static constexpr uint32_t kMost = 4096;
+    std::atomic<uint32_t> shared_{0};  // so many more
+    std::atomic<uint32_t> penalty_{0};
+};
+
 struct alignas(64) P {
     // --- the holder's
     std::atomic<G*> runnext{nullptr};               // readied last: runs next and inherits the time slice
@@ -71,10 +100,8 @@ struct alignas(64) P {
     FreshQueue::Group fresh_first[FreshQueue::kFirst];
     void* chan_free = nullptr;  // chan/store.cc: channel headers
     uint32_t chan_free_count = 0;
-    std::atomic<uint32_t> chan_shared{0};  // chan/lock.h: so many new channels are shared from the start
-    std::atomic<uint32_t> chan_penalty{0};
-    std::atomic<uint32_t> sync_shared{0};  // rt/bias.h: the same for what is in rt/sync
-    std::atomic<uint32_t> sync_penalty{0};
+    Reluctance chan_reluctance;  // chan/lock.h
+    Reluctance sync_reluctance;  // rt/bias.h
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};

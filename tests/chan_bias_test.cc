@@ -21,7 +21,7 @@ using gort::make_chan;
 gort::detail::Hchan* header(const auto& ch) { return gort::detail::Access::get(ch); }
 bool shared(const auto& ch) { return gort::detail::chan_is_shared(header(ch)); }
 
-void forgive() { gort::rt::self()->p->chan_shared.store(0); }  // what a P pays for losing channels
+void forgive() { gort::rt::self()->p->chan_reluctance.forget(); }  // what a P pays for losing channels
 
 // Another thread does it, and is done.
 template <class F>
@@ -120,6 +120,19 @@ TEST(who_gets_the_lock_of_a_channel_that_was_given_away_lets_go) {
         CHECK_EQ(ch.recv(), 1);
         gort::blocking([&] { other.join(); });
         CHECK(shared(ch));
+    });
+}
+
+TEST(a_p_that_loses_channels_makes_more_and_more_shared_ones) {
+    run(1, [] {
+        forgive();
+        for (const int expected : {0, 0, 1, 2, 4}) {
+            int n = 0;
+            auto ch = make_chan<int>(4);
+            for (; shared(ch); ++n) ch = make_chan<int>(4);
+            CHECK_EQ(n, expected);
+            elsewhere([&] { use(ch, 2); });
+        }
     });
 }
 
