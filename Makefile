@@ -44,7 +44,8 @@ OUT := build/$(ARCH)-$(BUILD)-$(patsubst $(CROSS)%,%,$(notdir $(firstword $(CXX)
 
 MODE.release := -O2
 MODE.debug   := -O0 -DGORT_DEBUG
-MODE.asan    := -O1 -DGORT_DEBUG -fsanitize=address
+# GCC 12 takes std::regex for uninitialized when AddressSanitizer is on.
+MODE.asan    := -O1 -DGORT_DEBUG -fsanitize=address $(if $(CLANG),,-Wno-maybe-uninitialized)
 MODE.tsan    := -O1 -DGORT_DEBUG -fsanitize=thread
 MODE.ubsan   := -O1 -DGORT_DEBUG -fsanitize=undefined -fno-sanitize-recover
 # clang 14 has no stack clash protection for ARM64.

@@ -6,11 +6,6 @@
 // hangs is killed with the test.
 #pragma once
 
-#if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 sees it in std::regex when AddressSanitizer is on
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
