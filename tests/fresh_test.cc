@@ -96,25 +96,27 @@ TEST(what_has_waited_since_a_look_is_known) {
 
 // GR-15: the last one spawned runs first, then what that spawned, then the others in the order of spawning.
 TEST(order_of_two_levels) {
-    std::string order;
-    with_procs(1, [&] {
-        auto done = gort::make_chan<int>(100);
-        for (int i = 0; i < 3; ++i)
-            gort::go([&, i, done] {
-                order += char('a' + i);
-                for (int j = 0; j < 3; ++j)
-                    gort::go([&, i, j, done] {
-                        order += char('0' + i * 3 + j);
-                        done << 1;
-                    });
-                done << 1;
-            });
-        for (int i = 0; i < 12; ++i) done.recv();
-    });
-    CHECK_EQ(order,
-             "c678"
-             "a012"
-             "b345");  // main, readied by c, displaces 8, which goes behind 6 and 7
+    // main, readied by c, displaces 8, which goes behind 6 and 7
+    const std::string want = "c678a012b345";
+    auto once = [] {
+        std::string order;
+        with_procs(1, [&] {
+            auto done = gort::make_chan<int>(100);
+            for (int i = 0; i < 3; ++i)
+                gort::go([&, i, done] {
+                    order += char('a' + i);
+                    for (int j = 0; j < 3; ++j)
+                        gort::go([&, i, j, done] {
+                            order += char('0' + i * 3 + j);
+                            done << 1;
+                        });
+                    done << 1;
+                });
+            for (int i = 0; i < 12; ++i) done.recv();
+        });
+        return order;
+    };
+    CHECK_EQ(order_of(want, once), want);
 }
 
 void tree(int depth, const gort::chan<int>& up) {

@@ -19,6 +19,7 @@
 
 #include "chan/select.h"
 #include "tests/chan_tools.h"
+#include "tests/watch.h"
 
 using gort::chan;
 using gort::go;
@@ -321,13 +322,16 @@ namespace {
 
 enum class Does { kBlock, kProceed, kPanic };
 
+// On one P: whoever waits, with main running, waits for good.
 void check_does(Does what, std::function<void()> f) {
     auto ended = make_chan<std::string>(1);
-    go([=] {
+    Watch it;
+    go([=, &it] {
+        it.me();
         auto text = panic_of(f);
         ended << (text.empty() ? "proceeds" : "panics");
     });
-    for (int i = 0; i < 20; ++i) gort::yield();
+    EVENTUALLY(it.waits() || ended.len() == 1);
     std::string got = "blocks";
     ended.try_recv(got);
     CHECK_EQ(got, what == Does::kBlock ? "blocks" : what == Does::kProceed ? "proceeds" : "panics");

@@ -11,7 +11,6 @@
 
 #include <thread>
 
-#include "kernel/sys.h"
 #include "tests/net_test.h"
 
 using namespace gort;
@@ -19,14 +18,6 @@ using namespace gort::net_test;
 
 namespace {
 
-struct Ends {
-    net::fd r, w;
-};
-Ends pipe_ends() {
-    int fds[2];
-    CHECK_EQ(pipe(fds), 0);
-    return {net::fd(fds[0]), net::fd(fds[1])};
-}
 std::string temp_name(const char* what) { return "/tmp/gort_" + std::to_string(getpid()) + "_" + what; }
 
 }  // namespace
@@ -424,77 +415,6 @@ TEST(listening_on_every_address) {
     });
 }
 
-// ---- failures of the kernel (debug builds)
-
-#define INJECTS(which, nth, err, times) \
-    if (!kernel::inject(which, nth, err, times)) TEST_SKIP("no injection in this build")
-
-TEST(injected_poller_cannot_be_opened) {
-    INJECTS(kernel::Sys::kEpollCreate1, 1, EMFILE, 1);
-    with_procs(1, [] {
-        CHECK_EQ(net::listen("127.0.0.1:0").error(), std::make_error_code(std::errc::too_many_files_open));
-        kernel::inject(kernel::Sys::kEventfd2, 1, ENOMEM);
-        CHECK_EQ(net::listen("127.0.0.1:0").error(), std::make_error_code(std::errc::not_enough_memory));
-        net::listen("127.0.0.1:0").value();  // and then it can
-    });
-}
-
-TEST(injected_registration_fails) {
-    INJECTS(kernel::Sys::kEpollCtl, 2, ENOSPC, 1);  // after the poller's own eventfd
-    with_procs(1, [] {
-        CHECK_EQ(net::listen("127.0.0.1:0").error(), std::make_error_code(std::errc::no_space_on_device));
-        Pair p = tcp_pair();
-        kernel::inject(kernel::Sys::kEpollCtl, 1, ENOMEM);
-        char c[1];
-        CHECK_EQ(p.b.read(c).error(), std::make_error_code(std::errc::not_enough_memory));
-        go([a = p.a] { a.write("x").value(); });
-        CHECK_EQ(p.b.read(c).value(), 1);
-    });
-}
-
-TEST_DIES(injected_poller_fails, "epoll_wait failed") {
-    if (!kernel::inject(kernel::Sys::kEpollPwait2, 1, EBADF)) {
-        kernel::fatal("net: epoll_wait failed: not in this build");
-    }
-    with_procs(1, [] {
-        auto l = net::listen("127.0.0.1:0").value();
-        (void)l.accept();
-    });
-}
-
-TEST_P(injected_interruptions_are_not_seen, 1, 2) {
-    INJECTS(kernel::Sys::kRecvfrom, 3, EINTR, 50);
-    kernel::inject(kernel::Sys::kSendto, 3, EINTR, 50);
-    kernel::inject(kernel::Sys::kAccept4, 1, EINTR, 5);
-    kernel::inject(kernel::Sys::kConnect, 1, EINTR, 1);
-    kernel::inject(kernel::Sys::kEpollPwait2, 1, EINTR, 20);
-    with_procs(procs, [] {
-        Pair p = tcp_pair();
-        go([b = p.b] {
-            char c[1];
-            while (b.read(c)) b.write(c).value();
-        });
-        for (int i = 0; i < 50; ++i) {
-            char c[1];
-            p.a.write("x").value();
-            CHECK_EQ(p.a.read(c).value(), 1);
-        }
-        p.a.close().value();
-    });
-}
-
-// NP-23
-TEST(np23_aborted_connections_are_skipped) {
-    INJECTS(kernel::Sys::kAccept4, 1, ECONNABORTED, 3);
-    with_procs(1, [] {
-        auto l = net::listen("127.0.0.1:0").value();
-        auto c = net::dial(address_of(l)).value();
-        l.accept().value();
-        kernel::inject(kernel::Sys::kAccept4, 1, ENFILE);
-        CHECK_EQ(l.accept().error(), std::make_error_code(std::errc::too_many_files_open_in_system));
-    });
-}
-
 // NP-32: an event that is nothing but an error: the full pipe's reader goes.
 TEST_P(np32_an_event_that_is_only_an_error_is_reported_by_read, 1, 2) {
     with_procs(procs, [] {
@@ -509,140 +429,5 @@ TEST_P(np32_an_event_that_is_only_an_error_is_reported_by_read, 1, 2) {
         char c[1];
         CHECK_EQ(p.w.read(c).error(), make_error_code(net::errc::not_pollable));
         CHECK_EQ(p.w.write("x").error(), std::make_error_code(std::errc::broken_pipe));
-    });
-}
-
-// Events that nobody waits for any more are taken all the same: while some are left, no M may sleep.
-TEST(events_without_waiters_keep_nobody_awake) {
-    gort::start(sched_test::procs_of(1));
-    {
-        Ends a = pipe_ends();
-        const int e = eventfd(0, EFD_CLOEXEC);
-        net::fd b(e);
-        std::thread waiter([&] {
-            char c[1];
-            CHECK_EQ(a.r.read(c).error(), make_error_code(net::errc::closed));
-        });
-        EVENTUALLY(waiters() == 1 && [] {
-            kernel::LockGuard guard(rt::sched.lock);
-            return rt::sched.poller != nullptr;
-        }());
-        a.r.close().value();
-        waiter.join();
-        const uint64_t one = 1;
-        CHECK_EQ(write(e, &one, sizeof one), 8);
-        timespec before{}, after{};
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
-        usleep(400000);
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
-        const int64_t used = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
-        CHECK_LT(used, 60000000);
-    }
-    gort::stop();
-}
-
-// NP-02, and what a round trip costs: counted in debug builds, where every system call is.
-TEST_P(np02_one_registration_and_no_call_in_vain, 1, 2) {
-    INJECTS(kernel::Sys::kGetpid, 1000000, EPERM, 1);
-    with_procs(procs, [] {
-        kernel::inject_clear();
-        Pair p = tcp_pair();
-        constexpr uint32_t kTrips = 300;
-        go([b = p.b] {
-            char buf[512];
-            while (auto n = b.read(buf)) b.write(std::span(buf, *n)).value();
-        });
-        for (uint32_t i = 0; i < kTrips; ++i) {
-            p.a.write("0123456789").value();
-            char buf[512];
-            CHECK_EQ(p.a.read(buf).value(), 10);
-        }
-        CHECK_LE(kernel::inject_count(kernel::Sys::kEpollCtl), 4);  // eventfd, listener, both ends
-        CHECK_EQ(kernel::inject_count(kernel::Sys::kSendto), 2 * kTrips);
-        CHECK_LE(kernel::inject_count(kernel::Sys::kRecvfrom), 2 * kTrips + 4);
-        p.a.close().value();
-    });
-}
-
-// NP-29: who has nothing to do sleeps in one call, and a deadline from outside ends it.
-TEST(np29_idle_means_one_poll) {
-    gort::start(sched_test::procs_of(2));
-    {
-        Ends p = pipe_ends();
-        std::atomic<bool> back{false};
-        go([r = p.r, &back] {
-            char c[1];
-            CHECK(timed_out(r.read(c).error()));
-            back = true;
-        });
-        EVENTUALLY(waiters() == 1 && [] {
-            kernel::LockGuard guard(rt::sched.lock);
-            return rt::sched.poller != nullptr;
-        }());
-        usleep(50000);  // whoever else was about has gone to sleep
-        const uint64_t before = rt::sched.polls.load();
-        usleep(300000);
-        CHECK_LE(rt::sched.polls.load() - before, 1);
-        p.r.set_read_deadline(1ms).value();
-        EVENTUALLY(back.load());
-        EVENTUALLY(num_goroutine() == 0);
-    }
-    gort::stop();
-}
-
-// NP-30: descriptors are served while every P is busy: with goroutines that yield, and with some that never call.
-TEST_P(np30_served_while_all_ps_are_busy, 1, 2) {
-    for (bool yields : {true, false})
-        with_procs(procs, [&] {
-            Ends p = pipe_ends();
-            std::atomic<int> left{5};
-            for (int i = 0; i < procs + 1; ++i)
-                go([&left, yields] {
-                    while (left.load() > 0)
-                        if (yields) gort::yield();
-                });
-            std::thread writer([&] {
-                for (int i = 0; i < 5; ++i) {
-                    usleep(2000);
-                    CHECK_EQ(write(p.w.native_handle(), "x", 1), 1);
-                }
-            });
-            char c[1];
-            while (left.load() > 0) {
-                CHECK_EQ(p.r.read(c).value(), 1);
-                --left;
-            }
-            writer.join();
-            until_alone();
-        });
-}
-
-// NP-30 again, with Ps to spare: whoever looked after the descriptors begins to compute, and others wake up to do so.
-TEST_P(np30_served_while_the_one_who_polled_computes, 2, 8) {
-    with_procs(procs, [] {
-        Pair talk = tcp_pair();
-        go([b = talk.b] {
-            char c[1];
-            while (auto n = b.read(c)) b.write(std::span(c, *n)).value();
-        });
-        Ends p = pipe_ends();
-        std::atomic<int> served{0};
-        go([r = p.r, &served] {
-            char c[1];
-            while (auto n = r.read(c)) served += int(*n);
-        });
-        for (int i = 1; i <= 30; ++i) {
-            for (int k = 0; k < 20; ++k) {
-                char c[1];
-                talk.a.write("x").value();
-                talk.a.read(c).value();
-            }
-            CHECK_EQ(write(p.w.native_handle(), "x", 1), 1);
-            while (served.load() < i) {
-            }
-        }
-        talk.a.close().value();
-        p.w.close().value();
-        until_alone();
     });
 }

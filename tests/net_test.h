@@ -2,12 +2,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <unistd.h>
+
 #include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "chan/chan.h"
+#include "kernel/sys.h"
 #include "rt/net/fd.h"
 #include "rt/net/tcp.h"
 #include "rt/net/udp.h"
@@ -54,6 +57,15 @@ inline Pair tcp_pair() {
     return p;
 }
 
+struct Ends {
+    net::fd r, w;
+};
+inline Ends pipe_ends() {
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    return {net::fd(fds[0]), net::fd(fds[1])};
+}
+
 inline std::string address_of(const net::listener& l) { return l.local_endpoint()->to_string(); }
 
 inline std::string text(const char* p, size_t n) { return std::string(p, n); }
@@ -77,6 +89,10 @@ inline std::string read_all(const net::conn& c) {
         all.append(buf, *n);
     }
 }
+
+// Arms a failure of a system call, or skips the test: only debug builds have it.
+#define INJECTS(which, nth, err, times) \
+    if (!kernel::inject(which, nth, err, times)) TEST_SKIP("no injection in this build")
 
 inline bool timed_out(const std::error_code& e) { return e == std::errc::timed_out; }
 

@@ -63,4 +63,20 @@ Died die_in_child(F f) {
     asm volatile("");
 }
 
+// Goroutines that wait for a reason, and can be told to end.
+struct Parked {
+    std::atomic<rt::G*> g{nullptr};
+    void park(rt::WaitReason why) {
+        rt::M* mp = rt::enter();
+        mp = rt::park(
+            mp, [](void* me, rt::G* gp) { static_cast<Parked*>(me)->g = gp; }, this, why);
+        rt::leave(mp);
+    }
+    void wake() {
+        rt::M* mp = rt::enter();
+        rt::ready(mp, g.load());
+        rt::leave(mp);
+    }
+};
+
 }  // namespace gort::panic_test

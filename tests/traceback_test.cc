@@ -1,11 +1,8 @@
-// tests/traceback_test.cc - dumps of goroutines, fatal reports, SIGQUIT: their form and what they say of each state.
+// tests/traceback_test.cc - dumps of goroutines: their form and what they say of each state.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The ids (TB-…, DL-…, RT-…, CC-…) are those of the list of Go's behaviours.
 #include "rt/traceback.h"
-
-#include <signal.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <thread>
@@ -58,22 +55,6 @@ std::string header(const rt::Status& s) {
     return text;
 }
 
-// Goroutines that wait for a reason, and can be told to end.
-struct Parked {
-    std::atomic<rt::G*> g{nullptr};
-    void park(WaitReason why) {
-        rt::M* mp = rt::enter();
-        mp = rt::park(
-            mp, [](void* me, rt::G* gp) { static_cast<Parked*>(me)->g = gp; }, this, why);
-        rt::leave(mp);
-    }
-    void wake() {
-        rt::M* mp = rt::enter();
-        rt::ready(mp, g.load());
-        rt::leave(mp);
-    }
-};
-
 [[gnu::noinline]] void named_parker(Parked* p, WaitReason why) {
     p->park(why);
     asm volatile("");
@@ -98,7 +79,8 @@ TEST_P(TB_01_TB_02_one_block_for_each_goroutine, 1, 2) {
                                                        ")+\\n"
                                                        "goroutine [0-9]+ \\[chan receive\\]:\\n(" +
                                                        frame + ")+created by .* at .*:[0-9]+\\n")));
-    CHECK_TEXT(text, matches(text, "^.*named_parker\\(.*\n\t.*/tests/traceback_test.cc:[0-9]+ "));
+    CHECK_TEXT(text,
+               matches(text, "^.*named_parker\\(.*\n\t.*/tests/(traceback_test.cc|panic_test.h):[0-9]+ "));
     CHECK_TEXT(
         text,
         matches(text, "^created by operator\\(\\) at .*traceback_test.cc:" + std::to_string(line) + "$"));
@@ -301,203 +283,6 @@ TEST(a_foreign_thread_may_dump) {
         t.join();
     });
     CHECK_TEXT(text, count(text, "goroutine ") >= 1 && text.rfind("goroutine 1 [", 0) == 0);
-}
-
-// ---- deadlock ----
-
-TEST(DL_01_DL_02_DL_03_deadlock_lists_all_main_first) {
-    Died d = run_child([] {
-        with_procs(2, [] {
-            go([] { park_for_ever(WaitReason::kChanSend); });
-            go([] { park_for_ever(WaitReason::kMutexLock); });
-            park_for_ever(WaitReason::kWaitGroupWait);
-        });
-    });
-    CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(
-        d, d.err.rfind(
-               "fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [sync.WaitGroup.Wait]:\n",
-               0) == 0);
-    CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan send\\]:$") &&
-                      d.matches("^goroutine [0-9]+ \\[sync.Mutex.Lock\\]:$"));
-    CHECK_DIED(d, d.count("\n\ngoroutine ") == 3);
-    CHECK_DIED(d, d.count("park_for_ever") == 3 && !d.said("rt::park("));
-}
-
-TEST(DL_02_deadlock_with_the_level_none_is_the_line_alone) {
-    Died d = run_child([] {
-        setenv("GORT_TRACEBACK", "none", 1);
-        with_procs(2, [] { park_for_ever(WaitReason::kSelect); });
-    });
-    CHECK_DIED(d, d.err == "fatal error: all goroutines are asleep - deadlock!\n" && d.exit_code() == 2);
-}
-
-TEST(DL_09_deadlock_with_goroutines_locked_to_threads) {
-    Died d = run_child([] {
-        with_procs(2, [] {
-            go([] {
-                lock_os_thread();
-                park_for_ever(WaitReason::kChanSend);
-            });
-            lock_os_thread();
-            park_for_ever(WaitReason::kChanReceive);
-        });
-    });
-    CHECK_DIED(d, d.exit_code() == 2 && d.said("all goroutines are asleep - deadlock!"));
-    CHECK_DIED(d, d.matches("^goroutine 1 \\[chan receive, locked to thread\\]:$"));
-}
-
-// ---- other ends ----
-
-[[gnu::noinline]] int overflowing(int n) {
-    volatile char frame[512];
-    frame[0] = char(n);
-    return n < 0 ? 0 : overflowing(n + 1) + frame[0];
-}
-
-TEST(RT_24_PN_41_stack_overflow_in_a_goroutine_and_in_main) {
-    auto overflow = [] {
-        try {
-            std::printf("%d\n", overflowing(0));
-        } catch (...) {
-            std::puts("caught");
-        }
-    };
-    for (bool in_main : {false, true}) {
-        Died d = in_main ? die_in_main(overflow) : die_in_child(overflow);
-        CHECK_DIED(d, d.exit_code() == 2);
-        CHECK_DIED(d, d.matches("^runtime: goroutine stack exceeds [0-9]+-byte limit\nruntime: "
-                                "sp=0x[0-9a-f]+ stack=\\[0x[0-9a-f]+, 0x[0-9a-f]+"));
-        CHECK_DIED(
-            d, d.matches("^fatal error: stack overflow\n\ngoroutine [0-9]+ \\[running\\]:\n.*overflowing"));
-        CHECK_DIED(d, d.matches("^\\.\\.\\.[0-9]+ frames elided\\.\\.\\.$"));
-        CHECK_DIED(d, d.out.empty());
-        if (!in_main) CHECK_DIED(d, d.matches("^created by "));
-    }
-}
-
-TEST(RT_21_RT_22_threads_run_out) {
-    Died d = die_in_main([] { rt::fatal_thread_exhaustion(10); });
-    CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.err.rfind("runtime: program exceeds 10-thread limit\nfatal error: thread "
-                              "exhaustion\n\ngoroutine 1 [running]:\n",
-                              0) == 0);
-    d = die_in_main([] { rt::fatal_newosproc(3, ENOMEM); });
-    CHECK_DIED(
-        d,
-        d.err.rfind(
-            "runtime: failed to create new OS thread (have 3 already; errno=12)\nfatal error: newosproc\n\n",
-            0) == 0);
-    d = die_in_main([] { rt::fatal_newosproc(3, EAGAIN); });
-    CHECK_DIED(d, d.said("errno=11)\nruntime: may need to increase max user processes (ulimit -u)\nfatal "
-                         "error: newosproc\n"));
-    d = run_child([] {
-        options o = procs_of(2);
-        o.max_threads = 5;
-        gort::run(
-            [] {
-                for (int i = 0; i < 10; i++)
-                    go([] {
-                        lock_os_thread();
-                        park_for_ever(WaitReason::kSelect);
-                    });
-                for (;;) yield();
-            },
-            o);
-    });
-    CHECK_DIED(d, d.exit_code() == 2 &&
-                      d.said("runtime: program exceeds 5-thread limit\nfatal error: thread exhaustion\n"));
-}
-
-TEST(RT_35_GORT_TRACEBACK) {
-    auto headers = [](const char* level) {
-        Died d = run_child([&] {
-            if (level) setenv("GORT_TRACEBACK", level, 1);
-            with_procs(1, [] {
-                static Parked p;
-                go([] { p.park(WaitReason::kSelect); });
-                EVENTUALLY(p.g.load() != nullptr);
-                panic("x");
-            });
-        });
-        CHECK_DIED(d, d.first_line() == "panic: x");
-        bool system = d.said("\ngort_entry\n");
-        return int(d.count("\ngoroutine ")) + (system ? 10 : 0) +
-               (d.signal() == SIGABRT ? 100
-                : d.exit_code() == 2  ? 0
-                                      : 1000);
-    };
-    CHECK_EQ(headers(nullptr), 1);
-    CHECK_EQ(headers("none"), 0);
-    CHECK_EQ(headers("0"), 0);
-    CHECK_EQ(headers("single"), 1);
-    CHECK_EQ(headers("all"), 2);
-    CHECK_EQ(headers("1"), 2);
-    CHECK_EQ(headers("system"), 12);
-    CHECK_EQ(headers("2"), 12);
-    CHECK_EQ(headers("crash"), 112);
-    Died d = run_child([] {
-        setenv("GORT_TRACEBACK", "loud", 1);
-        with_procs(1, [] {});
-    });
-    CHECK_DIED(d, d.exit_code() == 2 && d.said("GORT_TRACEBACK=loud: ") && d.count("\n") == 1);
-}
-
-TEST(TB_12_SIGQUIT_dumps_and_ends) {
-    auto quit = [](const char* setting, bool spins) {
-        test::Child c([&] {
-            if (setting) setenv("GORT_SIGQUIT", setting, 1);
-            with_procs(2, [&] {
-                static Parked p;
-                static std::atomic<bool> ready{false};
-                go([] { p.park(WaitReason::kChanReceive); });
-                EVENTUALLY(p.g.load() != nullptr);
-                ready = true;
-                std::fputs("ready\n", stderr);
-                while (spins) asm volatile("");
-                while (!spins) yield();
-            });
-        });
-        EVENTUALLY(c.err_so_far() == "ready\n");
-        kill(c.pid(), SIGQUIT);
-        return c.wait();
-    };
-    Died d = quit(nullptr, true);
-    CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.matches("^SIGQUIT: quit\nPC=0x[0-9a-f]+ m=[0-9]+ sigcode=0\n\ngoroutine [0-9]+ "));
-    CHECK_DIED(d, d.block("goroutine 1 [running]:").find("TB_12") != std::string::npos);
-    CHECK_DIED(d, d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
-    d = quit(nullptr, false);
-    CHECK_DIED(d, d.exit_code() == 2);
-    CHECK_DIED(d, d.matches("^goroutine 1 \\[(running|runnable)\\]:$") &&
-                      d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
-    d = quit("0", true);
-    CHECK_DIED(d, d.signal() == SIGQUIT && d.err == "ready\n");
-}
-
-TEST(SIGQUIT_of_a_program_with_its_own_handler_is_left_alone) {
-    Died d = run_child([] {
-        signal(SIGQUIT, [](int) { _exit(5); });
-        with_procs(1, [] { raise(SIGQUIT); });
-    });
-    CHECK_DIED(d, d.exit_code() == 5 && d.err.empty());
-    d = run_child([] {
-        with_procs(1, [] {});
-        raise(SIGQUIT);  // the runtime is not up any more
-    });
-    CHECK_DIED(d, d.signal() == SIGQUIT && d.err.empty());
-}
-
-TEST(a_second_fault_inside_a_report_still_ends) {
-    Died d = run_child([] {
-        with_procs(1, [] {
-            struct Twice : std::exception {
-                const char* what() const noexcept override { rt::fatal_error("inside what"); }
-            };
-            throw Twice{};
-        });
-    });
-    CHECK_DIED(d, d.exit_code() == 2 && d.said("fatal error: inside what"));
 }
 
 }  // namespace
