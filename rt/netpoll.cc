@@ -28,9 +28,9 @@ constexpr uint32_t kEdges =
 
 constinit kernel::Poller poller;
 kernel::Mutex desc_lock{kernel::LockRank::kLeaf};
-bool is_open = false;             // desc_lock
-int live = 0;                     // desc_lock
-PollDesc* free_descs = nullptr;   // desc_lock
+bool is_open = false;            // desc_lock
+int live = 0;                    // desc_lock
+PollDesc* free_descs = nullptr;  // desc_lock
 std::atomic<PollDesc*> all_descs{nullptr};
 Slab<PollDesc> slab;
 
@@ -125,7 +125,7 @@ int wait_locked(M** mp, PollDesc* d, Side* s, bool* locked) GORT_NO_TSA {
         *locked = false;
         if (s->woken == 0) return 0;
         if (s->woken == -ECANCELED) return -ECANCELED;  // the runtime has stopped
-        d->lock.lock();  // the deadline may have moved meanwhile
+        d->lock.lock();                                 // the deadline may have moved meanwhile
     }
 }
 
@@ -236,7 +236,10 @@ void hook_wait(int64_t ns) {
     inbox_n.store(n, std::memory_order_release);  // B1
 }
 
-void hook_wake() { poller.wake(); }
+void hook_wake() {
+    const int r = poller.wake();
+    if (r < 0) kernel::fatal_errno("net: a thread that polls cannot be woken", r);  // it would sleep for ever
+}
 
 bool hook_pending() { return inbox_n.load(std::memory_order_acquire) != 0; }  // B1
 

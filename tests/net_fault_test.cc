@@ -40,6 +40,34 @@ TEST_DIES(injected_poller_fails, "epoll_wait failed") {
     });
 }
 
+// An old kernel or a filter: milliseconds have to do.
+TEST_P(injected_old_kernel_without_nanoseconds, 1, 2) {
+    for (int err : {ENOSYS, EPERM}) {
+        INJECTS(kernel::Sys::kEpollPwait2, 1, err, kernel::kInjectForever);
+        const auto d = test::run_child([procs] {
+            with_procs(procs, [] {
+                Pair p = tcp_pair();
+                go([b = p.b] {
+                    char c[1];
+                    while (b.read(c)) b.write(c).value();
+                });
+                char c[1];
+                for (int i = 0; i < 20; ++i) {
+                    p.a.set_read_deadline(100us).value();
+                    CHECK(timed_out(p.a.read(c).error()));
+                    p.a.set_read_deadline(std::chrono::steady_clock::time_point{}).value();
+                    p.a.write("x").value();
+                    CHECK_EQ(p.a.read(c).value(), 1);
+                }
+                p.a.close().value();
+            });
+            CHECK_EQ(kernel::inject_failures(kernel::Sys::kEpollPwait2), 1);
+            CHECK_LT(0, kernel::inject_count(kernel::Sys::kEpollPwait));
+        });
+        CHECK_DIED(d, d.exit_code() == 0);
+    }
+}
+
 TEST_P(injected_interruptions_are_not_seen, 1, 2) {
     INJECTS(kernel::Sys::kRecvfrom, 3, EINTR, 50);
     kernel::inject(kernel::Sys::kSendto, 3, EINTR, 50);

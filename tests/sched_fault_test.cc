@@ -118,6 +118,29 @@ TEST_P(memory_that_fails_once_is_the_same, 1, 2) {
     }
 }
 
+TEST_P(more_ps_without_memory_or_threads, 1, 2) {
+    NEEDS_DEBUG();
+    auto grow = [procs](Sys which, uint32_t nth, int err, uint32_t times) {
+        return run_child([=] {
+            with_procs(procs, [=] {
+                inject(which, nth, err, times);
+                gomaxprocs(16);
+                work(100);
+                gomaxprocs(1);
+                work(100);
+            });
+        });
+    };
+    for (uint32_t nth = 1; nth <= 8; ++nth)
+        for (uint32_t times : {1u, kInjectForever})
+            check_clear(grow(Sys::kMmap, nth, ENOMEM, times),
+                        {"fatal error: out of memory", "fatal error: no memory",
+                         "runtime: cannot allocate a goroutine's stack", "fatal error: newosproc"});
+    const Died d = grow(Sys::kClone, 1, EAGAIN, 5);
+    CHECK_DIED(d, d.exit_code() == 0);
+    check_clear(grow(Sys::kClone, 2, EAGAIN, kInjectForever), {"fatal error: newosproc"});
+}
+
 TEST_P(advice_and_guards_that_are_refused_change_nothing, 1, 2) {
     NEEDS_DEBUG();
     for (int err : {EINVAL, ENOMEM, EAGAIN}) {

@@ -20,8 +20,8 @@ using namespace rt;
 
 namespace {
 
-constexpr int kKeepAlive = 15;  // seconds; Go's figure
-constexpr int kBacklog = 65535;  // the kernel takes its own limit if that is less
+constexpr int kKeepAlive = 15;                          // seconds; Go's figure
+constexpr int kBacklog = 65535;                         // the kernel takes its own limit if that is less
 constexpr int64_t kLeastShare = 2 * kernel::kNsPerSec;  // of a dial's time for one of several addresses
 constexpr uint64_t kSigPipe = 1u << (13 - 1);
 constexpr int kSigBlock = 0, kSigSetMask = 2;
@@ -80,7 +80,7 @@ long until_done(PollDesc* d, unsigned side, F attempt) {
 // Of TSan's view: whoever reads after somebody wrote is after him, as in Go. The kernel orders it; TSan cannot know.
 #if GORT_TSAN
 std::atomic<uint32_t> io_order{0};
-void wrote() { io_order.fetch_add(1, std::memory_order_release); }  // S1
+void wrote() { io_order.fetch_add(1, std::memory_order_release); }   // S1
 void has_read() { (void)io_order.load(std::memory_order_acquire); }  // S1
 #else
 void wrote() {}
@@ -350,9 +350,10 @@ int wait_connected(Desc* d) {
         if (const int r = kernel::sys_getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) return r;
         if (error == EISCONN) return 0;
         if (error && error != EINPROGRESS && error != EALREADY && error != EINTR) return -error;
+        if (error) continue;
         endpoint peer;
         n = sizeof(sockaddr_un);
-        if (error == 0 && kernel::sys_getpeername(d->fd, sockaddr_of(peer), &n) == 0) return 0;
+        if (const int r = kernel::sys_getpeername(d->fd, sockaddr_of(peer), &n); r != -ENOTCONN) return r;
     }
 }
 
