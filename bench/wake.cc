@@ -6,32 +6,12 @@
 #include <cstdio>
 #include <vector>
 
+#include "bench/compute.h"
 #include "bench/runtime.h"
 #include "chan/chan.h"
 #include "rt/time.h"
 
 namespace {
-
-[[gnu::noinline]] void compute(uint64_t steps) {
-    static uint64_t computed;
-    uint64_t x = computed;
-    for (; steps; --steps) {
-        x = x * 6364136223846793005u + 1442695040888963407u;
-        asm volatile("" : "+r"(x));
-    }
-    computed = x;
-}
-
-uint64_t steps_per_ms() {
-    constexpr uint64_t kSteps = 1'000'000;
-    double best = 1e18;
-    for (int i = 0; i < 5; ++i) {
-        const double start = bench::now_ns();
-        compute(kSteps);
-        best = std::min(best, bench::now_ns() - start);
-    }
-    return static_cast<uint64_t>(static_cast<double>(kSteps) * 1e6 / best);
-}
 
 std::vector<double> delays(double ms, uint64_t steps) {
     std::vector<double> us;
@@ -48,7 +28,7 @@ std::vector<double> delays(double ms, uint64_t steps) {
         // the receiver parks meanwhile, and the other threads go idle
         gort::sleep(std::chrono::microseconds(200));
         ball << bench::now_ns();
-        compute(steps);
+        bench::compute(steps);
         ack.recv();
     }
     ball.close();
@@ -64,7 +44,7 @@ WORKLOAD(wake, "how soon a readied goroutine runs while its waker computes on; P
         return;
     }
     bench::on_gort(run, [&run] {
-        const uint64_t steps = steps_per_ms();
+        const uint64_t steps = bench::steps_per_ms();
         bench::Series p50{"runnext_p50", "us", {}, 0}, p99{"runnext_p99", "us", {}, 0};
         for (unsigned r = 0; r < run.reps(); ++r) {
             std::vector<double> us = delays(run.ms(), steps);

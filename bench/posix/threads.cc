@@ -1,5 +1,5 @@
-// bench/posix/threads.cc - yield, spawn, channels, locks and lateness with one plain thread for every
-// goroutine. SPDX-License-Identifier: BSD-2-Clause
+// bench/posix/threads.cc - yield, spawn, channels, locks and lateness, one plain thread for every goroutine.
+// SPDX-License-Identifier: BSD-2-Clause
 #include "bench/posix/threads.h"
 
 #include <time.h>
@@ -9,6 +9,8 @@
 #include <shared_mutex>
 #include <string>
 #include <vector>
+
+#include "bench/compute.h"
 
 namespace {
 
@@ -213,6 +215,46 @@ WORKLOAD(timers, "the lateness of 100 threads' sleeps") {
         p50.values.push_back(percentile(late, 0.5));
         p99.values.push_back(percentile(late, 0.99));
         p50.n = p99.n = late.size();
+    }
+    run.emit(p50);
+    run.emit(p99);
+}
+
+WORKLOAD(wake, "how soon a thread woken by a futex runs while its waker computes on") {
+    use_cpus(run.procs());
+    const uint64_t steps = steps_per_ms();
+    Series p50{"runnext_p50", "us", {}, 0}, p99{"runnext_p99", "us", {}, 0};
+    for (unsigned r = 0; r < run.reps(); ++r) {
+        std::vector<double> us;
+        std::atomic<uint32_t> sent{0}, seen{0};
+        double when = 0;
+        bool over = false;
+        {
+            Thread woken([&] {
+                for (uint32_t had = 0;; had = sent.load()) {
+                    sent.wait(had);
+                    if (over) return;
+                    us.push_back((now_ns() - when) / 1e3);
+                    seen = sent.load();
+                    seen.notify_one();
+                }
+            });
+            const timespec pause{0, 200000};
+            for (const double end = now_ns() + run.ms() * 1e6; now_ns() < end;) {
+                nanosleep(&pause, nullptr);
+                when = now_ns();
+                const uint32_t now = ++sent;
+                sent.notify_one();
+                compute(steps);
+                for (uint32_t old; (old = seen.load()) != now;) seen.wait(old);
+            }
+            over = true;
+            ++sent;
+            sent.notify_one();
+        }
+        p50.n = p99.n = us.size();
+        p50.values.push_back(percentile(us, 0.5));
+        p99.values.push_back(percentile(us, 0.99));
     }
     run.emit(p50);
     run.emit(p99);
