@@ -53,9 +53,12 @@ ARCHFLAGS.x86_64  := -mno-red-zone -fcf-protection=branch -fstack-clash-protecti
 ARCHFLAGS.aarch64 := -mbranch-protection=standard $(if $(CLANG),,-fstack-clash-protection)
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef -Wcast-align -Wvla -Werror
 WARNXX := $(WARN) -Wnon-virtual-dtor -Wold-style-cast
-COMMON := $(TARGET) -g $(MODE.$(BUILD)) $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer -pthread -I. \
+# Tests carry line tables only, but for BUILD=debug: types and variables are a quarter of their compile time.
+DEBUGINFO := -g
+$(OUT)/tests/%: private DEBUGINFO := $(if $(filter debug,$(BUILD)),-g,-g1)
+COMMON  = $(TARGET) $(DEBUGINFO) $(MODE.$(BUILD)) $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer -pthread -I. \
           $(CPPFLAGS)
-FLAGS  := -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
+FLAGS   = -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
 # The library's core has no undefined libc symbol: no stack protector, no exceptions, no RTTI, no static guards,
 # no loops turned into calls of memset. rt/host_*.cc is the seam to libc and the C++ runtime and is compiled like a
 # user's program, as is ctx.
@@ -113,8 +116,8 @@ $(OUT)/examples/%: $(OUT)/examples/%.cc.o $(LIB)
 $(OUT)/examples/%: $(OUT)/examples/%.c.o $(LIB)
 	$(link)
 
-test: $(TESTS) ## build and run every tests/*_test.cc; T='-p 1,8 chan': flags and filters
-	@RUN='$(RUN)' tests/run.sh test $(TESTS) -- $(T)
+test: $(TESTS) ## build and run every tests/*_test.cc, J of them at a time; T='-p 1,8 chan': flags and filters
+	@RUN='$(RUN)' J='$(J)' tests/run.sh test $(TESTS) -- $(T)
 stress: $(TESTS) ## the tests again: repeated N=5 times, all on one CPU, with more Ms than CPUs, and the TEST_STRESS ones
 	@RUN='$(RUN)' N='$(N)' tests/run.sh stress $(TESTS) -- $(T)
 asan tsan ubsan debug: ## make test with BUILD=asan, tsan, ubsan or debug

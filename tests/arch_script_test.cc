@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A script passes when it exits with 0; a last line `skip: why` means that a tool it needs is missing. The
-// long form of arch_matrix_test.sh takes minutes and is a suite of its own.
+// long forms of arch_gdb_test.sh and arch_matrix_test.sh are suites of their own in .ci/run.
 #include <unistd.h>
 
 #include <cstdio>
@@ -67,7 +67,8 @@ TEST(gdb_steps_through_every_switch) {
     if (!kRelease) TEST_SKIP("done in BUILD=release");
     if (!native()) TEST_SKIP("done natively");
     if (!installed(kCompiler)) TEST_SKIP("needs the compiler");
-    run_script("CXX=" + std::string(kCompiler) + " tests/arch_gdb_test.sh");
+    run_script("CXX=" + std::string(kCompiler) + " tests/arch_gdb_test.sh" +
+               (gort::test::stress() ? "" : " quick"));
 }
 
 TEST(elf_properties) {

@@ -1,12 +1,25 @@
 #!/bin/sh
-# tests/run.sh MODE BINARY... [-- FLAG...] - runs test binaries one after the other and sums their last lines.
+# tests/run.sh MODE BINARY... [-- FLAG...] - runs test binaries side by side and sums their last lines.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# MODE test: each binary once. MODE stress: repeated N times (default 5), then on one CPU, then with more Ms than
-# CPUs, all with the TEST_STRESS tests. RUN goes before each binary (an emulator). FLAGs are the binaries' own.
-# A binary that ends badly, or without a result line, counts as one more failure. What failed is said again before the
-# last line, which is the sum.
+# MODE test: each binary once, J at a time (default: as many as CPUs, four at most). MODE stress: one at a time,
+# repeated N times (default 5), then on one CPU, then with more Ms than CPUs, all with the TEST_STRESS tests. RUN goes
+# before each binary (an emulator). FLAGs are the binaries' own.
+# What a binary prints comes in one piece when it has ended. One that ends badly, or without a result line, counts as
+# one more failure. What failed is said again before the last line, which is the sum.
 set -u
+
+# run.sh one BINARY FLAG...: what xargs starts below. Says `STATUS BINARY` when the binary has ended.
+if [ "${1-}" = one ]; then
+    bin=$2
+    shift 2
+    # prefix and RUN are lists of words; the limit is on the whole, the binary bounds each test itself
+    # shellcheck disable=SC2086
+    timeout --foreground -k 10 "${LIMIT:-1800}" $prefix ${RUN:-} "./$bin" "$@" >"$dir/$(basename "$bin")" 2>&1
+    echo "$? $bin"
+    exit 0
+fi
+
 mode=$1
 shift
 bins=
@@ -16,53 +29,53 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 done
 [ $# -eq 0 ] || shift
 
-passed=0 failed=0 skipped=0 ran=0
-log=$(mktemp) || exit 1
-failures=$(mktemp) || exit 1
-trap 'rm -f "$log" "$failures"' EXIT
+dir=$(mktemp -d) || exit 1
+export dir prefix=
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT TERM
+sums=$dir/sums failures=$dir/failures # a line for each binary that ran: passed, failed, skipped; what has failed
+: >"$sums"
+: >"$failures"
 
-# run_all PREFIX FLAG... - every binary, with a limit on the whole of it: the binary bounds each test itself.
+# run_all JOBS PREFIX FLAG... - every binary, JOBS of them at a time
 run_all() {
-    prefix=$1
-    shift
-    for bin in $bins; do
-        echo "== $prefix${prefix:+ }$bin $*"
-        # RUN and prefix are lists of words
-        # shellcheck disable=SC2086
-        timeout --foreground -k 10 "${LIMIT:-1800}" $prefix ${RUN:-} "./$bin" "$@" >"$log" 2>&1
-        status=$?
-        if [ $status -eq 3 ] && [ $# -gt 0 ]; then
+    jobs=$1 prefix=$2
+    shift 2
+    # bins is a list of words
+    # shellcheck disable=SC2086
+    printf '%s\n' $bins | xargs -P "$jobs" -I '{}' "$0" one '{}' "$@" | while read -r status bin; do
+        name=$(basename "$bin")
+        if [ "$status" -eq 3 ] && [ $# -gt 0 ]; then
             continue # a filter that is meant for other binaries
         fi
-        cat "$log"
-        ran=$((ran + 1))
-        line=$(tail -n 1 "$log" | grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$')
-        if [ -z "$line" ]; then
+        echo "== $prefix${prefix:+ }$bin $*"
+        cat "$dir/$name"
+        sum=$(tail -n 1 "$dir/$name" |
+            sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p')
+        echo "${sum:-0 1}" >>"$sums"
+        if [ -z "$sum" ]; then
             echo "$bin: printed no result line, exit status $status" | tee -a "$failures"
-            failed=$((failed + 1))
             continue
         fi
-        grep '^FAIL ' "$log" | sed "s|^|$(basename "$bin"): |" >>"$failures"
-        # shellcheck disable=SC2086
-        set_counts $line
-        if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
+        grep '^FAIL ' "$dir/$name" | sed "s|^|$name: |" >>"$failures"
+        f=${sum#* }
+        if [ "$status" -ne 0 ] && [ "${f%% *}" -eq 0 ]; then
             echo "$bin: no test failed, but exit status $status" | tee -a "$failures"
-            failed=$((failed + 1))
+            echo 0 1 >>"$sums"
         fi
     done
 }
-set_counts() { # N passed, N failed, N skipped
-    f=$3
-    passed=$((passed + $1)) failed=$((failed + $3)) skipped=$((skipped + ${5:-0}))
-}
 
 case $mode in
-test) run_all '' "$@" ;;
+test)
+    cpus=$(nproc 2>/dev/null || echo 1)
+    run_all "${J:-$((cpus < 4 ? cpus : 4))}" '' "$@"
+    ;;
 stress)
     export GORT_TEST_STRESS=1
-    run_all '' -n "${N:-5}" "$@"
-    run_all 'taskset -c 0' "$@"
-    run_all '' -p 16,32 "$@"
+    run_all 1 '' -n "${N:-5}" "$@"
+    run_all 1 'taskset -c 0' "$@"
+    run_all 1 '' -p 16,32 "$@"
     ;;
 *)
     echo "tests/run.sh: $mode: not one of test stress" >&2
@@ -73,9 +86,9 @@ esac
     echo "== failed:"
     cat "$failures"
 }
-if [ $ran -eq 0 ]; then
+if [ ! -s "$sums" ]; then
     echo "no test ran${*:+: nothing matches $*}"
-    failed=1
+    echo 0 1 >"$sums"
 fi
-echo "$passed passed, $failed failed$([ $skipped -eq 0 ] || echo ", $skipped skipped")"
-[ $failed -eq 0 ]
+awk '{ p += $1; f += $2; s += $3 }
+     END { printf "%d passed, %d failed", p, f; if (s) printf ", %d skipped", s; print ""; exit f != 0 }' "$sums"

@@ -261,7 +261,7 @@ TEST(dumps_while_everything_runs) {
         int fd = open("/dev/null", O_WRONLY);
         // Each dump waits for goroutines whose threads are not running, on a busy machine for most of a second.
         const int64_t enough = test::now_ms() + test::g_shared->limit_ms / 4;
-        for (int i = 0; i < 30 / test::slow() + 1 && test::now_ms() < enough; i++) {
+        for (int i = 0; i < (test::stress() ? 30 : 6) / test::slow() + 1 && test::now_ms() < enough; i++) {
             dump_goroutines(fd);
             yield();
         }
