@@ -23,12 +23,6 @@
 #include "rt/sched.h"
 #include "tests/chan_tools.h"
 
-using gort::chan;
-using gort::make_chan;
-using gort::on_recv;
-using gort::on_send;
-using gort::otherwise;
-using gort::select_case;
 using namespace chan_tools;
 
 namespace {

@@ -15,13 +15,6 @@
 namespace {
 
 using namespace chan_tools;
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::recv_chan;
-using gort::recv_result;
-using gort::send_chan;
-using gort::unit;
 
 // ---- moves and destructions ----
 

@@ -13,11 +13,6 @@
 namespace {
 
 using namespace chan_tools;
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::recv_result;
-using gort::unit;
 
 // ---- construction, nil, comparison ----
 

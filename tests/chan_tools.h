@@ -2,11 +2,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
-#include "chan/chan.h"
 #include "chan/hchan.h"
+#include "chan/select.h"
 #include "rt/go.h"
 #include "rt/panic.h"
 #include "rt/sched.h"
@@ -17,6 +18,21 @@ extern "C" int __lsan_is_turned_off();
 #endif
 
 namespace chan_tools {
+
+// what a test of channels says all the time: `using namespace chan_tools` is enough
+using gort::chan;
+using gort::go;
+using gort::make_chan;
+using gort::on_recv;
+using gort::on_send;
+using gort::otherwise;
+using gort::recv_chan;
+using gort::recv_result;
+using gort::select;
+using gort::select_any;
+using gort::select_case;
+using gort::send_chan;
+using gort::unit;
 
 inline const bool yields = gort::test::yield_with(gort::yield);
 
@@ -94,6 +110,9 @@ std::string panic_of(F&& f) {
     }
     return "";
 }
+
+// So many rounds, fewer where each takes long.
+inline int scaled(int n) { return std::max(1, n / (GORT_TEST_SANITIZER ? 20 : 1)); }
 
 // Joins goroutines: each says done(), wait(n) returns after n of them.
 class Join {

@@ -6,17 +6,14 @@
 #include <algorithm>
 #include <atomic>
 #include <climits>
-#include <cstdlib>
-#include <new>
 #include <vector>
 
+#include "tests/count_new.h"
 #include "tests/ctx_test.h"
 
 using namespace ctx_tools;
 
 namespace {
-
-std::atomic<long> g_allocations{0};
 
 inline constexpr key<int> kNumber{"number"};
 
@@ -32,16 +29,6 @@ long allocations_of(F f) {
 }
 
 }  // namespace
-
-#if !GORT_TEST_SANITIZER  // they have their own
-[[gnu::noinline]] void* operator new(size_t n) {
-    g_allocations.fetch_add(1, std::memory_order_relaxed);
-    if (void* p = std::malloc(n ? n : 1)) return p;
-    throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
-#endif
 
 // A node is one allocation, and what else it may need is made when it is asked for. Go allows itself 5, 8, 12 and 3.
 TEST_P(CX_15_CX_27_one_allocation_for_a_context, 1, 2) {

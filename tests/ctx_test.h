@@ -18,9 +18,6 @@ using namespace std::chrono_literals;
 using namespace chan_tools;
 using namespace time_tools;
 using namespace gort::ctx;
-using gort::recv_chan;
-using gort::recv_result;
-using gort::unit;
 
 inline bool is_done(const context& c) {
     unit u;

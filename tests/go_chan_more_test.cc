@@ -10,24 +10,7 @@
 #include "chan/select.h"
 #include "tests/chan_tools.h"
 
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::on_recv;
-using gort::on_send;
-using gort::otherwise;
-using gort::recv_chan;
-using gort::recv_result;
-using gort::select;
-using gort::send_chan;
-using gort::unit;
 using namespace chan_tools;
-
-namespace {
-
-int scaled(int n) { return n / (GORT_TEST_SANITIZER ? 20 : 1); }
-
-}  // namespace
 
 // test/chan/select6: a select leaves the end of a queue; who comes later is linked behind the one before it.
 TEST_P(chan_select6, 1, 2) {

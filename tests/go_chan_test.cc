@@ -21,26 +21,7 @@
 #include "tests/chan_tools.h"
 #include "tests/watch.h"
 
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::on_recv;
-using gort::on_send;
-using gort::otherwise;
-using gort::recv_chan;
-using gort::recv_result;
-using gort::select;
-using gort::select_any;
-using gort::select_case;
-using gort::send_chan;
-using gort::unit;
 using namespace chan_tools;
-
-namespace {
-
-int scaled(int n) { return n / (GORT_TEST_SANITIZER ? 20 : 1); }
-
-}  // namespace
 
 // test/chan/doubleselect
 TEST_P(chan_doubleselect, 2, 8) {

@@ -11,7 +11,7 @@ using namespace ctx_tools;
 
 namespace {
 
-int scaled(int n) { return gort::test::slow() > 1 ? n / 10 : n; }
+int fewer(int n) { return gort::test::slow() > 1 ? n / 10 : n; }
 
 }  // namespace
 
@@ -19,7 +19,7 @@ int scaled(int n) { return gort::test::slow() > 1 ? n / 10 : n; }
 // run. Both meet before every round, and look for a while before they let the other one run.
 TEST_P(MM_16_atomics_of_goroutines_have_one_order, 1, 2, 8) {
     run(procs, [] {
-        const int rounds = scaled(20'000);
+        const int rounds = fewer(20'000);
         std::atomic<int> mine[2] = {0, 0}, at[2] = {0, 0};
         int seen[2] = {0, 0};
         Join join;
@@ -47,7 +47,7 @@ TEST_P(MM_16_atomics_of_goroutines_have_one_order, 1, 2, 8) {
 // MM-17: by done(), in a select too, and by looking at err().
 TEST_P(MM_17_cancel_before_whoever_sees_it, 1, 2, 8) {
     run(procs, [] {
-        for (int i = 1; i <= scaled(2000); ++i) {
+        for (int i = 1; i <= fewer(2000); ++i) {
             auto [c, cancel] = with_cancel(background());
             int plain = 0;
             Join join;
@@ -72,7 +72,7 @@ TEST_P(MM_17_cancel_before_whoever_sees_it, 1, 2, 8) {
 }
 TEST_P(MM_17_so_for_a_child_and_after_func, 1, 2, 8) {
     run(procs, [] {
-        for (int i = 1; i <= scaled(1000); ++i) {
+        for (int i = 1; i <= fewer(1000); ++i) {
             auto [parent, cancel] = with_cancel(background());
             auto [child, cancel_child] = with_timeout(parent, 1h);
             int plain = 0;
@@ -88,7 +88,7 @@ TEST_P(MM_17_so_for_a_child_and_after_func, 1, 2, 8) {
 // MM-18: what was written before a timer was set is there when it fires: in its function, and for who receives.
 TEST_P(MM_18_setting_a_timer_before_it_fires, 1, 2, 8) {
     run(procs, [] {
-        for (int i = 1; i <= scaled(1000); ++i) {
+        for (int i = 1; i <= fewer(1000); ++i) {
             int plain = i;
             auto seen = gort::make_chan<int>();
             gort::timer f = gort::after_func(0ns, [&plain, seen] { seen << plain; });
@@ -105,12 +105,12 @@ TEST_P(MM_18_for_those_who_receive_its_value, 1, 2, 8) {
         int plain = 0;
         auto seen = gort::make_chan<int>();
         gort::go([&, c = t.c()] {
-            for (int i = 1; i <= scaled(1000); ++i) {
+            for (int i = 1; i <= fewer(1000); ++i) {
                 c.recv();
                 seen << plain;
             }
         });
-        for (int i = 1; i <= scaled(1000); ++i) {
+        for (int i = 1; i <= fewer(1000); ++i) {
             plain = i;
             t.reset(gort::duration(i % 2000));
             CHECK_EQ(seen.recv(), i);

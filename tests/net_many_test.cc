@@ -51,16 +51,10 @@ TEST_P(ten_thousand_connections, 1, 2, 8) {
         std::atomic<int> served{0};
         std::vector<net::conn> clients(static_cast<size_t>(n));
         const long before = memory();
-        go([&] {
-            for (;;) {
-                auto c = l.accept();
-                if (!c) return;
-                go([c = *c, &served] {
-                    char buf[64];
-                    while (auto r = c.read(buf)) c.write(std::span(buf, *r)).value();
-                    ++served;
-                });
-            }
+        serve(l, [&](const net::conn& c) {
+            char buf[64];
+            while (auto r = c.read(buf)) c.write(std::span(buf, *r)).value();
+            ++served;
         });
         for (auto& c : clients) c = net::dial(address_of(l)).value();
         until_waiting(n + 1);
@@ -98,17 +92,11 @@ TEST_P(comings_and_goings, 1, 2, 8) {
     TEST_TIMEOUT(60);
     with_procs(procs, [] {
         auto l = net::listen("127.0.0.1:0").value();
-        go([&] {
-            for (;;) {
-                auto c = l.accept();
-                if (!c) return;
-                go([c = *c] {
-                    char buf[100];
-                    (void)c.set_deadline(10s);
-                    while (auto r = c.read(buf))
-                        if (!c.write(std::span(buf, *r))) break;
-                });
-            }
+        serve(l, [](const net::conn& c) {
+            char buf[100];
+            (void)c.set_deadline(10s);
+            while (auto r = c.read(buf))
+                if (!c.write(std::span(buf, *r))) break;
         });
         Join join;
         for (int w = 0; w < 20; ++w) {

@@ -13,16 +13,10 @@ using namespace gort::net_test;
 TEST_P(np06_echo_and_end, 1, 2, 8) {
     with_procs(procs, [] {
         auto l = net::listen("127.0.0.1:0").value();
-        go([l] {
-            for (;;) {
-                auto c = l.accept();
-                if (!c) return;
-                go([c = *c] {
-                    char buf[100];
-                    while (auto n = c.read(buf)) c.write(std::span(buf, *n)).value();
-                    c.close().value();
-                });
-            }
+        serve(l, [](const net::conn& c) {
+            char buf[100];
+            while (auto n = c.read(buf)) c.write(std::span(buf, *n)).value();
+            c.close().value();
         });
         for (int i = 0; i < 20; ++i) {
             auto c = net::dial(address_of(l)).value();
@@ -302,15 +296,9 @@ TEST_P(np21_closed_when_close_returns, 1, 2) {
 TEST_P(np21_reused_numbers_wake_nobody_else, 1, 2, 8) {
     with_procs(procs, [] {
         auto l = net::listen("127.0.0.1:0").value();
-        go([l] {
-            for (;;) {
-                auto c = l.accept();
-                if (!c) return;
-                go([c = *c] {
-                    char buf[8];
-                    if (c.read_full(buf)) (void)c.write(buf);
-                });
-            }
+        serve(l, [](const net::conn& c) {
+            char buf[8];
+            if (c.read_full(buf)) (void)c.write(buf);
         });
         Join join;
         for (int w = 0; w < 8; ++w) {

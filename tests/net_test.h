@@ -66,6 +66,14 @@ inline Ends pipe_ends() {
     return {net::fd(fds[0]), net::fd(fds[1])};
 }
 
+// Accepts, and serves each connection in a goroutine of its own, until the listener is closed.
+template <class F>
+void serve(const net::listener& l, F f) {
+    go([l, f] {
+        while (auto c = l.accept()) go([f, c = *c] { f(c); });
+    });
+}
+
 inline std::string address_of(const net::listener& l) { return l.local_endpoint()->to_string(); }
 
 inline std::string text(const char* p, size_t n) { return std::string(p, n); }

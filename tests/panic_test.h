@@ -5,17 +5,16 @@
 #include <cstdio>
 #include <string>
 
-#include "rt/go.h"
-#include "rt/panic.h"
 #include "rt/park.h"
 #include "tests/child.h"
+#include "tests/procs.h"
 
 namespace gort::panic_test {
 
 using test::Died;
+using test::procs_of;
 using test::run_child;
-
-inline const bool polls = test::yield_with(gort::yield);
+using test::with_procs;
 
 // Appends to a log when its scope ends.
 struct Says {
@@ -28,18 +27,6 @@ struct Prints {
     const char* text;
     ~Prints() { std::fputs(text, stdout); }
 };
-
-inline options procs_of(int n) {
-    options o;
-    o.max_procs = n;
-    return o;
-}
-
-// Runs main with n Ps.
-template <class F>
-int with_procs(int n, F main) {
-    return gort::run(main, procs_of(n));
-}
 
 template <class F>
 Died die_in_main(F f) {

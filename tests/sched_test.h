@@ -16,18 +16,18 @@
 #include <vector>
 
 #include "rt/clock.h"
-#include "rt/go.h"
-#include "rt/panic.h"
 #include "rt/park.h"
 #include "rt/stack.h"
 #include "tests/child.h"
+#include "tests/procs.h"
 
 namespace gort::sched_test {
 
 using test::Died;
+using test::panic_of;
+using test::procs_of;
 using test::run_child;
-
-inline const bool polls = test::yield_with(gort::yield);
+using test::with_procs;
 
 inline long count_threads() {
 #if GORT_TSAN
@@ -42,16 +42,6 @@ inline long count_threads() {
 inline const bool threads_in_ledger = test::ledger_add("threads", count_threads);
 inline const bool stacks_in_ledger =
     test::ledger_add("stacks in use", [] { return long(rt::stack_totals().in_use); });
-
-inline options procs_of(int n) {
-    options o;
-    o.max_procs = n;
-    return o;
-}
-template <class F>
-int with_procs(int n, F main) {
-    return gort::run(main, procs_of(n));
-}
 
 // In which order things happen on one P, as once() tells it. A time slice that ends in between makes another order, and
 // on
@@ -189,16 +179,6 @@ inline bool idle_for_long() {
     const long before = switches_of_others();
     usleep(300'000);
     return switches_of_others() == before;
-}
-
-template <class F>
-std::string panic_of(F f) {
-    try {
-        f();
-    } catch (const panic_error& e) {
-        return e.what();
-    }
-    return "";
 }
 
 }  // namespace gort::sched_test

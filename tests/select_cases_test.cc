@@ -14,18 +14,6 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of an empty std::optional's inside, with sanitizers
 #endif
 
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::on_recv;
-using gort::on_send;
-using gort::otherwise;
-using gort::recv_chan;
-using gort::select;
-using gort::select_any;
-using gort::select_case;
-using gort::send_chan;
-using gort::unit;
 using namespace chan_tools;
 
 namespace {

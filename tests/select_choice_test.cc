@@ -6,15 +6,6 @@
 #include "chan/select.h"
 #include "tests/chan_tools.h"
 
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::on_recv;
-using gort::on_send;
-using gort::otherwise;
-using gort::select;
-using gort::select_any;
-using gort::select_case;
 using namespace chan_tools;
 
 namespace {

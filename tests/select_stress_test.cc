@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -13,42 +11,19 @@
 
 #include "chan/select.h"
 #include "tests/chan_tools.h"
+#include "tests/count_new.h"
 
-using gort::chan;
-using gort::go;
-using gort::make_chan;
-using gort::on_recv;
-using gort::on_send;
-using gort::otherwise;
-using gort::recv_chan;
-using gort::select;
-using gort::select_any;
-using gort::select_case;
-using gort::send_chan;
-using gort::unit;
 using namespace chan_tools;
 
 namespace {
 
-std::atomic<long> g_allocations{0};
-
-int scaled(int n) { return gort::test::stress() ? n * 10 : std::max(1, n / (GORT_TEST_SANITIZER ? 20 : 1)); }
+int many(int n) { return gort::test::stress() ? n * 10 : scaled(n); }
 
 }  // namespace
 
-#if !GORT_TEST_SANITIZER  // they have their own
-[[gnu::noinline]] void* operator new(size_t n) {
-    g_allocations.fetch_add(1, std::memory_order_relaxed);
-    if (void* p = std::malloc(n ? n : 1)) return p;
-    throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
-#endif
-
 // SE-07, SE-29: a counter sent to one of four channels arrives once.
 TEST_P(se07_exactly_one_case, 1, 2, 8) {
-    const int count = scaled(100000);
+    const int count = many(100000);
     run(procs, [=] {
         std::vector<chan<int>> c(4);
         for (auto& ch : c) ch = make_chan<int>();
@@ -103,7 +78,7 @@ namespace {
 
 template <class Ready>
 void never_otherwise(int procs, Ready ready) {
-    const int rounds = scaled(procs == 1 ? 20000 : 100000);
+    const int rounds = many(procs == 1 ? 20000 : 100000);
     run(procs, [=] {
         for (int i = 0; i < rounds; ++i) {
             auto c1 = make_chan<int>(1), c2 = make_chan<int>(1);
@@ -135,7 +110,7 @@ TEST_P(se15_one_instant_with_close, 1, 2, 8) {
 }
 
 TEST_P(se16_any_order_of_cases, 1, 2, 8) {
-    const int rounds = scaled(2000);
+    const int rounds = many(2000);
     run(procs, [=] {
         std::vector<chan<int>> c(8);
         for (auto& ch : c) ch = make_chan<int>(1);
@@ -175,7 +150,7 @@ TEST_P(se17_the_same_channel_twice, 1, 2) {
 // SE-18: a select never pairs with itself.
 TEST_P(se18_self_select, 1, 2, 8) {
     for (int cap : {0, 10}) {
-        const int rounds = scaled(1000);
+        const int rounds = many(1000);
         run(procs, [=] {
             auto c = make_chan<int>(cap);
             Join join;
@@ -265,11 +240,11 @@ void stress(int procs, int each) {
 
 }  // namespace
 
-TEST_P(se29_one_winner_stress, 1, 2, 8) { stress(procs, scaled(20000)); }
+TEST_P(se29_one_winner_stress, 1, 2, 8) { stress(procs, many(20000)); }
 
 // SE-29 with close as one of the two sides.
 TEST_P(se29_send_against_close, 2, 8) {
-    const int rounds = scaled(20000);
+    const int rounds = many(20000);
     run(procs, [=] {
         for (int i = 0; i < rounds; ++i) {
             auto a = make_chan<int>(), b = make_chan<int>();
@@ -335,7 +310,7 @@ TEST_P(ch31_thousands_leave_one_queue, 1, 2) {
 // ---- other threads: CC-16 ----
 
 TEST_P(cc16_threads_select, 1, 2, 8) {
-    const int count = scaled(5000);
+    const int count = many(5000);
     run(procs, [=] {
         auto a = make_chan<int>(), b = make_chan<int>(), back = make_chan<int>(), quit = make_chan<int>();
         std::thread t([=] {
@@ -356,7 +331,7 @@ TEST_P(cc16_threads_select, 1, 2, 8) {
 }
 
 TEST_P(cc16_threads_against_threads, 1, 8) {
-    const int count = scaled(3000);
+    const int count = many(3000);
     run(procs, [=] {
         auto a = make_chan<std::string>(), b = make_chan<std::string>(2);
         auto done = make_chan<int>();

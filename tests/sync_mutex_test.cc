@@ -275,22 +275,10 @@ TEST_P(MX_15_standard_locks, 1, 2, 8) {
     with_procs(procs, [] {
         mutex a, b;
         long plain = 0;
-        wait_group wg;
-        for (int i = 0; i < 4; ++i)
-            wg.go([&, i] {
-                for (int j = 0; j < 300; ++j) {
-                    if (i % 2) {
-                        std::scoped_lock both(a, b);
-                        ++plain;
-                    } else {
-                        std::scoped_lock both(b, a);
-                        ++plain;
-                    }
-                    std::lock_guard one(a);
-                    ++plain;
-                }
-            });
-        wg.wait();
+        lock_both_in_either_order(a, b, &plain, 300, [&] {
+            std::lock_guard one(a);
+            ++plain;
+        });
         std::unique_lock tries(a, std::try_to_lock);
         CHECK(tries.owns_lock());
         std::unique_lock again(a, std::try_to_lock);

@@ -312,22 +312,10 @@ TEST_P(RW_15_standard_locks, 1, 2) {
     with_procs(procs, [] {
         rw_mutex a, b;
         long plain = 0;
-        wait_group wg;
-        for (int i = 0; i < 4; ++i)
-            wg.go([&, i] {
-                for (int j = 0; j < 200; ++j) {
-                    if (i % 2) {
-                        std::scoped_lock both(a, b);
-                        ++plain;
-                    } else {
-                        std::scoped_lock both(b, a);
-                        ++plain;
-                    }
-                    std::shared_lock reader(a);
-                    CHECK(plain > 0);
-                }
-            });
-        wg.wait();
+        lock_both_in_either_order(a, b, &plain, 200, [&] {
+            std::shared_lock reader(a);
+            CHECK(plain > 0);
+        });
         std::unique_lock writer(a, std::try_to_lock);
         CHECK(writer.owns_lock());
         CHECK_EQ(plain, 800);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
@@ -11,13 +12,13 @@
 #include "gort.h"
 #include "rt/sema.h"
 #include "tests/child.h"
+#include "tests/procs.h"
 
 namespace gort::sync_test {
 
 using test::Died;
+using test::panic_of;
 using test::run_child;
-
-inline const bool yields = test::yield_with(gort::yield);
 
 // Queues that exist in the table of waiters.
 inline long live_queues() {
@@ -54,14 +55,21 @@ inline int waiting(const void* object) {
     return n;
 }
 
-template <class F>
-std::string panic_of(F&& f) {
-    try {
-        std::forward<F>(f)();
-    } catch (const panic_error& e) {
-        return e.what();
-    }
-    return "";
+// Four goroutines lock both in turn, in either order, and count; after each count one does `alone`.
+template <class Lock, class F>
+void lock_both_in_either_order(Lock& a, Lock& b, long* plain, int rounds, F alone) {
+    wait_group wg;
+    for (int i = 0; i < 4; ++i)
+        wg.go([&, i] {
+            for (int j = 0; j < rounds; ++j) {
+                {
+                    std::scoped_lock both(i % 2 ? a : b, i % 2 ? b : a);
+                    ++*plain;
+                }
+                alone();
+            }
+        });
+    wg.wait();
 }
 
 // What a program that ends badly says.

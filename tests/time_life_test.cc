@@ -13,20 +13,8 @@
 #include "tests/chan_tools.h"
 #include "tests/time_test.h"
 
-namespace {
-
 using namespace chan_tools;
 using namespace time_tools;
-using gort::after;
-using gort::after_func;
-using gort::recv_chan;
-using gort::recv_result;
-using gort::ticker;
-using gort::time_point;
-using gort::timer;
-using std::chrono::steady_clock;
-
-}  // namespace
 
 // TM-26: dropping the last handle stops it.
 TEST_P(tm26_what_nobody_holds_is_gone, 1, 2) {

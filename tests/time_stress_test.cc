@@ -23,7 +23,7 @@ using gort::time_point;
 using gort::timer;
 using std::chrono::steady_clock;
 
-int scaled(int n) { return gort::test::slow() > 1 ? n / 10 : n; }
+int fewer(int n) { return gort::test::slow() > 1 ? n / 10 : n; }
 
 }  // namespace
 
@@ -55,7 +55,7 @@ TEST_P(tm29_timers_of_a_busy_p, 1, 2) {
 
 TEST_P(tm30_moving_earlier_is_never_lost, 1, 2, 8) {
     run(procs, [] {
-        for (int i = 0; i < scaled(1000); ++i) {
+        for (int i = 0; i < fewer(1000); ++i) {
             timer t{1h};
             for (int k = 0; k < 10; ++k) {
                 t.stop();
@@ -79,7 +79,7 @@ TEST_P(tm31_a_random_walk, 1, 2, 8) {
         constexpr int kTimers = 100;
         std::vector<timer> timers(kTimers);
         std::array<bool, kTimers> pending{};  // surely: set for an hour
-        for (int i = 0; i < scaled(50'000); ++i) {
+        for (int i = 0; i < fewer(50'000); ++i) {
             const size_t at = gort::test::rnd() % kTimers;
             timer& t = timers[at];
             switch (gort::test::rnd() % 8) {
@@ -144,7 +144,7 @@ TEST_P(tm32_stopped_functions_do_not_run, 1, 2) {
         // While they fire: each function runs, or its stop says that it does not, and never both.
         auto counted = std::make_shared<std::atomic<int>>(0);
         int stopped = 0;
-        const int n = scaled(20'000);
+        const int n = fewer(20'000);
         all.clear();
         for (int i = 0; i < n; ++i)
             all.push_back(after_func(gort::duration(i % 100 * 1000), [counted] { ++*counted; }));
@@ -166,7 +166,7 @@ TEST_P(tm32_stop_and_reset_from_many_sides, 2, 8) {
         Join join;
         for (int g = 0; g < 6; ++g)
             go_join(join, [&] {
-                for (int i = 0; i < scaled(5000); ++i) {
+                for (int i = 0; i < fewer(5000); ++i) {
                     const auto d = gort::duration(gort::test::rnd() % 3000);
                     time_point value;
                     switch (gort::test::rnd() % 6) {
@@ -202,7 +202,7 @@ TEST_P(tm32_stop_and_reset_from_many_sides, 2, 8) {
 TEST_P(receivers_against_reset, 2, 8) {
     TEST_TIMEOUT(60);
     run(procs, [] {
-        for (int i = 0; i < scaled(1000); ++i) {
+        for (int i = 0; i < fewer(1000); ++i) {
             timer t{1h};
             auto never = gort::make_chan<int>();
             auto got = gort::make_chan<time_point>(2);
@@ -228,7 +228,7 @@ TEST_P(receivers_against_reset, 2, 8) {
 TEST_P(tm35_100000_timers, 1, 2) {
     TEST_TIMEOUT(60);
     run(procs, [] {
-        const int n = scaled(100'000);
+        const int n = fewer(100'000);
         std::vector<timer> all;
         for (int i = 0; i < n; ++i)
             all.emplace_back(1h + gort::duration(gort::test::rnd() % 3'600'000'000'000));
@@ -264,7 +264,7 @@ TEST_P(tm38_while_procs_change, 2, 4) {
                 }
                 k.stop();
             });
-        for (int i = 0; i < scaled(300); ++i) gort::gomaxprocs(1 + i % 4);
+        for (int i = 0; i < fewer(300); ++i) gort::gomaxprocs(1 + i % 4);
         stop = true;
         join.wait(4);
         CHECK_EQ(live_timers(), 0);
@@ -274,7 +274,7 @@ TEST_P(tm38_while_procs_change, 2, 4) {
 // Go's BenchmarkSimultaneousAfterFunc and the like, as a test: all at one instant.
 TEST_P(many_at_one_instant, 1, 2) {
     run(procs, [] {
-        const int n = scaled(20'000);
+        const int n = fewer(20'000);
         auto done = gort::make_chan<int>();
         std::vector<timer> all;
         for (int i = 0; i < n; ++i) all.push_back(after_func(1h, [=] { done << 1; }));
@@ -289,14 +289,14 @@ TEST_P(se34_timeouts_in_select, 1, 2) {
     run(procs, [] {
         auto numbers = gort::make_chan<int>();
         gort::go([=] {
-            for (int i = 0; i < scaled(20'000); ++i) numbers << i;
+            for (int i = 0; i < fewer(20'000); ++i) numbers << i;
             numbers.close();
         });
         int v = 0, n = 0;
         for (bool ok = true; ok;)
             if (gort::select(gort::on_recv(numbers, v, ok), gort::on_recv(after(1h))) == 0 && ok)
                 CHECK_EQ(v, n++);
-        CHECK_EQ(n, scaled(20'000));
+        CHECK_EQ(n, fewer(20'000));
         CHECK_EQ(live_timers(), 0);
         CHECK_EQ(gort::select(gort::on_recv(gort::make_chan<int>()), gort::on_recv(after(2ms))), 1);
     });
@@ -313,7 +313,7 @@ TEST_P(se33_timers_and_done_in_one_select, 1, 2, 8) {
         };
         CHECK_EQ(gort::select(gort::on_recv(after(1h)), gort::on_recv(open.done()), gort::otherwise()), 2);
         CHECK_EQ(gort::select(gort::on_recv(after(1ms)), gort::on_recv(background().done())), 0);
-        for (int i = 0; i < scaled(200); ++i) {
+        for (int i = 0; i < fewer(200); ++i) {
             CHECK_EQ(which(open, 20us), 1);
             CHECK(!open.err());
             auto [timed, cancel_timed] = with_timeout(open, 20us);

@@ -8,13 +8,18 @@
 #include "chan/chan.h"
 #include "chan/hchan.h"
 #include "chan/time.h"
-#include "rt/panic.h"
 #include "rt/sched.h"
-#include "tests/test.h"
+#include "tests/procs.h"
 
 namespace time_tools {
 
 using namespace std::chrono_literals;
+using gort::after;
+using gort::after_func;
+using gort::ticker;
+using gort::time_point;
+using gort::timer;
+using std::chrono::steady_clock;
 
 // Pending in all heaps.
 inline long live_timers() {
@@ -33,14 +38,10 @@ void fired(const T& t) {
     fired(t.c());
 }
 
+// chan_tools has another panic_of, for runtime errors only.
 template <class F>
 std::string panic_text(F&& f) {
-    try {
-        std::forward<F>(f)();
-    } catch (const gort::panic_error& e) {
-        return e.what();
-    }
-    return "";
+    return gort::test::panic_of(std::forward<F>(f));
 }
 
 }  // namespace time_tools

@@ -74,20 +74,16 @@ PoolNode* pool_take_lists(PoolShare* share, void* locals);
 PoolNode* pool_set_aside(PoolShare* share, PoolNode* list);
 void* pool_locals(PoolShare* share);
 
-// The word of this P's place, while inside and the P has one. kFilled: words that are put are not 0, so that says all.
-template <bool kFilled>
-[[gnu::always_inline]] inline bool pool_get_word(const PoolShare* share, uint64_t* word) {
+// f(the word of this P's place), while inside; false: f's, or the P has no place. f touches nothing else.
+template <class F>
+[[gnu::always_inline]] inline bool pool_at_place(const PoolShare* share, F f) {
     uint32_t p;
     Gate* g = gate_enter(&p);
     if (!g) [[unlikely]]
         return false;
     if (--p < kPoolPlaces) [[likely]] {
         char* locals = reinterpret_cast<const PoolFront*>(share)->locals.load(std::memory_order_acquire);
-        auto* place = reinterpret_cast<PoolPlace*>(locals + p * kPoolWordStride);
-        *word = place->word;
-        if (kFilled ? *word != 0 : place->full) [[likely]] {
-            if (kFilled) place->word = 0;
-            else place->full = false;
+        if (f(reinterpret_cast<PoolPlace*>(locals + p * kPoolWordStride))) [[likely]] {
             gate_leave(g);
             return true;
         }
@@ -95,24 +91,25 @@ template <bool kFilled>
     gate_leave(g);
     return false;
 }
+// kFilled: words that are put are not 0, so that says all.
+template <bool kFilled>
+[[gnu::always_inline]] inline bool pool_get_word(const PoolShare* share, uint64_t* word) {
+    return pool_at_place(share, [word](PoolPlace* place) {
+        *word = place->word;
+        if (!(kFilled ? *word != 0 : place->full)) return false;
+        if (kFilled) place->word = 0;
+        else place->full = false;
+        return true;
+    });
+}
 template <bool kFilled>
 [[gnu::always_inline]] inline bool pool_put_word(const PoolShare* share, uint64_t word) {
-    uint32_t p;
-    Gate* g = gate_enter(&p);
-    if (!g) [[unlikely]]
-        return false;
-    if (--p < kPoolPlaces) [[likely]] {
-        char* locals = reinterpret_cast<const PoolFront*>(share)->locals.load(std::memory_order_acquire);
-        auto* place = reinterpret_cast<PoolPlace*>(locals + p * kPoolWordStride);
-        if (kFilled ? place->word == 0 : !place->full) [[likely]] {
-            place->word = word;
-            if (!kFilled) place->full = true;
-            gate_leave(g);
-            return true;
-        }
-    }
-    gate_leave(g);
-    return false;
+    return pool_at_place(share, [word](PoolPlace* place) {
+        if (kFilled ? place->word != 0 : place->full) return false;
+        place->word = word;
+        if (!kFilled) place->full = true;
+        return true;
+    });
 }
 
 template <class T>

@@ -154,15 +154,9 @@ public:
     }
     // False if the key is not there or has another value.
     bool compare_and_swap(const K& key, const V& old, V value) requires std::equality_comparable<V> {
-        const size_t hash = hash_of(key);
-        Sweep sweep(this);
-        const std::lock_guard guard(mu_);
-        Entry* e = nullptr;
-        std::atomic<Entry*>* at = place_of(key, hash, &e);
-        if (!at) return false;
-        if (!(e->value == old)) return false;
-        replace(at, e, new Entry(hash, key, std::move(value)));
-        return true;
+        return replace_if(
+            key, [&old](const V& v) { return v == old; },
+            [&](size_t hash) { return new Entry(hash, key, std::move(value)); });
     }
 
     // Calls f(key, value) for each entry until it returns false (or returns nothing: for all). No key twice; what is
@@ -335,18 +329,24 @@ private:
         replace(at, e, new Entry(hash, key, std::move(value)));
         return before;
     }
-    template <class F>
-    bool remove_if(const K& key, F&& wanted) {
+    // By what make(hash) gives, if the key is there and its value wanted.
+    template <class F, class Make>
+    bool replace_if(const K& key, F&& wanted, Make&& make) {
         const size_t hash = hash_of(key);
         Sweep sweep(this);
         const std::lock_guard guard(mu_);
         Entry* e = nullptr;
         std::atomic<Entry*>* at = place_of(key, hash, &e);
-        if (!at) return false;
-        if (!wanted(e->value)) return false;
-        replace(at, e, dead());
-        --live_;
+        if (!at || !wanted(e->value)) return false;
+        replace(at, e, make(hash));
         return true;
+    }
+    template <class F>
+    bool remove_if(const K& key, F&& wanted) {
+        return replace_if(key, wanted, [this](size_t) {
+            --live_;
+            return dead();
+        });
     }
 
     std::atomic<Table*> table_{nullptr};
