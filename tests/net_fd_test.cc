@@ -181,6 +181,8 @@ TEST_P(np38_close_races_with_read_and_write, 1, 2, 8) {
     with_procs(procs, [] {
         for (int i = 0; i < 200; ++i) {
             Ends p = pipe_ends();
+            // With one P each yield lets the others fill or empty the pipe: not for a whole time slice.
+            CHECK(fcntl(p.w.native_handle(), F_SETPIPE_SZ, 4096) > 0);
             Join join;
             join.add(3);
             go([&] {
