@@ -28,8 +28,10 @@ TEST_P(MM_16_atomics_of_goroutines_have_one_order, 1, 2, 8) {
                 for (int i = 1; i <= rounds; ++i) {
                     const auto meet = [&](int step) {
                         at[me] = step;
-                        for (int k = 0; at[1 - me] < step; ++k)
+                        for (int k = 0; at[1 - me] < step; ++k) {
                             if (k % 50 == 49) gort::yield();
+                            if (k % 500 == 499) sched_yield();  // where two Ps share a CPU
+                        }
                     };
                     meet(2 * i);
                     mine[me].store(i);
