@@ -65,8 +65,7 @@ FLAGS   = -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
 CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics \
           -fasynchronous-unwind-tables $(if $(CLANG),,-fno-tree-loop-distribute-patterns) \
           $(if $(filter release,$(BUILD)),-Wframe-larger-than=4096)
-extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host_,$1),,$(CORE))) \
-        $(if $(filter tests/%,$1),-DGORT_TEST_MAIN_APART)
+extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host_,$1),,$(CORE)))
 
 LIB      := $(OUT)/lib$(NAME).a
 BENCH    := $(OUT)/gortbench
@@ -91,7 +90,7 @@ build/gortbench: $(BENCH) $(OUT)/hello FORCE
 stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
 $(OUT)/.flags: FORCE
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
-	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(call extra,tests/) / $(CC) / $(LDFLAGS))
+	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))
 $(OUT)/.bench-members: FORCE

@@ -13,13 +13,15 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <regex>
 #include <string>
 #include <vector>
 
 #include "tests/test.h"
 
 namespace gort::test {
+
+// Does a regular expression match somewhere? ^ and $ match at each line.
+bool has_line(const std::string& text, const std::string& pattern);
 
 struct Died {
     int status = 0;        // as of waitpid
@@ -28,10 +30,7 @@ struct Died {
     int exit_code() const { return WIFEXITED(status) ? WEXITSTATUS(status) : -1; }
     int signal() const { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
     bool said(std::string_view text) const { return err.find(text) != std::string::npos; }
-    // Lines of stderr: ^ and $ match at each of them.
-    bool matches(const std::string& pattern) const {
-        return std::regex_search(err, std::regex(pattern, std::regex::ECMAScript | std::regex::multiline));
-    }
+    bool matches(const std::string& pattern) const { return has_line(err, pattern); }  // of stderr
     size_t count(std::string_view text) const {
         size_t n = 0;
         for (size_t at = 0; (at = err.find(text, at)) != std::string::npos; at += text.size()) ++n;
@@ -48,16 +47,7 @@ struct Died {
 // Until the threads of a run that is over are gone. One on its way out may hold a lock of libc's or of TSan's, which a
 // child would find locked for ever; and TSan lets such a child have no threads. TSan's own, which block every signal,
 // are here to stay, and so is what a test wants to have: that waits in vain, but not long.
-inline void wait_for_leaving_threads() {
-    auto others = [] {
-        size_t n = 0;
-        for (const std::string& tid : names_in("/proc/self/task"))
-            n += read_file("/proc/self/task/" + tid + "/status").find("\nSigBlk:\tfffffffe7ffbfeff\n") ==
-                 std::string::npos;
-        return n - 1;
-    };
-    for (const int64_t end = now_ms() + 1000 * slow(); others() && now_ms() < end;) sched_yield();
-}
+void wait_for_leaving_threads();
 
 class Child {
 public:
@@ -100,12 +90,12 @@ Died run_child(F body) {
 }  // namespace gort::test
 
 // A check about a Died; prints everything the child said when it fails.
-#define CHECK_DIED(d, ...)                                                                                          \
-    do {                                                                                                            \
-        if (!(__VA_ARGS__)) {                                                                                       \
+#define CHECK_DIED(d, ...)                                                                     \
+    do {                                                                                       \
+        if (!(__VA_ARGS__)) {                                                                  \
             std::printf("status %#x\n--- stdout\n%s--- stderr\n%s---\n", unsigned((d).status), \
                         (d).out.c_str(), (d).err.c_str());                                     \
-            std::fflush(stdout);                                                                                    \
-            ::gort::test::fail(__FILE__, __LINE__, "CHECK_DIED(%s)", #__VA_ARGS__);                                 \
-        }                                                                                                           \
+            std::fflush(stdout);                                                               \
+            ::gort::test::fail(__FILE__, __LINE__, "CHECK_DIED(%s)", #__VA_ARGS__);            \
+        }                                                                                      \
     } while (0)

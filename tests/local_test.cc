@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/local.h"
 
+#include <regex>
 #include <sstream>
 
 #include "rt/time.h"

@@ -6,6 +6,7 @@
 #include "tests/panic_test.h"
 
 #include <functional>
+#include <regex>
 #include <stdexcept>
 #include <system_error>
 #include <thread>

@@ -3,6 +3,7 @@
 //
 // The ids (SD-…) are those of the list of Go's behaviours. Refusals of bad values are in sched_options_test.cc.
 #include <algorithm>
+#include <regex>
 #include <sstream>
 
 #include "rt/time.h"

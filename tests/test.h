@@ -1,7 +1,7 @@
 // tests/test.h - the test framework: each test is a child process with a time limit and captured output.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Brings main() along, so one .cc file of a binary includes it. What a test file writes:
+// Its functions and main() are in test_main.cc, so that a test file compiles no more than its own. What that writes:
 //   TEST(name) { ... }               one test
 //   TEST_P(name, 1, 2, 8) { ... }    one for each P count; the body gets `int procs`; no list: 1 and 8
 //   TEST_DIES(name, "text") { ... }  must abort or exit with a status other than 0, the text on its stderr;
@@ -79,35 +79,15 @@ inline int64_t g_start_ms = 0;
 inline int64_t g_settle_ms = 1000;  // how long the ledger waits for the books to balance
 inline void (*g_yield)() = [] { sched_yield(); };
 
-inline int64_t now_ms() {
-    timespec ts{};
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return int64_t(ts.tv_sec) * 1000 + ts.tv_nsec / 1000000;
-}
+int64_t now_ms();
 
 constexpr int kExitUsage = 2;
 // One line about a wrong flag or setting. Also for the few things a runner cannot go on without.
-[[noreturn]] inline void usage(const std::string& what) {
-    std::fprintf(stderr, "%s\n", what.c_str());
-    std::exit(kExitUsage);
-}
-inline uint64_t number(const char* s, const std::string& name, uint64_t low, uint64_t high) {
-    char* end = nullptr;
-    errno = 0;
-    uint64_t v = *s >= '0' && *s <= '9' ? std::strtoull(s, &end, 0) : 0;
-    if (!end || *end || errno || v < low || v > high)
-        usage(name + " '" + s + "': not a number from " + std::to_string(low) + " to " +
-              std::to_string(high));
-    return v;
-}
-inline uint64_t env_number(const char* name, uint64_t low, uint64_t high, uint64_t otherwise) {
-    const char* s = std::getenv(name);
-    return s && *s ? number(s, name, low, high) : otherwise;
-}
-inline bool stress() { return env_number("GORT_TEST_STRESS", 0, 1, 0) != 0; }
-inline int slow() {
-    return int(env_number("GORT_TEST_SLOW", 1, 1000, 1)) * (GORT_TEST_SANITIZER ? GORT_TEST_SANITIZER : 1);
-}
+[[noreturn]] void usage(const std::string& what);
+uint64_t number(const char* s, const std::string& name, uint64_t low, uint64_t high);
+uint64_t env_number(const char* name, uint64_t low, uint64_t high, uint64_t otherwise);
+bool stress();
+int slow();
 
 inline uint64_t mix(uint64_t x) {
     x = (x ^ (x >> 33)) * 0xff51afd7ed558ccdULL;
@@ -126,17 +106,7 @@ inline bool yield_with(void (*fn)()) {
 // ---- checks ----
 
 // No flush and no exit handlers: whoever calls this may hold any lock, on any stack.
-[[noreturn, gnu::format(printf, 3, 4)]] inline void fail(const char* file, int line, const char* fmt, ...) {
-    char text[1500];
-    int n = std::snprintf(text, sizeof text, "%s:%d: ", file, line);
-    va_list ap;
-    va_start(ap, fmt);
-    std::vsnprintf(text + n, sizeof text - size_t(n), fmt, ap);
-    va_end(ap);
-    g_shared->failed = true;
-    dprintf(2, "%s\n", text);
-    _exit(1);
-}
+[[noreturn, gnu::format(printf, 3, 4)]] void fail(const char* file, int line, const char* fmt, ...);
 
 // A value as it is compared and shown: atomics are read once, everything else is itself.
 template <class T>
@@ -170,62 +140,75 @@ bool less(const A& a, const B& b) {
     else return a < b;
 }
 
+// A value as a failing check wants to show it. Put into words in test_main.cc, because what a check brings along is
+// compiled for every pair of types in every file.
+struct Shown {
+    enum Kind {
+        kSigned,
+        kUnsigned,
+        kBool,
+        kChar,
+        kReal,
+        kText,
+        kPointer,
+        kNullptr,
+        kWords,
+        kTicks,
+        kObject
+    } kind;
+    union {
+        int64_t i;
+        uint64_t u;
+        double real;
+        const void* p;
+    };
+    std::string_view text = {};
+    std::string (*words)(const void*) = nullptr;
+    int64_t number = 0;
+};
 template <class T>
-std::string show(const T& v) {
-    char s[64];
-    if constexpr (std::is_same_v<T, bool>) {
-        return v ? "true" : "false";
-    } else if constexpr (std::is_same_v<T, char>) {
-        std::snprintf(s, sizeof s, v >= ' ' && v <= '~' ? "'%c'" : "'\\x%02x'", v);
-    } else if constexpr (std::is_integral_v<T>) {
-        std::snprintf(s, sizeof s, v > T(99) ? "%s (%#llx)" : "%s", std::to_string(v).c_str(),
-                      static_cast<unsigned long long>(v));
-    } else if constexpr (std::is_enum_v<T>) {
-        return show(static_cast<std::underlying_type_t<T>>(v));
-    } else if constexpr (std::is_floating_point_v<T>) {
-        std::snprintf(s, sizeof s, "%.17g", static_cast<double>(v));
-    } else if constexpr (kText<T>) {
-        return '"' + std::string(text_of(v).substr(0, 400)) + '"';
-    } else if constexpr (std::is_null_pointer_v<T>) {
-        return "nullptr";
-    } else if constexpr (std::is_pointer_v<T>) {
-        std::snprintf(s, sizeof s, "%#llx", static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(v)));
-    } else if constexpr (requires {
-                             v.message();
-                             v.value();
-                         }) {  // std::error_code
-        return v.message() + " (" + show(v.value()) + ")";
-    } else if constexpr (requires {
-                             v.count();
-                             T::period::den;
-                         }) {  // std::chrono::duration
-        return show(v.count()) + "/" + show(T::period::den) + " s";
-    } else {
-        std::snprintf(s, sizeof s, "(an object of %zu bytes)", sizeof v);
-    }
-    return s;
+Shown shown(const T& v) {
+    using K = Shown::Kind;
+    if constexpr (std::is_same_v<T, bool>) return {.kind = K::kBool, .i = v};
+    else if constexpr (std::is_same_v<T, char>) return {.kind = K::kChar, .i = v};
+    else if constexpr (std::is_enum_v<T>) return shown(static_cast<std::underlying_type_t<T>>(v));
+    else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) return {.kind = K::kSigned, .i = v};
+    else if constexpr (std::is_integral_v<T>) return {.kind = K::kUnsigned, .u = v};
+    else if constexpr (std::is_floating_point_v<T>) return {.kind = K::kReal, .real = static_cast<double>(v)};
+    else if constexpr (kText<T>) return {.kind = K::kText, .u = 0, .text = text_of(v)};
+    else if constexpr (std::is_null_pointer_v<T>) return {.kind = K::kNullptr, .u = 0};
+    else if constexpr (std::is_pointer_v<T>)
+        return {.kind = K::kPointer, .u = uint64_t(reinterpret_cast<uintptr_t>(v))};
+    else if constexpr (requires {
+                           v.message();
+                           v.value();
+                       })  // std::error_code
+        return {.kind = K::kWords,
+                .p = &v,
+                .words = [](const void* code) { return static_cast<const T*>(code)->message(); },
+                .number = v.value()};
+    else if constexpr (requires {
+                           v.count();
+                           T::period::den;
+                       })  // std::chrono::duration
+        return {.kind = K::kTicks, .i = int64_t(v.count()), .number = T::period::den};
+    else return {.kind = K::kObject, .u = sizeof v};
 }
+[[noreturn]] void fail_shown(const char* file, int line, const char* what, const Shown& a, const Shown& b);
 
 template <class A, class B>
-[[noreturn, gnu::noinline]] void fail_two(const char* file, int line, const char* what, const A& a,
-                                          const B& b) {
-    fail(file, line, "%s: %s and %s", what, show(a).c_str(), show(b).c_str());
+[[noreturn, gnu::noinline, gnu::cold]] void fail_two(const char* file, int line, const char* what, const A& a,
+                                                     const B& b) {
+    fail_shown(file, line, what, shown(a), shown(b));
 }
 
 // One EVENTUALLY. It gives up a little before the parent does, because it can say what it was waiting for.
 class Poll {
 public:
-    void wait(const char* file, int line, const char* what) {
-        if (now_ms() - g_start_ms > g_shared->limit_ms / 10 * 9)
-            fail(file, line, "EVENTUALLY(%s): never", what);
-        g_yield();
-    }
+    void wait(const char* file, int line, const char* what);
 };
 
-inline void skip(const char* why) {
-    std::snprintf(g_shared->why, sizeof g_shared->why, "%s", why);
-    g_shared->skipped = true;
-}
+void skip(const char* why);
 
 // ---- what a file registers ----
 
@@ -239,45 +222,15 @@ struct Test {
     const char* name;
     void (*body)(int procs);
     int kind;
-    std::vector<int> procs;
+    int procs[8];  // ends with a 0 when there are fewer; all 0: the default
     Dies dies;
 };
-inline std::vector<Test>& registry() {
-    static std::vector<Test> tests;
-    return tests;
-}
-inline bool add(Test t) {
-    if (t.procs.empty()) t.procs = t.kind & kPerProcs ? std::vector<int>{1, 8} : std::vector<int>{1};
-    registry().push_back(std::move(t));
-    return true;
-}
+std::vector<Test>& registry();
+bool add(const Test& t);
 
-struct LedgerEntry {
-    const char* name;
-    long (*fn)();
-    long before;
-};
-struct Ledger {
-    std::vector<LedgerEntry> entries;
-    long (*kept_fds)() = [] { return 0L; };
-    long mappings_slack = -1;  // -1: nobody asked
-};
-inline Ledger& ledger() {
-    static Ledger l;
-    return l;
-}
-inline bool ledger_add(const char* name, long (*fn)()) {
-    ledger().entries.push_back({name, fn, 0});
-    return true;
-}
-inline bool ledger_fds(long (*fn)()) {
-    ledger().kept_fds = fn;
-    return true;
-}
-inline bool ledger_mappings(long slack) {
-    ledger().mappings_slack = slack;
-    return true;
-}
+bool ledger_add(const char* name, long (*fn)());
+bool ledger_fds(long (*fn)());
+bool ledger_mappings(long slack);
 
 }  // namespace gort::test
 
@@ -318,8 +271,3 @@ inline bool ledger_mappings(long slack) {
     } while (0)
 #define TEST_TIMEOUT(seconds) \
     (::gort::test::g_shared->limit_ms = int64_t((seconds)*1000.0 * ::gort::test::slow()))
-
-// The Makefile compiles the runner once, in test_main.cc; a file compiled by hand brings it along.
-#ifndef GORT_TEST_MAIN_APART
-#include "tests/test_run.h"
-#endif

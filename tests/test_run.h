@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "tests/test.h"
 
@@ -20,20 +21,22 @@ constexpr int64_t kStressFactor = 6;
 constexpr off_t kMaxOutput = 64 << 20;  // a child that prints more than this is killed
 constexpr int kExitNoMatch = 3;
 
-// The threads of a hung child: what each of them waits in says more than that it hangs.
-inline std::string thread_states(pid_t pid) {
-    std::string dir = "/proc/" + std::to_string(pid) + "/task/", all;
-    for (const std::string& tid : names_in(dir)) {
-        std::string stat = read_file(dir + tid + "/stat"),
-                    state = stat.substr(std::min(stat.rfind(')'), stat.size()));
-        all += "\n  thread " + tid + ": state " + state.substr(std::min<size_t>(2, state.size()), 1) +
-               ", in " + read_file(dir + tid + "/wchan") + ", syscall " + read_file(dir + tid + "/syscall");
-    }
-    return all;
-}
-
 // ---- the ledger ----
 
+struct LedgerEntry {
+    const char* name;
+    long (*fn)();
+    long before;
+};
+struct Ledger {
+    std::vector<LedgerEntry> entries;
+    long (*kept_fds)() = [] { return 0L; };
+    long mappings_slack = -1;  // -1: nobody asked
+};
+inline Ledger& ledger() {
+    static Ledger l;
+    return l;
+}
 class LedgerPage {
 public:
     LedgerPage() {
@@ -71,6 +74,18 @@ private:
 };
 
 // ---- one test ----
+
+// The threads of a hung child: what each of them waits in says more than that it hangs.
+inline std::string thread_states(pid_t pid) {
+    std::string dir = "/proc/" + std::to_string(pid) + "/task/", all;
+    for (const std::string& tid : names_in(dir)) {
+        std::string stat = read_file(dir + tid + "/stat"),
+                    state = stat.substr(std::min(stat.rfind(')'), stat.size()));
+        all += "\n  thread " + tid + ": state " + state.substr(std::min<size_t>(2, state.size()), 1) +
+               ", in " + read_file(dir + tid + "/wchan") + ", syscall " + read_file(dir + tid + "/syscall");
+    }
+    return all;
+}
 
 [[noreturn]] inline void child_main(const Test& t, int procs, uint64_t seed, int out, int err) {
     setpgid(0, 0);
@@ -238,11 +253,15 @@ struct Run {
     std::string name;
 };
 inline bool per_procs(const Test& t) { return (t.kind & kPerProcs) != 0; }
+inline std::vector<int> own_procs(const Test& t) {
+    if (!t.procs[0]) return per_procs(t) ? std::vector<int>{1, 8} : std::vector<int>{1};
+    return {std::begin(t.procs), std::find(std::begin(t.procs), std::end(t.procs), 0)};
+}
 // The tests that the flags ask for. `hidden` says whether a stress test was left out.
 inline std::vector<Run> choose(const Options& o, const std::vector<Test>& tests, bool* hidden) {
     std::vector<Run> runs;
     for (const Test& t : tests)
-        for (int p : per_procs(t) && !o.procs.empty() ? o.procs : t.procs) {
+        for (int p : per_procs(t) && !o.procs.empty() ? o.procs : own_procs(t)) {
             std::string name = t.name + (per_procs(t) ? "/P=" + std::to_string(p) : "");
             auto matches = [&](const std::string& f) { return name.find(f) != std::string::npos; };
             if (!o.filters.empty() && std::none_of(o.filters.begin(), o.filters.end(), matches)) continue;
@@ -306,7 +325,3 @@ inline int run(int argc, char** argv, const std::vector<Test>& tests) {
 }
 
 }  // namespace gort::test
-
-#ifndef GORT_TEST_MAIN_APART
-int main(int argc, char** argv) { return gort::test::run(argc, argv, gort::test::registry()); }
-#endif

@@ -5,6 +5,7 @@
 #include "rt/traceback.h"
 
 #include <atomic>
+#include <regex>
 #include <thread>
 
 #include "rt/report.h"
