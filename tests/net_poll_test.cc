@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "rt/time.h"
 #include "tests/net_test.h"
 
 using namespace gort;
@@ -141,5 +142,42 @@ TEST_P(np30_served_while_the_one_who_polled_computes, 2, 8) {
         talk.a.close().value();
         p.w.close().value();
         until_alone();
+    });
+}
+
+// GR-37: the number of Ps changes while connections are busy and deadlines pass.
+TEST_P(gr37_the_number_of_ps_changes_under_connections, 1, 2, 8) {
+    with_procs(procs, [] {
+        auto l = net::listen("127.0.0.1:0").value();
+        serve(l, [](const net::conn& c) {
+            char buf[64];
+            while (auto n = c.read(buf)) c.write(std::span(buf, *n)).value();
+        });
+        std::atomic<bool> stop{false};
+        Join join;
+        join.add(8);
+        for (int i = 0; i < 8; ++i)
+            go([&, i] {
+                auto c = net::dial(address_of(l)).value();
+                char buf[1];
+                for (int k = 0; k < 20 || !stop; ++k) {
+                    if (k % 8 == i) {  // nothing is under way: it passes
+                        c.set_read_deadline(50us).value();
+                        CHECK(timed_out(c.read(buf).error()));
+                        c.set_read_deadline(std::chrono::steady_clock::time_point{}).value();
+                    }
+                    c.write("x").value();
+                    CHECK_EQ(c.read(buf).value(), 1);
+                }
+                c.close().value();
+                join.done();
+            });
+        for (int i = 0; i < 300 / test::slow(); ++i) {
+            gomaxprocs(int(test::rnd() % 8) + 1);
+            sleep(20us);
+        }
+        stop = true;
+        join.wait();
+        l.close().value();
     });
 }
