@@ -13,6 +13,23 @@ using namespace gort::panic_test;
 
 namespace {
 
+// What a goroutine writes down until it has ended. Nothing of its exceptions stays behind.
+template <class F>
+std::string log_of_one(F f) {
+    std::string log;
+    with_procs(1, [&] {
+        std::atomic<bool> done{false};
+        go([&] {
+            defer last{[&] { done = true; }};
+            f(log);
+        });
+        EVENTUALLY(done.load());
+        CHECK_EQ(std::uncaught_exceptions(), 0);
+        CHECK(!std::current_exception());
+    });
+    return log;
+}
+
 // ---- goexit ----
 
 TEST_P(PN_29_goexit_runs_the_guards_and_ends_only_its_goroutine) {
@@ -73,47 +90,35 @@ TEST(PN_31_goexit_from_main_with_others_blocked_is_the_ordinary_deadlock) {
 
 // PN-06: a handler of exceptions sees nothing of it, either.
 TEST(PN_32_CC_11_catch_all_cannot_keep_a_goroutine_alive) {
-    std::string log;
-    with_procs(1, [&] {
-        std::atomic<bool> done{false};
-        go([&] {
-            defer last{[&] { done = true; }};
+    const std::string log = log_of_one([](std::string& to) {
+        try {
             try {
-                try {
-                    goexit();
-                } catch (const std::exception&) {
-                    log += "exception ";
-                } catch (...) {
-                    log += "swallowed ";
-                }
-                log += "alive ";
+                goexit();
+            } catch (const std::exception&) {
+                to += "exception ";
             } catch (...) {
-                log += "passed on ";
-                throw;
+                to += "swallowed ";
             }
-            log += "alive ";
-        });
-        EVENTUALLY(done.load());
+            to += "alive ";
+        } catch (...) {
+            to += "passed on ";
+            throw;
+        }
+        to += "alive ";
     });
     CHECK_EQ(log, "swallowed passed on ");
 }
 
 TEST(PN_32_a_panic_recovered_in_a_deferred_function_does_not_cancel_goexit) {
-    std::string log;
-    with_procs(1, [&] {
-        std::atomic<bool> done{false};
-        go([&] {
-            defer last{[&] { done = true; }};
-            defer inside{[&] {
-                try {
-                    panic("x");
-                } catch (const panic_error&) {
-                    log += "recovered ";
-                }
-            }};
-            goexit();
-        });
-        EVENTUALLY(done.load());
+    const std::string log = log_of_one([](std::string& to) {
+        defer inside{[&] {
+            try {
+                panic("x");
+            } catch (const panic_error&) {
+                to += "recovered ";
+            }
+        }};
+        goexit();
     });
     CHECK_EQ(log, "recovered ");
 }
@@ -130,20 +135,13 @@ TEST(PN_33_a_panic_in_a_deferred_function_during_goexit_crashes) {
 }
 
 TEST(PN_34_goexit_in_a_deferred_function_ends_a_panic) {
-    std::string log;
-    with_procs(1, [&] {
-        std::atomic<bool> done{false};
-        go([&] {
-            defer last{[&] { done = true; }};
-            Says guard{&log, "guard "};
-            defer d{[&] {
-                Says inner{&log, "inner "};
-                goexit();
-            }};
-            panic("aborted");
-        });
-        EVENTUALLY(done.load());
-        CHECK_EQ(std::uncaught_exceptions(), 0);
+    const std::string log = log_of_one([](std::string& to) {
+        Says guard{&to, "guard "};
+        defer d{[&] {
+            Says inner{&to, "inner "};
+            goexit();
+        }};
+        panic("aborted");
     });
     CHECK_EQ(log, "inner guard ");
 }
@@ -163,41 +161,28 @@ TEST(PN_34_goexit_from_a_catch_block_and_from_nested_calls) {
             asm volatile("");
         }
     };
-    std::string log;
-    with_procs(1, [&] {
-        std::atomic<bool> done{false};
-        go([&] {
-            defer last{[&] { done = true; }};
-            try {
-                throw 1;
-            } catch (int) {
-                Deep::exits(4, &log);
-            }
-        });
-        EVENTUALLY(done.load());
-        CHECK(!std::current_exception());
+    const std::string log = log_of_one([](std::string& to) {
+        try {
+            throw 1;
+        } catch (int) {
+            Deep::exits(4, &to);
+        }
     });
     CHECK_EQ(log, ".....");
 }
 
 TEST(goexit_again_on_its_own_way_out) {
-    std::string log;
-    with_procs(1, [&] {
-        std::atomic<bool> done{false};
-        go([&] {
-            defer last{[&] { done = true; }};
-            defer d{[&] {
-                Says inner{&log, "inner "};
-                goexit();
-            }};
-            try {
-                goexit();
-            } catch (...) {
-                log += "handler ";
-                goexit();
-            }
-        });
-        EVENTUALLY(done.load());
+    const std::string log = log_of_one([](std::string& to) {
+        defer d{[&] {
+            Says inner{&to, "inner "};
+            goexit();
+        }};
+        try {
+            goexit();
+        } catch (...) {
+            to += "handler ";
+            goexit();
+        }
     });
     CHECK_EQ(log, "handler inner ");
 }
