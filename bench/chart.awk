@@ -32,7 +32,8 @@ BEGIN {
     width = left + label_w + 2 * col_w + gap + 10
     bar = 10; row_gap = 10
     while ((getline line < machine) > 0) { split(line, f, "\t"); fact[f[1]] = f[2] }
-    panel("One switch of stacks, one way, ns", "raw abi floor raw_ret abi_ret swapcontext pthread_futex")
+    panel("One switch of stacks, one way, ns; grey: other ways",
+        "raw abi floor raw_ret abi_ret swapcontext pthread_futex")
     panel("Nanoseconds an operation", "yield:g2 yield:g1000 spawn:batch10k spawn:one_and_join " \
         "pingpong:roundtrip buffered:cap100 select:recv2 select:ready2_and_send mutex:lock_g1 mutex:lock_g8 " \
         "threadring:hop mpmc:p8c8_cap128 sync:cond_roundtrip ctx:withcancel_cancel timers:afterfunc_stop_30s")
@@ -104,7 +105,7 @@ function draw_switch(   list, n, i, lo, hi, old, m, start) {
         m = value["switch:" list[i], 1, "gort"]
         if (!m) continue
         print_text(left + label_w - 10, y + bar - 0.5, list[i], "label")
-        draw_bar(left + label_w, y + 1, m, list[i] ~ /^(raw|abi)$/ ? "gort" : "go")
+        draw_bar(left + label_w, y + 1, m, list[i] ~ /^(raw|abi)$/ ? "gort" : "way")
         y += bar + 6
     }
     col_w = old
@@ -182,7 +183,7 @@ END {
         ".legend{font-size:12px;fill:#333}.label{font-size:12px;fill:#333;text-anchor:end}" \
         ".col{font-size:11px;font-weight:600;fill:#667}.tick{font-size:10px;fill:#99a;text-anchor:middle}" \
         ".val{font-size:10px;fill:#667}.own{font-weight:600;fill:#b53a00}.grid{stroke:#e6e8ec}" \
-        ".gort{fill:#e8590c}.go{fill:#5b8db8}.boost{fill:#9db4c8}.posix{fill:#cdd3da}</style>"
+        ".gort{fill:#e8590c}.go{fill:#5b8db8}.boost{fill:#9db4c8}.posix{fill:#cdd3da}.way{fill:#8a8f98}</style>"
     print "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>"
     printf "%s</svg>\n", body
 }
