@@ -23,15 +23,16 @@
 // wrong; the indirect predictor learns the pattern. And why the raw form is entered by a jump: a `call`
 // without its `ret` would shift the return predictor for every frame above us.
 //
-// WHAT IT COSTS. `gortbench switch`, two stacks in a loop, one way, minimum of several, both compared in one
-// run on a Xeon (Cascade Lake, 2.5 GHz, virtual); only the ratios travel to other machines:
-//      floor (sp, fp, pc in a struct, all inlined)              1.32 ns    1.0
-//      raw form below                                           1.84 ns    1.4
-//      raw form, entered by call                                1.90 ns    1.4     (and unbalances the predictor)
-//      raw form inlined at the switch                           3.03 ns    2.3     (same-line store forwarding stalls)
-//      plain-ABI form below: saves all, jumps                   3.30 ns    2.5
-//      raw form ending in ret                                   9.67 ns    7.2
-//      plain-ABI form ending in ret                            12.8  ns    9.6
+// WHAT IT COSTS. `gortbench switch`, two stacks in a loop, one way, best of eight repetitions on an otherwise quiet
+// Xeon (Emerald Rapids, family 6 model 207, 2.1 GHz, virtual; g++ 12.2); only the ratios travel to other machines:
+//      floor (sp, fp, pc in a struct, all inlined)              1.37 ns    1.0
+//      raw form inlined at the switch                           1.51 ns    1.1     (twice the raw form on a Cascade Lake)
+//      raw form below                                           1.60 ns    1.2
+//      raw form, entered by call                                1.59 ns    1.2     (and unbalances the predictor)
+//      plain-ABI form below: saves all, jumps                   2.44 ns    1.8
+//      raw form ending in ret                                  11.2  ns    8.2
+//      plain-ABI form ending in ret                            11.6  ns    8.5
+//      swapcontext 226 ns; two threads and a futex 5.1 us
 //
 // NOT SAVED, by rule: MXCSR and the x87 control word belong to the thread, as in Go; code that changes the
 // rounding mode restores it before it parks. The signal mask, fs and gs likewise. Shadow stacks (SHSTK) are
