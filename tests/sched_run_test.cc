@@ -403,6 +403,7 @@ TEST(a_thread_that_called_in_before_may_run) {
 }
 
 TEST_P(foreign_threads_spawn_while_the_runtime_stops, 1, 2) {
+    TEST_TIMEOUT(test::stress() ? 200 : 20);  // on one CPU a round takes a time slice or two
     const int kRounds = test::stress() ? 2000 : 60;
     for (int i = 0; i < kRounds; ++i) {
         gort::start(procs_of(procs));
