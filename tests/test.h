@@ -156,12 +156,11 @@ struct Shown {
         kTicks,
         kObject
     } kind;
-    union {
-        int64_t i;
-        uint64_t u;
-        double real;
-        const void* p;
-    };
+    // one of the four; no union, as clang 14 finds no member of an unnamed one in a template
+    int64_t i = 0;
+    uint64_t u = 0;
+    double real = 0;
+    const void* p = nullptr;
     std::string_view text = {};
     std::string (*words)(const void*) = nullptr;
     int64_t number = 0;
@@ -175,8 +174,8 @@ Shown shown(const T& v) {
     else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) return {.kind = K::kSigned, .i = v};
     else if constexpr (std::is_integral_v<T>) return {.kind = K::kUnsigned, .u = v};
     else if constexpr (std::is_floating_point_v<T>) return {.kind = K::kReal, .real = static_cast<double>(v)};
-    else if constexpr (kText<T>) return {.kind = K::kText, .u = 0, .text = text_of(v)};
-    else if constexpr (std::is_null_pointer_v<T>) return {.kind = K::kNullptr, .u = 0};
+    else if constexpr (kText<T>) return {.kind = K::kText, .text = text_of(v)};
+    else if constexpr (std::is_null_pointer_v<T>) return {.kind = K::kNullptr};
     else if constexpr (std::is_pointer_v<T>)
         return {.kind = K::kPointer, .u = uint64_t(reinterpret_cast<uintptr_t>(v))};
     else if constexpr (requires {
