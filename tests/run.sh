@@ -66,6 +66,11 @@ run_all() {
     done
 }
 
+whole() { # NAME VALUE
+    case $2 in *[!0-9]* | 0*) echo "$1=$2: not a whole number from 1 up" >&2 && exit 2 ;; esac
+}
+whole J "${J-}"
+whole N "${N-}"
 case $mode in
 test)
     cpus=$(nproc 2>/dev/null || echo 1)
