@@ -26,7 +26,7 @@
 // WHAT IT COSTS. `gortbench switch`, two stacks in a loop, one way, best of eight repetitions on an otherwise quiet
 // Xeon (Emerald Rapids, family 6 model 207, 2.1 GHz, virtual; g++ 12.2); only the ratios travel to other machines:
 //      floor (sp, fp, pc in a struct, all inlined)              1.37 ns    1.0
-//      raw form inlined at the switch                           1.51 ns    1.1     (twice the raw form on a Cascade Lake)
+//      raw form inlined at the switch                           1.51 ns    1.1     (Cascade Lake: 2 x raw)
 //      raw form below                                           1.60 ns    1.2
 //      raw form, entered by call                                1.59 ns    1.2     (and unbalances the predictor)
 //      plain-ABI form below: saves all, jumps                   2.44 ns    1.8
