@@ -208,14 +208,14 @@ int64_t earliest_timer() {
 
 // The memory of an M stays an M, and its gate_lock a lock: whoever has read P::m may still try that lock when the M has
 // gone. So a used one is set back field by field.
-M* new_m() {
+M* new_m(bool foreign) {
     sched.lock.lock();
     M* mp = sched.spare_ms;
     if (mp) {
         sched.spare_ms = mp->next_all;
         sched.lock.unlock();
         mp->in_rt.store(0, std::memory_order_relaxed);
-        mp->foreign = mp->is_m0 = mp->dying = false;
+        mp->is_m0 = mp->dying = false;
         mp->scout = Scout::kNo;
         mp->curg = nullptr;
         mp->g0 = {};
@@ -233,6 +233,7 @@ M* new_m() {
         sched.lock.unlock();
         if (!m_slab.alloc_many(&mp, 1)) kernel::fatal("out of memory for another M");
     }
+    mp->foreign = foreign;
     kernel::LockGuard guard(sched.lock);
     mp->id = sched.next_m_id++;
     mp->epoch = sched.epoch.load(std::memory_order_relaxed);
@@ -467,8 +468,7 @@ void detach_foreign(void* arg) {
 
 M* attach_foreign() {
     sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
-    M* mp = new_m();
-    mp->foreign = true;
+    M* mp = new_m(true);
     mp->tid = kernel::gettid();
     mp->eh = host_eh_globals();
     mp->curg = &mp->pseudo;

@@ -115,7 +115,7 @@ void put_global_list(GList* list, bool in_hand = false);  // in_hand: sysmon had
 uint32_t steal_from(M* mp, P* victim);
 
 // --- mach.cc
-M* new_m();
+M* new_m(bool foreign = false);
 void free_m(M* mp);
 void start_m(P* pp, G* first = nullptr);  // an idle or new M runs pp, `first` at once
 void start_thread_of(M* mp);              // sysmon: of sched.births

@@ -407,12 +407,14 @@ TEST_P(network, 1, 2) {
             CHECK_EQ(::pipe(p), 0);
             {
                 net::fd r(p[0]);
-                gort::go([w = p[1]] {
+                auto written = gort::make_chan<bool>();
+                gort::go([w = p[1], written] {
                     const char x = 'x';
-                    (void)!::write(w, &x, 1);
+                    written << (::write(w, &x, 1) == 1);
                 });
                 CHECK(bool(r.wait_readable()));
                 r.close();
+                CHECK(written.recv());
             }
             ::close(p[1]);
         },
