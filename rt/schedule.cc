@@ -342,7 +342,8 @@ void schedule_loop(M* mp) {
         }
         G* gp = mp->next_g;
         mp->next_g = nullptr;
-        if (pp->attention.load(std::memory_order_relaxed) & kAskRelease) {
+        // acquire: which Ps are retired, for the one who inherits
+        if (pp->attention.load(std::memory_order_acquire) & kAskRelease) {
             if (gp) pp->runq.push(gp);
             retire_p(mp);
             continue;

@@ -12,7 +12,7 @@ public:
     // Ask only as long as that goroutine lives, or has said by other means that it has ended.
     bool waits() const {
         const gort::rt::G* gp = gp_;
-        return gp && gort::rt::observed_status(gp) == gort::rt::GStatus::kWaiting;
+        return gp && gp->status.load(std::memory_order_acquire) == gort::rt::GStatus::kWaiting;
     }
 
 private:
