@@ -343,9 +343,10 @@ void unref_slow(const context_base* gone) noexcept {
     while (c && c->parent_ != c) {
         const bool cancels = c->kind_ == Kind::kCancel || c->kind_ == Kind::kTimer;
         auto* n = cancels ? static_cast<CancelNode*>(c) : nullptr;
-        // Nobody else can make two of one, but for a timer that fires.
-        const bool alone = c->refs_.load(std::memory_order_acquire) == 1 &&
-                           (c->kind_ != Kind::kTimer || n->state.load(std::memory_order_acquire));  // X1
+        // Nobody else can make two of one, but for a timer that fires before the node is cancelled: so that comes
+        // first.
+        const bool alone = (c->kind_ != Kind::kTimer || n->state.load(std::memory_order_acquire)) &&  // X1
+                           c->refs_.load(std::memory_order_acquire) == 1;
         if (!alone && c->refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
         if (n) {
             Child* funcs = nullptr;
