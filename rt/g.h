@@ -81,7 +81,7 @@ struct alignas(64) G {
     M* locked_m = nullptr;
 
     // --- second line: life of the goroutine. Written at spawn, at park for dumps.
-    void (*invoke)(void* storage) = nullptr;  // moves the callable out of storage, calls it, destroys it
+    void (*invoke)(void* storage) = nullptr;  // calls what is in storage, and destroys it
     uint64_t id = 0;                          // 1 is main; unique in one run
     Site site;                                // created by
     int64_t wait_since = 0;                   // coarse nanotime of the park, 0 unless known

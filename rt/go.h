@@ -84,8 +84,8 @@ struct Call {
     }
 };
 
-// Runs on the goroutine's stack: takes the callable out of the G, so that the G's bytes are free for dumps, and
-// destroys it when the goroutine ends, by whatever way.
+// Runs on the goroutine's stack: calls the callable where it lies, in the G, and destroys it when the goroutine ends,
+// by whatever way.
 template <class C>
 void invoke_inline(void* storage) {
     struct Guard {

@@ -16,12 +16,6 @@ namespace {
 
 using namespace chan_tools;
 using namespace time_tools;
-using gort::after;
-using gort::after_func;
-using gort::ticker;
-using gort::time_point;
-using gort::timer;
-using std::chrono::steady_clock;
 
 int fewer(int n) { return gort::test::slow() > 1 ? n / 10 : n; }
 
