@@ -37,13 +37,6 @@ constexpr unsigned long kCloneFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_
 constexpr SignalSet kFaults = signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGILL) |
                               signal_bit(SIGFPE) | signal_bit(SIGTRAP) | signal_bit(SIGABRT);
 
-struct SignalStack {  // the kernel's stack_t
-    void* base;
-    int flags;
-    size_t size;
-};
-constexpr int kDisable = 2;  // SS_DISABLE
-
 void run(void* arg) {
     auto* t = static_cast<RawThread*>(arg);
     t->fn(t->arg);
@@ -107,16 +100,6 @@ void set_thread_name(const char* name) {
     char short_name[16];
     str_copy(short_name, sizeof short_name, name);
     sys_prctl(PR_SET_NAME, reinterpret_cast<uintptr_t>(short_name));
-}
-
-int set_signal_stack(void* base, size_t size) {
-    const SignalStack s{base, 0, size};
-    return sys_sigaltstack(&s, nullptr);
-}
-
-int clear_signal_stack() {
-    const SignalStack s{nullptr, kDisable, 0};
-    return sys_sigaltstack(&s, nullptr);
 }
 
 size_t min_signal_stack() {

@@ -15,7 +15,11 @@ namespace gort::kernel {
 namespace {
 
 constexpr int kAdviseGuardInstall = 102;  // MADV_GUARD_INSTALL, newer than our headers
-constexpr int kAdviseGuardRemove = 103;
+
+enum : int { kUnknown, kNo, kYes };
+std::atomic<int> g_guards{kUnknown};
+
+bool stops_a_write(void* p) { return sys_clock_gettime(1, static_cast<Timespec*>(p)) == -EFAULT; }
 
 // Without an auxiliary vector: mincore refuses an address that is not a page's. This one is a multiple of 4
 // KiB and of nothing larger, then of 16 KiB.
@@ -78,8 +82,9 @@ void* reserve(size_t size, unsigned flags, size_t align, int* error) {
         *error = trimmed;
         return nullptr;
     }
-    if (flags & kReserveStack)
-        nohugepage(map + before, size);  // only a hint: a refusal costs memory, not truth
+    // Only a hint: a refusal costs memory, not truth. Linux 6.7, so each kernel with guards, takes it from MAP_STACK.
+    if ((flags & kReserveStack) && g_guards.load(std::memory_order_relaxed) != kYes)
+        nohugepage(map + before, size);
     *error = 0;
     return map + before;
 }
@@ -115,31 +120,33 @@ size_t resident_bytes(void* addr, size_t size) {
 }
 
 int guard_install(void* addr, size_t size) { return sys_madvise(addr, size, kAdviseGuardInstall); }
-int guard_remove(void* addr, size_t size) { return sys_madvise(addr, size, kAdviseGuardRemove); }
+int guard(void* addr, size_t size) {
+    const int known = g_guards.load(std::memory_order_relaxed);
+    if (known == kNo) return -ENOSYS;
+    const int r = guard_install(addr, size);
+    if (r != 0 || known == kYes) return r;
+    const bool works = stops_a_write(addr);
+    g_guards.store(works ? kYes : kNo, std::memory_order_relaxed);
+    return works ? 0 : -ENOSYS;
+}
 
-bool probe_guards(void* place) {
+bool probe_guards() {
     const size_t page = page_size();
-    void* p = place ? place : reserve(page);
+    void* p = reserve(page);
     if (!p) return false;
-    // The page is in use first, as a stack's may be; the system call writes 16 bytes there if nothing stops
-    // it.
-    *static_cast<volatile char*>(p) = 1;
-    const bool works = guard_install(p, page) == 0 &&
-                       sys_clock_gettime(1, static_cast<Timespec*>(p)) == -EFAULT &&
-                       guard_remove(p, page) == 0 && sys_clock_gettime(1, static_cast<Timespec*>(p)) == 0;
-    if (!place) release(p, page);
+    *static_cast<volatile char*>(p) = 1;  // in use first, as a stack's page may be
+    const bool works = guard_install(p, page) == 0 && stops_a_write(p);
+    release(p, page);
     return works;
 }
 
-bool lightweight_guards(void* place) {
-    enum : int { kUnknown, kNo, kYes };
-    static std::atomic<int> known{kUnknown};
-    int k = known.load(std::memory_order_relaxed);
-    if (k == kUnknown) [[unlikely]] {
-        k = probe_guards(place) ? kYes : kNo;
-        known.store(k, std::memory_order_relaxed);
+bool lightweight_guards() {
+    int known = g_guards.load(std::memory_order_relaxed);
+    if (known == kUnknown) [[unlikely]] {
+        known = probe_guards() ? kYes : kNo;
+        g_guards.store(known, std::memory_order_relaxed);
     }
-    return k == kYes;
+    return known == kYes;
 }
 
 }  // namespace gort::kernel

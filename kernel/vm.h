@@ -34,15 +34,14 @@ int nohugepage(void* addr, size_t size);
 // Bytes of the range that are in memory now.
 size_t resident_bytes(void* addr, size_t size);
 
-// Guard markers in the page tables (Linux 6.13): touching one is SIGSEGV, and no mapping is split. Both drop
-// the pages' content. Only when lightweight_guards(); else they fail or, worse, succeed and do nothing. A
-// range with guards may also be decommitted (they stay) and released.
+// Guard markers in the page tables (Linux 6.13): touching one is SIGSEGV, and no mapping is split. The pages' content
+// goes. A range with guards may also be decommitted (they stay) and released.
+int guard(void* addr, size_t size);  // -ENOSYS: there are none here
+// The same only when lightweight_guards(); else it fails or, worse, succeeds and does nothing.
 int guard_install(void* addr, size_t size);
-int guard_remove(void* addr, size_t size);
-// Proved by what happens, once: a guard on a page of our own, and then a system call that writes there must
-// say EFAULT. Old kernels and qemu-user accept advice that they do not know.
-// `place`: a mapped page of no worth yet, which the first question may try it on, instead of one of its own.
-bool lightweight_guards(void* place = nullptr);
-bool probe_guards(void* place = nullptr);  // the same, without remembering
+// Proved by what happens, once: after guard(), or on a page of our own, a system call that writes there must say
+// EFAULT. Old kernels and qemu-user accept advice that they do not know.
+bool lightweight_guards();
+bool probe_guards();  // the same, without remembering
 
 }  // namespace gort::kernel

@@ -121,21 +121,26 @@ void fault_exit() {
     }
 }
 
+// One system call for each of mapping, guard and signal stack: a thread's start is a part of a small program's.
 int fault_thread_init(FaultThread* t) {
     *t = FaultThread{};
-    size_t need = kReportStack + kernel::min_signal_stack();
-    stack_t earlier{};
-    int r = kernel::sys_sigaltstack(nullptr, &earlier);
-    if (r < 0) return r;
-    if (!(earlier.ss_flags & SS_DISABLE) && earlier.ss_size >= need) return 0;
-    size_t page = kernel::page_size(), guard = guard_size();
-    size_t size = guard + ((need + page - 1) & ~(page - 1));
+    const size_t need = kReportStack + kernel::min_signal_stack();
+    const size_t page = kernel::page_size(), guard = guard_size();
+    const size_t size = guard + ((need + page - 1) & ~(page - 1));
     int error = 0;
     void* map = kernel::reserve(size, kernel::kReserveStack, 0, &error);
     if (!map) return error;
-    r = kernel::lightweight_guards(map) ? kernel::guard_install(map, guard) : -ENOSYS;
+    int r = kernel::guard(map, guard);
     if (r < 0) r = kernel::protect(map, guard, kernel::Access::kNone);
-    if (r == 0) r = kernel::set_signal_stack(static_cast<char*>(map) + guard, size - guard);
+    stack_t ours{}, earlier{};
+    ours.ss_sp = static_cast<char*>(map) + guard;
+    ours.ss_size = size - guard;
+    if (r == 0) r = kernel::sys_sigaltstack(&ours, &earlier);
+    if (r == 0 && !(earlier.ss_flags & SS_DISABLE) && earlier.ss_size >= need) {
+        kernel::sys_sigaltstack(&earlier, nullptr);
+        kernel::release(map, size);
+        return 0;
+    }
     if (r < 0) {
         kernel::release(map, size);
         return r;
@@ -150,16 +155,14 @@ int fault_thread_init(FaultThread* t) {
 
 void fault_thread_exit(FaultThread* t) {
     if (!t->map) return;
-    stack_t now{};
+    stack_t now{}, earlier{};
+    earlier.ss_sp = t->earlier_base;
+    earlier.ss_size = t->earlier_size;
+    earlier.ss_flags = t->earlier_flags & ~SS_ONSTACK;
     // Somebody may have put his own in place of ours since.
-    if (kernel::sys_sigaltstack(nullptr, &now) == 0 &&
-        now.ss_sp == static_cast<char*>(t->map) + t->map_size - now.ss_size) {
-        stack_t earlier{};
-        earlier.ss_sp = t->earlier_base;
-        earlier.ss_size = t->earlier_size;
-        earlier.ss_flags = t->earlier_flags & ~SS_ONSTACK;
-        kernel::sys_sigaltstack(&earlier, nullptr);
-    }
+    if (kernel::sys_sigaltstack(&earlier, &now) == 0 &&
+        now.ss_sp != static_cast<char*>(t->map) + t->map_size - now.ss_size)
+        kernel::sys_sigaltstack(&now, nullptr);
     kernel::release(t->map, t->map_size);
     *t = FaultThread{};
 }

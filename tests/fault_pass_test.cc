@@ -270,7 +270,7 @@ TEST(no_signal_stack_no_crash) {
     FaultThread t;
     CHECK_EQ(fault_thread_init(&t), -ENOMEM);
     fault_thread_exit(&t);
-    kernel::inject(kernel::Sys::kSigaltstack, 2, EPERM);
+    kernel::inject(kernel::Sys::kSigaltstack, 1, EPERM);
     CHECK_EQ(fault_thread_init(&t), -EPERM);
     fault_thread_exit(&t);
     kernel::inject(kernel::Sys::kMadvise, 1, EINVAL, kernel::kInjectForever);
