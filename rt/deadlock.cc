@@ -48,7 +48,7 @@ bool emulated() {
 }
 
 bool strangers_locked() {
-    int known = 1 + emulators_threads + host_tool_threads();  // 1: sysmon
+    int known = sysmon_has_thread() + emulators_threads + host_tool_threads();
     for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (!mp->foreign) ++known;
     const int threads = count_threads();

@@ -46,20 +46,12 @@ std::atomic<bool> g_solo_over{true};
 void end_solo() {
     if (g_solo_over.load(std::memory_order_acquire)) return;  // S1
     g_solo.store(false, std::memory_order_seq_cst);
+    kernel::heavy_barrier();
     M* me = self();
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
         if (me && pp == p_of(me)) continue;  // we are inside, and not in the middle of anything
-        for (;;) {
-            M* holder;
-            const Taken taken = take(pp, &holder, 0);
-            if (taken == Taken::kYes) give_back(holder);
-            else if (taken == Taken::kInside || pp->m.load(std::memory_order_acquire)) {
-                kernel::sys_sched_yield();
-                continue;
-            }
-            break;  // out, or nobody's: whoever gets it next gets it under a lock
-        }
+        wait_for_outside(pp);                // nobody's: whoever gets it next gets it under a lock
     }
     g_solo_over.store(true, std::memory_order_release);  // S1
 }

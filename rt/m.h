@@ -14,6 +14,9 @@
 
 namespace gort::rt {
 
+// of an M's g0: the scheduler, signal-free; touched pages count, not these
+inline constexpr size_t kThreadStack = 256 << 10;
+
 // What the C++ runtime keeps per thread for exceptions (the C++ ABI's __cxa_eh_globals): the goroutine's, so it moves.
 struct EhGlobals {
     void* caught;

@@ -1,5 +1,4 @@
-// rt/mach.cc - Ms: starting, idling, handing a P over, coming back without one; and threads of the program that call
-// in.
+// rt/mach.cc - Ms: starting, idling, handing a P over.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // An M without work gives its P to sched.pidle and lies in sched.midle, both under sched.lock. Whoever has work for an
@@ -15,33 +14,16 @@
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/report.h"
-#include "rt/sema_fast.h"
 #include "rt/slab.h"
-#include "rt/solo.h"
 
 namespace gort::rt {
 
 namespace {
 
-// of an M's g0: the scheduler, signal-free; touched pages count, not these
-constexpr size_t kThreadStack = 256 << 10;
-
 Slab<M> m_slab;
-
-bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
 
 bool all_idle_locked() {
     return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed);
-}
-
-P* pop_idle_p_locked() {
-    P* pp = sched.pidle;
-    if (!pp) return nullptr;
-    sched.pidle = pp->next_idle;
-    pp->next_idle = nullptr;
-    sched.npidle.fetch_sub(1, std::memory_order_relaxed);
-    if (sched.sysmon_rests) sysmon_wake_locked();
-    return pp;
 }
 
 void push_idle_p_locked(P* pp) {
@@ -130,7 +112,9 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
         sched.sleeps.store(sched.sleeps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         push_idle_m_locked(mp);
         check_deadlock_locked();
+        const bool suspected = sched.suspected;
         sched.lock.unlock();
+        if (suspected) sysmon_ensure();  // which looks again now and then
 
         if (mp->in_poll) sched.poll_hooks.load(std::memory_order_acquire)->wait(from_now(until));
         else if (keeper) mp->note.timed_sleep(from_now(until));
@@ -175,6 +159,11 @@ void call_m(M* mp) {
     kernel::futex_wake(&mp->called, 1);
 }
 
+void count_one_more_m() {
+    const int most = sched.max_threads.load(std::memory_order_relaxed);
+    if (sched.nm.fetch_add(1, std::memory_order_relaxed) + 1 > most) fatal_thread_exhaustion(most);
+}
+
 void m_main(void* arg) {
     auto* mp = static_cast<M*>(arg);
     kernel::tls_set(mp);
@@ -192,9 +181,14 @@ void m_main(void* arg) {
 
 }  // namespace
 
-P* take_idle_p() {
-    kernel::LockGuard guard(sched.lock);
-    return pop_idle_p_locked();
+P* pop_idle_p_locked() {
+    P* pp = sched.pidle;
+    if (!pp) return nullptr;
+    sched.pidle = pp->next_idle;
+    pp->next_idle = nullptr;
+    sched.npidle.fetch_sub(1, std::memory_order_relaxed);
+    if (sched.sysmon_rests) sysmon_wake_locked();
+    return pp;
 }
 
 int64_t earliest_timer() {
@@ -273,9 +267,7 @@ void start_m(P* pp, G* first) {
         return;
     }
     sched.lock.unlock();
-    const int have = sched.nm.fetch_add(1, std::memory_order_relaxed) + 1;
-    if (have > sched.max_threads.load(std::memory_order_relaxed))
-        fatal_thread_exhaustion(sched.max_threads.load(std::memory_order_relaxed));
+    count_one_more_m();
     M* mp = new_m();
     mp->next_p = pp;
     mp->next_g = first;
@@ -364,11 +356,37 @@ void wake_m0() {
         wake_m(mp, nullptr, nullptr);
     }
     call_m(mp);
+    if (!sysmon_has_thread()) sysmon_nudge();  // it may be M0
+}
+
+// M0 need not start a thread: sysmon's will do, if M0 watches instead.
+static bool change_places(P* pp, G* first) {
+    kernel::LockGuard guard(sched.lock);
+    if (sched.midle || !running() || !sysmon_to_work_locked(pp, first)) return false;
+    ++sched.starting;
+    return true;
 }
 
 void hand_off_and_wait(M* mp, G* first) {
-    start_m(release_p(mp), first);
+    P* pp = release_p(mp);
+    if (mp->is_m0 && !mp->locked_g && change_places(pp, first)) {
+        count_one_more_m();
+        sysmon_watch(mp);
+    } else {
+        start_m(pp, first);
+    }
     wait_until_called(mp);
+}
+
+void m_of_sysmon(P* pp, G* first) {
+    M* mp = new_m();
+    mp->next_p = pp;
+    mp->next_g = first;
+    {
+        kernel::LockGuard guard(sched.lock);
+        --sched.starting;
+    }
+    m_main(mp);
 }
 
 // gp is locked to another M, which waits in wait_until_called, or is on its way there: the flag remembers.
@@ -389,96 +407,6 @@ void wake_all_for_stop() {
     }
     for (M* mp = sched.allm; mp; mp = mp->next_all)
         if (!mp->foreign) call_m(mp);
-}
-
-// The commit of a goroutine whose run ends or has ended. Either its end finds it on no thread, and frees it, or the end
-// has been and left that to us.
-static void leave_run(void* arg, G* left) {
-    sched.lock.lock();
-    static_cast<M*>(arg)->curg = nullptr;
-    const bool late = left->status.load(std::memory_order_relaxed) == GStatus::kDead;
-    sched.lock.unlock();
-    if (late) free_abandoned_g(left);
-}
-
-// What was asked while this goroutine was inside, and left at the gate for it.
-static M* answer(M* mp) {
-    P* pp = p_of(mp);
-    const uint32_t asked = pp->attention.load(std::memory_order_relaxed);
-    if (asked & (kAskPreempt | kAskRelease)) return yield_slow(mp);
-    if (asked & kAskSteal) answer_steal(pp);
-    return mp;
-}
-
-M* enter_slow(M* mp) {
-    if (mp->foreign) return mp;
-    mp->gate_lock.lock();  // a thief puts the P back before it unlocks
-    if (!mp->lost_p.load(std::memory_order_relaxed)) {
-        GORT_DCHECK(mp->p);
-        mp->open.store(mp->p->index + 1, std::memory_order_relaxed);
-        mp->gate_lock.unlock();
-        return answer(mp);
-    }
-    mp->lost_p.store(false, std::memory_order_relaxed);
-    detail::g_strays.fetch_sub(1, std::memory_order_relaxed);
-    mp->gate_lock.unlock();
-    G* gp = mp->curg;
-    mp->commit_arg = mp;
-    mp->commit_g = gp;
-    sched.lock.lock();
-    if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) {
-        if (mp->epoch == sched.epoch.load(std::memory_order_relaxed))
-            sched.detached.fetch_sub(1, std::memory_order_relaxed);
-        sched.lock.unlock();
-        mp->commit_fn = leave_run;
-        return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back
-    }
-    if (!mp->is_m0 || gp == sched.main_g) {
-        if (P* pp = pop_idle_p_locked()) {
-            sched.detached.fetch_sub(1, std::memory_order_relaxed);
-            sched.lock.unlock();
-            acquire_p(mp, pp);
-            return mp;
-        }
-    }
-    sched.lock.unlock();
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
-    mp->commit_fn = [](void*, G* left) {
-        sched.lock.lock();  // both under one lock: a deadlock check must not see neither
-        sched.detached.fetch_sub(1, std::memory_order_relaxed);
-        sched.runq.push(left);
-        sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
-        wake_one_locked();
-        sched.lock.unlock();
-    };
-    return switch_to_g0(mp, gp, nullptr);
-}
-
-namespace {
-void detach_foreign(void* arg) {
-    auto* mp = static_cast<M*>(arg);
-    end_locals(&mp->pseudo, true);
-    sched.foreign.fetch_sub(1, std::memory_order_relaxed);
-    kernel::tls_set(nullptr);
-    free_m(mp);
-    kernel::LockGuard guard(sched.lock);
-    check_deadlock_locked();
-}
-}  // namespace
-
-M* attach_foreign() {
-    sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
-    M* mp = new_m(true);
-    mp->tid = kernel::gettid();
-    mp->eh = host_eh_globals();
-    mp->curg = &mp->pseudo;
-    mp->pseudo.flags = kGForeign;
-    mp->pseudo.locked_m = mp;
-    mp->pseudo.status.store(GStatus::kRunning, std::memory_order_relaxed);
-    kernel::tls_set(mp);
-    host_on_thread_exit(detach_foreign, mp);
-    end_solo();
-    return mp;
 }
 
 }  // namespace gort::rt

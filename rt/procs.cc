@@ -1,9 +1,12 @@
 // rt/procs.cc - Ps: making them, and changing their number while everything runs.
 // SPDX-License-Identifier: BSD-2-Clause
 //
+// A run that is not told how many to have begins with one: to learn what the cgroup allows takes as long as all else
+// that a small program's start does. sysmon asks, first of all, and so does whoever wants to know the number.
 // A P beyond the new number is retired: taken from the idle list, taken through the gate from an M in user code, or
 // given up by its M, which is asked through `attention`. Its goroutines go to the global queue, its timers to
 // another P.
+#include "kernel/cpu.h"
 #include "kernel/sys.h"
 #include "rt/park.h"
 #include "rt/slab.h"
@@ -14,8 +17,6 @@ namespace gort::rt {
 namespace {
 
 Slab<P> p_slab;
-
-bool running() { return sched.state.load(std::memory_order_acquire) == RunState::kRunning; }
 
 kernel::Mutex procs_lock{kernel::LockRank::kInit};  // one change at a time
 
@@ -84,18 +85,10 @@ void retire_p(M* mp) {
     pp->attention.fetch_and(~kAskRelease, std::memory_order_release);  // set_procs waits for this
 }
 
-// The lock is only tried: who holds it waits for others to leave the gate, and we are inside.
-bool set_procs(M* mp, int n, int* before) {
-    *before = sched.nprocs.load(std::memory_order_relaxed);
-    if (n < 1) return true;
-    if (n > static_cast<int>(kMaxProcs)) n = static_cast<int>(kMaxProcs);
-    if (!procs_lock.try_lock()) return false;
-    if (!running()) {  // a retired P may still be its M's then, see wait_for_release
-        procs_lock.unlock();
-        return true;
-    }
+namespace {
+
+void change_locked(P* mine, int n) GORT_REQUIRES(procs_lock) {
     const int old = sched.nprocs.load(std::memory_order_relaxed);
-    P* mine = p_of(mp);
     if (n > 1) end_solo();
     int have = old;
     for (int i = 0; have < n; ++i) {  // retired ones first, then new ones
@@ -131,8 +124,34 @@ bool set_procs(M* mp, int n, int* before) {
         if (idle) empty_into_global(pp, heir);
         else if (!wait_for_release(pp, heir)) break;
     }
+}
+
+}  // namespace
+
+// The lock is only tried: who holds it waits for others to leave the gate, and we may be inside.
+bool settle_procs(M* mp) {
+    if (!sched.unsettled.load(std::memory_order_acquire)) return true;
+    const int n = kernel::cpus_for(sched.ncpu, kernel::cgroup_quota());
+    if (!procs_lock.try_lock()) return false;
+    if (running() && sched.unsettled.load(std::memory_order_relaxed)) {
+        change_locked(mp ? p_of(mp) : nullptr, n);
+        sched.unsettled.store(false, std::memory_order_release);
+    }
     procs_lock.unlock();
-    *before = old;
+    return true;
+}
+
+bool set_procs(M* mp, int n, int* before) {
+    if (!settle_procs(mp)) return false;
+    *before = sched.nprocs.load(std::memory_order_relaxed);
+    if (n < 1) return true;
+    if (n > static_cast<int>(kMaxProcs)) n = static_cast<int>(kMaxProcs);
+    if (!procs_lock.try_lock()) return false;
+    if (running()) {  // else a retired P may still be its M's, see wait_for_release
+        *before = sched.nprocs.load(std::memory_order_relaxed);
+        change_locked(p_of(mp), n);
+    }
+    procs_lock.unlock();
     return true;
 }
 

@@ -1,7 +1,7 @@
 // rt/run.cc - the runtime's start and end, its options, and the small public calls.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// START  options and environment are checked, Ps made, sysmon started; run() turns the calling thread into M0, which
+// START  options and environment are checked, Ps made; run() turns the calling thread into M0, which
 //        runs the main goroutine and nothing else, so that it is free to return when main does, whoever ran it last.
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
 //        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
@@ -66,11 +66,15 @@ void init_once() {
     initialized = true;
 }
 
-// Of a run that is not told: what gomaxprocs said before it, the environment, the CPUs.
-int default_procs() {
+// What gomaxprocs said before the run, or the environment does; 0: neither.
+int told_procs() {
     if (const int n = preset_procs.load(std::memory_order_relaxed)) return n;
-    return static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs,
-                                     static_cast<uint64_t>(kernel::cpu_count()), false, "1 to 1024"));
+    return static_cast<int>(env_uint("GORT_MAXPROCS", 1, kMaxProcs, 0, false, "1 to 1024"));
+}
+
+int default_procs() {
+    const int n = told_procs();
+    return n ? n : kernel::cpu_count();
 }
 
 // Options as they hold, or a panic that names the bad one.
@@ -80,7 +84,7 @@ const char* configure(const options& o) {
         return "run: options.max_procs out of range (1 to 1024)";
     if (o.max_threads < 0) return "run: options.max_threads out of range (at least 1)";
     sched.ncpu = kernel::affinity_cpu_count();
-    c.max_procs = o.max_procs ? o.max_procs : default_procs();
+    c.max_procs = o.max_procs ? o.max_procs : told_procs();
     c.max_threads = o.max_threads ? o.max_threads : 10000;
     sched.max_threads.store(c.max_threads, std::memory_order_relaxed);
     c.stack_size = o.stack_size
@@ -94,6 +98,9 @@ const char* configure(const options& o) {
     c.schedtrace_ms =
         static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
     c.schedtrace_detail = env_uint("GORT_SCHEDDETAIL", 0, 1, 0, false, "0 and 1") != 0;
+    const bool later = !c.max_procs && sched.ncpu > 1 && sched.has_main && !c.schedtrace_ms;
+    sched.unsettled.store(later, std::memory_order_relaxed);
+    if (!c.max_procs) c.max_procs = later ? 1 : kernel::cpu_count();
     return nullptr;
 }
 
@@ -122,17 +129,16 @@ const char* begin(const options& o, bool has_main) {
     auto stopped = RunState::kStopped;
     if (!sched.state.compare_exchange_strong(stopped, RunState::kStarting, std::memory_order_acquire))
         return "run: the runtime is already running in this process";
+    sched.has_main = has_main;
     if (const char* why = configure(o)) {
         sched.state.store(RunState::kStopped, std::memory_order_release);
         return why;
     }
     fault_init();
     fault_set_running_slot(running_slot);
-    sched.has_main = has_main;
     sched.main_done.store(false, std::memory_order_relaxed);
     sched.main_g = nullptr;
     sched.started = rt::now();
-    sched.coarse_now.store(sched.started, std::memory_order_relaxed);
     sched.next_goid.store(2, std::memory_order_relaxed);
     sched.foreign_created.store(0, std::memory_order_relaxed);
     sched.retakes.store(0, std::memory_order_relaxed);
@@ -163,14 +169,22 @@ const char* begin(const options& o, bool has_main) {
     // A thread that attaches counts itself and then ends solo; if it was too early for that, it is in the count.
     if (sched.config.max_procs == 1) begin_solo();
     if (sched.foreign.load(std::memory_order_seq_cst)) end_solo();
-    sched.state.store(RunState::kRunning, std::memory_order_release);
-    sysmon_start();
+    sysmon_begin();
+    {
+        kernel::LockGuard guard(sched.lock);  // with attach_foreign: who is not counted here finds it running
+        sched.state.store(RunState::kRunning, std::memory_order_release);
+    }
+    if (!has_main || sched.config.schedtrace_ms || sched.foreign.load(std::memory_order_relaxed))
+        sysmon_ensure();
     return nullptr;
 }
 
-void pause_us(int64_t us) {
-    const kernel::Timespec t{0, us * 1000};
-    kernel::sys_nanosleep(&t, nullptr);
+// In a loop that waits for threads on their way out: what they still do takes microseconds, a sleep 70.
+void wait_a_little(int round) {
+    constexpr int kYields = 64;
+    constexpr kernel::Timespec kNap{0, 20'000};
+    if (round < kYields) kernel::sys_sched_yield();
+    else kernel::sys_nanosleep(&kNap, nullptr);
 }
 
 // Every P back from its M.
@@ -178,20 +192,20 @@ void collect_ps() {
     const int64_t patience = rt::now() + kGrace;
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
-        while (pp->m.load(std::memory_order_acquire)) {
+        for (int round = 0; pp->m.load(std::memory_order_acquire); ++round) {
             M* holder;
             if (rt::now() > patience && take(pp, &holder, kAskRelease) == Taken::kYes) {
                 keep(pp, holder);
                 break;
             }
-            pause_us(20);
+            wait_a_little(round);
         }
     }
 }
 
 // Threads of this run that are neither spinning in user code without a P nor M0 have ended, or end at once.
 void collect_ms() {
-    for (;;) {
+    for (int round = 0;; ++round) {
         bool waiting = false;
         sched.lock.lock();
         waiting = sched.starting != 0;
@@ -201,7 +215,7 @@ void collect_ms() {
                 waiting = true;
         sched.lock.unlock();
         if (!waiting) return;
-        pause_us(20);
+        wait_a_little(round);
     }
 }
 
@@ -250,7 +264,9 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     mp->in_rt.store(1, std::memory_order_relaxed);
     fault_thread_init(&mp->fault);
 
-    P* pp = take_idle_p();
+    sched.lock.lock();
+    P* pp = pop_idle_p_locked();
+    sched.lock.unlock();
     acquire_p(mp, pp);
     G* gp = alloc_g(pp);
     gp->id = 1;
@@ -362,6 +378,7 @@ void lock_os_thread() {
     M* mp = enter();
     if (!mp->foreign) {
         G* gp = mp->curg;
+        sysmon_ensure();  // by a thread that nobody has changed yet
         if (++mp->lock_depth == 0) {
             --mp->lock_depth;
             leave(mp);

@@ -59,7 +59,7 @@ struct Sched {
     M* spare_ms = nullptr;   // linked through next_all
     bool suspected = false;  // a deadlock, but for threads that we do not know
     M* births = nullptr;     // whose threads sysmon is to make; linked through next_idle
-    int starting = 0;        // Ps taken from pidle whose new M is not in allm yet
+    int starting = 0;        // Ps in hand for Ms that are not in allm yet
 
     // --- written under lock, read anywhere
     std::atomic<M*> poller{nullptr};  // the idle M that sleeps in the poller
@@ -67,7 +67,9 @@ struct Sched {
     std::atomic<int> npidle{0};
     std::atomic<int> nprocs{0};  // Ps that are not retired
     std::atomic<int> nallp{0};   // entries of allp
-    std::atomic<int> nm{0};      // Ms of this run that exist
+    // the run was not told how many Ps to have, and has one until somebody asks: settle_procs. Of procs.cc, not of lock
+    std::atomic<bool> unsettled{false};
+    std::atomic<int> nm{0};  // Ms of this run that exist
     std::atomic<RunState> state{RunState::kStopped};
     std::atomic<uint64_t> epoch{0};  // counts run() and start()
 
@@ -105,6 +107,8 @@ struct Sched {
 };
 extern Sched sched;
 
+inline bool running() { return sched.state.load(std::memory_order_acquire) == RunState::kRunning; }
+
 // --- schedule.cc
 void schedule_loop(M* mp);  // an M's life on its own stack, until its thread is to end
 G* find_runnable(M* mp);    // null: the M must look at itself again
@@ -119,6 +123,7 @@ M* new_m(bool foreign = false);
 void free_m(M* mp);
 void start_m(P* pp, G* first = nullptr);  // an idle or new M runs pp, `first` at once
 void start_thread_of(M* mp);              // sysmon: of sched.births
+void m_of_sysmon(P* pp, G* first);        // its thread's life as an M
 void stop_m(M* mp);                       // no P: sleeps until somebody hands one over, or the run ends
 // gives the P up and sleeps; false: the M must look at itself again
 bool go_idle(M* mp);
@@ -131,7 +136,7 @@ void wake_one_locked() GORT_REQUIRES(sched.lock);
 void wake_all_for_stop();
 void wake_m0();  // main has returned
 void m_exit(M* mp);
-P* take_idle_p();  // or null; sysmon learns of it
+P* pop_idle_p_locked() GORT_REQUIRES(sched.lock);  // or null; sysmon learns of it
 int64_t earliest_timer();
 
 // --- spawn.cc
@@ -155,7 +160,9 @@ void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& s
 
 // --- procs.cc
 P* new_p(uint32_t index);
-bool set_procs(M* mp, int n, int* before);  // false: somebody else is at it; leave the gate and try again
+// False: somebody else is at it; leave the gate and try again. mp is inside, or null: no M
+bool set_procs(M* mp, int n, int* before);
+bool settle_procs(M* mp);  // sched.unsettled no more
 
 // --- deadlock.cc
 void deadlock_init();
@@ -166,13 +173,19 @@ int64_t schedtrace_tick(int64_t now);  // prints if it is time; when to come aga
 void schedtrace_last();                // the process dies: in detail, if traces were asked for
 
 // --- sysmon.cc
-void sysmon_start();
+void sysmon_begin();  // a run begins, without it
+// something may have to be seen from now on: starts it unless it is there. Not under sched.lock
+void sysmon_ensure();
 void sysmon_stop();
+bool sysmon_has_thread();  // besides the Ms'
+// M0 takes the watch: its thread is to be an M that runs pp, first of all `first`. False: it has none.
+bool sysmon_to_work_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);
+void sysmon_watch(M* m0);   // then; until M0 is called
 void sysmon_wake_locked();  // an idle P was taken while it rested
 void sysmon_nudge();
 bool on_sysmon();  // is this its thread
-// Nobody looks for a while, and there is something to see. What is readied on g0, by timers, is seen there: only what
-// is left when it picks one is worth a poke.
+// Nobody looks for a while, or yet, and there is something to see. What is readied on g0, by timers, is seen there:
+// only what is left when it picks one is worth a poke.
 [[gnu::noinline]] void poke();
 void poke_from_g0();
 

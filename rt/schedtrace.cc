@@ -84,7 +84,7 @@ template <class F>
     out.str("SCHED ").dec((now - sched.started) / 1'000'000);
     out.str("ms: gomaxprocs=").dec(sched.nprocs.load(kRelaxed));
     out.str(" idleprocs=").dec(sched.npidle.load(kRelaxed));
-    out.str(" threads=").dec(sched.nm.load(kRelaxed) + 1);  // sysmon is one, as in Go
+    out.str(" threads=").dec(sched.nm.load(kRelaxed) + sysmon_has_thread());  // as in Go
     out.str(" spinningthreads=").dec(sched.spinning.load(kRelaxed)).str(" needspinning=0");
     out.str(" idlethreads=").dec(sched.midle_count);
     out.str(" runqueue=").udec(sched.runq_size.load(kRelaxed));

@@ -22,8 +22,6 @@ constexpr int kSpinsMost = 64;         // rounds of that: a pause takes from 10 
 constexpr int kSpinPauses = 16;        // between two rounds
 constexpr int64_t kPollRecent = 200'000;
 
-bool running() { return sched.state.load(std::memory_order_relaxed) == RunState::kRunning; }
-
 // Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue. Who made that work
 // woke one M for all of it, so whoever takes some and leaves some wakes the next.
 G* take_global(P* pp) {

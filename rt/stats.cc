@@ -32,6 +32,16 @@ void read_p(const P* pp, proc_stats* to) {
     to->running = pp->m.load(std::memory_order_acquire) != nullptr;
 }
 
+// So that the number of Ps is what gomaxprocs says.
+bool settled() {
+    if (!sched.unsettled.load(std::memory_order_acquire)) return true;
+    if (!self()) return settle_procs(nullptr);
+    M* mp = enter();
+    const bool done = settle_procs(mp);
+    leave(mp);
+    return done;
+}
+
 }  // namespace
 }  // namespace gort::rt
 
@@ -42,6 +52,7 @@ using namespace rt;
 // The first call, without room, only says how many Ps there are.
 int read_stats(runtime_stats* s, proc_stats* procs, int room) {
     const bool up = sched.state.load(kRelaxed) != RunState::kStopped;
+    while (up && !settled()) kernel::sys_sched_yield();
     const int all = up ? sched.nallp.load(std::memory_order_acquire) : 0;
     if (!procs && all) return all;
     const bool resident = s->stack_resident != 0;

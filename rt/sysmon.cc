@@ -18,8 +18,15 @@
 // Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute;
 // beyond that only those whose threads sleep lose it.
 // REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups.
-// Context: its own thread, without M or P; so it readies through the global queue and runs no timers itself.
+// WHO. Nobody, as long as main is the only goroutine, no timer runs and no other thread has called in: then there is
+// nothing to see, and a program that starts, does something and ends needs no second thread. Whoever changes that calls
+// maybe_poke, attach_foreign or lock_os_thread, and those sysmon_ensure. From then on a thread of its own; until M0,
+// which runs main only, has to hand its P over while no M is idle: instead of making one it takes the watch and sends
+// that thread to work. M0 then watches until the run ends. After its first sleep, whoever it is makes the Ps of a run
+// that was not told how many to have (rt/procs.cc): a small program has ended before.
+// Context: whoever it is has no P; so it readies through the global queue and runs no timers itself.
 #include "kernel/futex.h"
+#include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "rt/clock.h"
 #include "rt/host.h"
@@ -44,14 +51,31 @@ constexpr uint32_t kFew = 256;
 constexpr int64_t kDeafMost = 64'000'000;
 constexpr int kSpinnersPerP = 4;
 constexpr uint32_t kShedMost = 1024;
-constexpr int kPrSetTimerslack = 29;
+constexpr int kPrSetTimerslack = 29, kPrGetTimerslack = 30;
 
-std::atomic<uint32_t> word{0};   // futex: counts reasons to look up
-std::atomic<uint32_t> alive{0};  // futex: 1 while the thread runs
+enum class Who : uint32_t { kNobody, kThread, kM0 };
+std::atomic<Who> who{Who::kNobody};  // written under sched.lock
+
+std::atomic<uint32_t> word{0};  // futex: counts reasons to look up
+// futex: 1 while the thread is there, or being made. W1: its last release to the acquire of who goes on with its notes
+std::atomic<uint32_t> alive{0};
+std::atomic<bool> made{false};  // it counts among the process's threads
 std::atomic<bool> quit{false};
 std::atomic<int> tid{0};
+int first_tid = 0;                    // of the thread that called run or start,
+kernel::SignalSet first_signals = 0;  // and what it had blocked
+bool foreign_made = false;            // the thread was, by one of the program's own
 
-bool stopping() { return quit.load(std::memory_order_acquire); }
+// What the thread is to do when M0 has taken the watch.
+std::atomic<bool> relieved{false};
+P* work_p = nullptr;
+G* work_g = nullptr;
+
+// m0: who asks, or null for the thread.
+bool over(const M* m0) {
+    if (quit.load(std::memory_order_acquire)) return true;
+    return m0 ? m0->called.load(std::memory_order_acquire) != 0 : relieved.load(std::memory_order_acquire);
+}
 
 // How many goroutines run without a P on threads that compute.
 int spinners() {
@@ -184,13 +208,13 @@ bool all_idle() {
 }
 
 // Until somebody takes an idle P. While a deadlock is suspected, with a look at it now and then.
-void rest() {
+void rest(const M* m0) {
     int64_t look = kSuspectFirst;
     for (bool rests = true; rests;) {
         const uint32_t seen = word.load(std::memory_order_acquire);
         sched.lock.lock();
         if (sched.suspected) check_deadlock_locked();
-        sched.sysmon_rests = rests = all_idle() && !stopping();
+        sched.sysmon_rests = rests = all_idle() && !over(m0);
         const bool suspected = sched.suspected;
         sched.lock.unlock();
         if (!rests) return;
@@ -201,6 +225,12 @@ void rest() {
         sched.lock.unlock();
         look = look * 2 < kSuspectMost ? look * 2 : kSuspectMost;
     }
+}
+
+// What rest() does, for one that never rests.
+void look_for_deadlock() {
+    kernel::LockGuard guard(sched.lock);
+    if (sched.suspected) check_deadlock_locked();
 }
 
 // When the earliest timer is ours to serve: if an idle M sleeps until then, only when that one is late.
@@ -260,25 +290,26 @@ void start_births() {
     }
 }
 
-void sysmon_main(void*) {
+void watch(const M* m0) {
     tid.store(kernel::gettid(), std::memory_order_relaxed);
-    kernel::set_thread_name("gort-sysmon");
-    kernel::sys_prctl(kPrSetTimerslack, 1, 0, 0, 0);
+    kernel::sys_prctl(kPrSetTimerslack, 1);
     int64_t delay = kFast, deaf = 0, deaf_until = 0;
     int64_t quiet_since = 0;
     int fruitless = 0;
     bool deceived = false;  // poked, and nothing to do since
     int again = 0;
-    while (!stopping()) {
+    while (!over(m0)) {
         // before the look at what it may be about
         const uint32_t seen = word.load(std::memory_order_acquire);
         start_births();
         int64_t now = rt::now();
         const int64_t trace = schedtrace_tick(now);
-        if (all_idle() && sched.config.schedtrace_ms == 0) {
+        if (all_idle() && sched.config.schedtrace_ms != 0) {
+            look_for_deadlock();
+        } else if (all_idle()) {
             if (!quiet_since) quiet_since = now;
             if (now - quiet_since > kRestAfter) {
-                rest();
+                rest(m0);
                 quiet_since = 0;
                 fruitless = 0;
                 delay = kFast;
@@ -307,7 +338,8 @@ void sysmon_main(void*) {
         if (trace - now < sleep) sleep = trace - now;
         const bool poked = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         sched.poke_wanted.store(0, std::memory_order_relaxed);
-        if (stopping()) break;
+        if (over(m0)) break;
+        while (!settle_procs(nullptr)) kernel::sys_sched_yield();
         now = rt::now();
         sched.coarse_now.store(now, std::memory_order_relaxed);
 
@@ -333,8 +365,33 @@ void sysmon_main(void*) {
     }
     start_births();  // those of before the end began
     tid.store(0, std::memory_order_relaxed);
-    alive.store(0, std::memory_order_release);
+}
+
+// A new thread takes over its maker's signal mask, CPUs and more. The program's own threads may have changed theirs,
+// and all Ms would inherit it.
+void be_like_the_first() {
+    constexpr size_t kWords = 128;
+    uint64_t cpus[kWords];
+    kernel::set_signal_mask(first_signals, nullptr);
+    const int size = kernel::sys_sched_getaffinity(first_tid, sizeof cpus, cpus);
+    if (size > 0) kernel::sys_sched_setaffinity(0, static_cast<size_t>(size), cpus);
+}
+
+void thread_main(void*) {
+    made.store(true, std::memory_order_relaxed);
+    if (foreign_made) be_like_the_first();
+    if (!over(nullptr)) {
+        kernel::set_thread_name("gort-sysmon");
+        watch(nullptr);
+    }
+    const bool works = relieved.load(std::memory_order_acquire);
+    P* pp = work_p;
+    G* gp = work_g;
+    alive.store(0, std::memory_order_release);  // W1
     kernel::futex_wake(&alive, 1);
+    if (!works) return;
+    kernel::sys_prctl(kPrSetTimerslack, 0);  // what it was
+    m_of_sysmon(pp, gp);
 }
 
 }  // namespace
@@ -346,17 +403,64 @@ void sysmon_nudge() {
 
 bool on_sysmon() { return tid.load(std::memory_order_relaxed) == kernel::gettid(); }
 
-void sysmon_start() {
+void sysmon_begin() {
     quit.store(false, std::memory_order_relaxed);
-    alive.store(1, std::memory_order_relaxed);
-    static HostStart start{sysmon_main, nullptr};
-    const int err = host_start_thread(&start, size_t{64} << 10);
+    relieved.store(false, std::memory_order_relaxed);
+    made.store(false, std::memory_order_relaxed);
+    who.store(Who::kNobody, std::memory_order_relaxed);
+    first_tid = kernel::gettid();
+    kernel::block_signals(0, &first_signals);
+    sched.coarse_now.store(0, std::memory_order_relaxed);  // unknown
+    sched.poke_wanted.store(1, std::memory_order_relaxed);
+}
+
+void sysmon_ensure() {
+    if (who.load(std::memory_order_relaxed) != Who::kNobody) return;
+    {
+        kernel::LockGuard guard(sched.lock);
+        if (who.load(std::memory_order_relaxed) != Who::kNobody) return;
+        if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return;
+        who.store(Who::kThread, std::memory_order_relaxed);
+        alive.store(1, std::memory_order_relaxed);
+    }
+    sched.coarse_now.store(rt::now(), std::memory_order_relaxed);
+    const M* me = self();
+    foreign_made = me && me->foreign;
+    static HostStart start{thread_main, nullptr};
+    const int err = host_start_thread(&start, kThreadStack);
     if (err) fatal_newosproc(1, -err);
 }
 
-void sysmon_stop() {
-    quit.store(true, std::memory_order_release);
+bool sysmon_has_thread() {
+    return who.load(std::memory_order_relaxed) == Who::kThread && made.load(std::memory_order_relaxed);
+}
+
+bool sysmon_to_work_locked(P* pp, G* first) {
+    if (who.load(std::memory_order_relaxed) != Who::kThread) return false;
+    who.store(Who::kM0, std::memory_order_relaxed);
+    work_p = pp;
+    work_g = first;
+    relieved.store(true, std::memory_order_release);
+    return true;
+}
+
+void sysmon_watch(M* m0) {
     sysmon_nudge();
+    // It may be in the middle of a look, or not have begun yet.
+    while (alive.load(std::memory_order_acquire)) {  // W1
+        if (over(m0)) return;
+        kernel::futex_wait(&word, word.load(std::memory_order_acquire), kFast);
+    }
+    const int slack = kernel::sys_prctl(kPrGetTimerslack);
+    watch(m0);
+    if (slack > 0) kernel::sys_prctl(kPrSetTimerslack, static_cast<unsigned long>(slack));
+}
+
+void sysmon_stop() {
+    if (who.load(std::memory_order_relaxed) == Who::kThread) {
+        quit.store(true, std::memory_order_release);
+        sysmon_nudge();
+    }
     while (alive.load(std::memory_order_acquire)) kernel::futex_wait(&alive, 1);
 }
 
@@ -366,11 +470,13 @@ void sysmon_wake_locked() {
 }
 
 void poke() {
+    sysmon_ensure();
     const M* mp = self();
     if (!mp || mp->foreign || mp->curg) poke_from_g0();
 }
 
 void poke_from_g0() {
+    sysmon_ensure();
     if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
     if (!sched.poke_wanted.exchange(0, std::memory_order_relaxed)) return;
     M* mp = self();
