@@ -87,7 +87,7 @@ TEST(no_thread_for_the_monitor_is_fatal_too) {
     NEEDS_DEBUG();
     const Died d = run_child([] {
         inject(Sys::kClone, 1, ENOMEM, kInjectForever);
-        with_procs(1, [] {});
+        with_procs(1, [] { go([] {}); });
     });
     CHECK_DIED(d, d.exit_code() == 2 && d.said("errno=12)\n") && d.said("fatal error: newosproc\n"));
 }
