@@ -136,8 +136,8 @@ int fault_thread_init(FaultThread* t) {
     ours.ss_sp = static_cast<char*>(map) + guard;
     ours.ss_size = size - guard;
     if (r == 0) r = kernel::sys_sigaltstack(&ours, &earlier);
-    if (r == 0 && !(earlier.ss_flags & SS_DISABLE) && earlier.ss_size >= need) {
-        kernel::sys_sigaltstack(&earlier, nullptr);
+    if (r == 0 && !(earlier.ss_flags & SS_DISABLE) && earlier.ss_size >= need &&
+        kernel::sys_sigaltstack(&earlier, nullptr) == 0) {
         kernel::release(map, size);
         return 0;
     }
@@ -159,11 +159,13 @@ void fault_thread_exit(FaultThread* t) {
     earlier.ss_sp = t->earlier_base;
     earlier.ss_size = t->earlier_size;
     earlier.ss_flags = t->earlier_flags & ~SS_ONSTACK;
-    // Somebody may have put his own in place of ours since.
-    if (kernel::sys_sigaltstack(&earlier, &now) == 0 &&
-        now.ss_sp != static_cast<char*>(t->map) + t->map_size - now.ss_size)
-        kernel::sys_sigaltstack(&now, nullptr);
-    kernel::release(t->map, t->map_size);
+    // Where that fails, handlers still run on ours: it stays.
+    if (kernel::sys_sigaltstack(&earlier, &now) == 0) {
+        // Somebody may have put his own in place of ours since.
+        if (now.ss_sp != static_cast<char*>(t->map) + t->map_size - now.ss_size)
+            kernel::sys_sigaltstack(&now, nullptr);
+        kernel::release(t->map, t->map_size);
+    }
     *t = FaultThread{};
 }
 
