@@ -363,7 +363,6 @@ void watch(const M* m0) {
             delay = delay * 2 < kSlow ? delay * 2 : kSlow;
         }
     }
-    start_births();  // those of before the end began
     tid.store(0, std::memory_order_relaxed);
 }
 
@@ -462,6 +461,7 @@ void sysmon_stop() {
         sysmon_nudge();
     }
     while (alive.load(std::memory_order_acquire)) kernel::futex_wait(&alive, 1);
+    start_births();  // those of before the end began: they are counted, and end at once
 }
 
 void sysmon_wake_locked() {

@@ -402,30 +402,54 @@ TEST(a_thread_that_called_in_before_may_run) {
     gort::stop();
 }
 
+// A thread that spawns until the end of this.
+class Spawner {
+public:
+    Spawner() { EVENTUALLY(ready_.load()); }
+    ~Spawner() {
+        stop_ = true;
+        thread_.join();
+    }
+
+private:
+    void spawn() {
+        yield();
+        ready_ = true;
+        while (!stop_)
+            if (rt::sched.state == rt::RunState::kRunning) {
+                // What go does after its own look at the state: the run may end in between.
+                rt::M* mp = rt::enter();
+                rt::G* gp = rt::alloc_g_foreign();
+                gp->stack_class = uint8_t(rt::sched.stack_class);
+                gp->invoke = [](void*) {};
+                rt::put_foreign(gp);
+                rt::leave(mp);
+            }
+    }
+    std::atomic<bool> stop_{false}, ready_{false};
+    std::thread thread_{[this] { spawn(); }};
+};
+
 TEST_P(foreign_threads_spawn_while_the_runtime_stops, 1, 2) {
     TEST_TIMEOUT(test::stress() ? 200 : 20);  // on one CPU a round takes a time slice or two
     const int kRounds = test::stress() ? 2000 : 60;
     for (int i = 0; i < kRounds; ++i) {
         gort::start(procs_of(procs));
-        std::atomic<bool> stop{false}, ready{false};
-        std::thread other([&] {
-            yield();
-            ready = true;
-            while (!stop)
-                if (rt::sched.state == rt::RunState::kRunning) {
-                    // What go does after its own look at the state: the run may end in between.
-                    rt::M* mp = rt::enter();
-                    rt::G* gp = rt::alloc_g_foreign();
-                    gp->stack_class = uint8_t(rt::sched.stack_class);
-                    gp->invoke = [](void*) {};
-                    rt::put_foreign(gp);
-                    rt::leave(mp);
-                }
-        });
-        EVENTUALLY(ready.load());
+        Spawner spawner;
         gort::stop();
-        stop = true;
-        other.join();
+    }
+}
+
+TEST_P(foreign_threads_spawn_while_main_returns, 1, 2) {
+    TEST_TIMEOUT(test::stress() ? 200 : 20);
+    const int kRounds = test::stress() ? 2000 : 60;
+    for (int i = 0; i < kRounds; ++i) {
+        std::unique_ptr<Spawner> spawner;
+        with_procs(procs, [&] {
+            for (int n = int(test::rnd() % 3); n > 0; --n) go([] { yield(); });
+            yield();  // hands the P over, if there is anybody
+            spawner = std::make_unique<Spawner>();
+        });
     }
 }
 
