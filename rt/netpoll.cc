@@ -1,52 +1,25 @@
-// rt/netpoll.cc - the life of a PollDesc, and what the scheduler asks of the poller (PollHooks of rt/sched.h).
+// rt/netpoll.cc - the life of a PollDesc: registering, waiting, deadlines, closing.
 // SPDX-License-Identifier: BSD-2-Clause
-//
-// The inbox: one batch of events that the M which slept without a P has fetched. inbox_n says how many; 0: it is that
-// M's to fill (there is one: sched.poller), -1: a P's holder is emptying it.
-// Ordering: B1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
-//           B2 the release before a descriptor is registered -> the acquire before its events are looked at: a
-//           PollDesc is whole before anybody finds it there. (epoll itself orders the two, but promises nothing.)
 #include "rt/netpoll.h"
 
 #include "arch/arch.h"
-#include "kernel/poll.h"
 #include "kernel/sys.h"
 #include "rt/clock.h"
 #include "rt/host.h"
 #include "rt/park.h"
+#include "rt/poller.h"
 #include "rt/slab.h"
 
 namespace gort::rt {
 
 namespace {
 
-constexpr int kBatch = 128;
 constexpr uint32_t kMostWaiting = (1u << 20) - 1;  // Go's figure
-constexpr unsigned kGenBits = 22, kAddressBits = 64 - kGenBits, kAlignBits = 6;
-constexpr uint32_t kEdges =
-    kernel::kPollIn | kernel::kPollOut | kernel::kPollRdHup | kernel::kPollPri | kernel::kPollEdge;
-
-constinit kernel::Poller poller;
 kernel::Mutex desc_lock{kernel::LockRank::kLeaf};
-bool is_open = false;            // desc_lock
 int live = 0;                    // desc_lock
 PollDesc* free_descs = nullptr;  // desc_lock
 std::atomic<PollDesc*> all_descs{nullptr};
 Slab<PollDesc> slab;
-
-std::atomic<uint32_t> registrations{0};
-
-std::atomic<int> inbox_n{0};
-kernel::PollEvent inbox[kBatch];
-
-uint64_t tag_of(const PollDesc* d) {
-    return reinterpret_cast<uintptr_t>(d) >> kAlignBits | uint64_t{d->gen} << kAddressBits;
-}
-
-int enroll(PollDesc* d) {
-    registrations.fetch_add(1, std::memory_order_release);  // B2
-    return poller.add(d->fd, kEdges, tag_of(d));
-}
 
 void unlock_desc(void* d, G*) GORT_NO_TSA { static_cast<PollDesc*>(d)->lock.unlock(); }
 
@@ -114,7 +87,7 @@ int wait_locked(M** mp, PollDesc* d, Side* s, bool* locked) GORT_NO_TSA {
         }
         if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return -ECANCELED;
         if (!d->registered) {
-            if (const int r = enroll(d)) return r;
+            if (const int r = poller_add(d)) return r;
             d->registered = true;
         }
         if (s->deadline && (!s->armed || s->armed > s->deadline)) arm(*mp, s);
@@ -149,7 +122,7 @@ int last_rites(PollDesc* d) {
 }
 
 void bury(M* mp, PollDesc* d, int fd) {
-    if (d->registered && (d->flags & (kDescShared | kDescBorrowed))) poller.remove(fd);
+    if (d->registered && (d->flags & (kDescShared | kDescBorrowed))) poller_remove(fd);
     if (!(d->flags & kDescBorrowed)) kernel::sys_close(fd);
     d->lock.lock();
     d->gone = true;
@@ -172,18 +145,26 @@ void end_locked(M* mp, PollDesc* d, Side* s) GORT_NO_TSA {
     if (fd >= 0) bury(mp, d, fd);
 }
 
-// What to wake for one event.
-void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
-    auto* d = reinterpret_cast<PollDesc*>((e.data & ((uint64_t{1} << kAddressBits) - 1)) << kAlignBits);
-    G* wake[2] = {};
+int alloc_desc(PollDesc** out) {
+    kernel::LockGuard guard(desc_lock);
+    if (const int r = poller_open()) return r;
+    PollDesc* d = free_descs;
+    if (d) free_descs = d->next_free;
+    ++live;
+    *out = d;
+    return 0;
+}
+
+}  // namespace
+
+void poll_event(PollDesc* d, uint32_t gen, uint32_t bits, G* wake[2]) {
     d->lock.lock();
-    if (d->gen == e.data >> kAddressBits && !d->closing) {
-        d->event_err = e.bits == kernel::kPollErr;
+    if (d->gen == gen && !d->closing) {
+        d->event_err = bits == kernel::kPollErr;
         constexpr uint32_t kBoth = kernel::kPollHup | kernel::kPollErr;
-        if (e.bits & (kernel::kPollRdHup | kernel::kPollPri | kBoth)) d->always = true;
-        const bool has[2] = {
-            (e.bits & (kernel::kPollIn | kernel::kPollPri | kernel::kPollRdHup | kBoth)) != 0,
-            (e.bits & (kernel::kPollOut | kBoth)) != 0};
+        if (bits & (kernel::kPollRdHup | kernel::kPollPri | kBoth)) d->always = true;
+        const bool has[2] = {(bits & (kernel::kPollIn | kernel::kPollPri | kernel::kPollRdHup | kBoth)) != 0,
+                             (bits & (kernel::kPollOut | kBoth)) != 0};
         for (unsigned i : {kRead, kWrite}) {
             if (!has[i]) continue;
             wake[i] = take_waiter(&d->side[i], 0);
@@ -191,61 +172,11 @@ void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
         }
     }
     d->lock.unlock();
-    for (G* gp : wake) {
-        if (!gp) continue;
-        ++*woken;
-        if (gp->flags & kGForeign) {
-            ready(mp, gp);
-        } else {
-            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
-            pp->runq.push(gp);
-        }
-    }
 }
-
-int fetch(kernel::PollEvent* events, int64_t ns) {
-    const int n = poller.wait(events, kBatch, ns);
-    (void)registrations.load(std::memory_order_acquire);  // B2
-    sched.polls.fetch_add(1, std::memory_order_relaxed);
-    if (sched.nprocs.load(std::memory_order_relaxed) > 1) {
-        sched.polled_by.store(self(), std::memory_order_relaxed);
-        sched.polled_when.store(now(), std::memory_order_relaxed);
-    }
-    if (n < 0) kernel::fatal_errno("net: epoll_wait failed (was a descriptor closed that is gort's own?)", n);
-    return n;
-}
-
-// [P's holder] Readies what is ready, in the P's queue; how many.
-int hook_take(P* pp, bool look) {
-    M* mp = self();
-    int woken = 0, n = inbox_n.load(std::memory_order_relaxed);
-    if (n > 0 && inbox_n.compare_exchange_strong(n, -1, std::memory_order_acquire)) {  // B1
-        for (int i = 0; i < n; ++i) take_event(inbox[i], mp, pp, &woken);
-        inbox_n.store(0, std::memory_order_release);  // B1
-    }
-    if (woken || !look) return woken;
-    kernel::PollEvent events[kBatch];
-    n = fetch(events, 0);
-    for (int i = 0; i < n; ++i) take_event(events[i], mp, pp, &woken);
-    return woken;
-}
-
-// [no P, sched.poller] Sleeps until there are events for the inbox, a wake, or ns have passed; < 0: for ever.
-void hook_wait(int64_t ns) {
-    const int n = fetch(inbox, ns);
-    inbox_n.store(n, std::memory_order_release);  // B1
-}
-
-void hook_wake() {
-    const int r = poller.wake();
-    if (r < 0) kernel::fatal_errno("net: a thread that polls cannot be woken", r);  // it would sleep for ever
-}
-
-bool hook_pending() { return inbox_n.load(std::memory_order_acquire) != 0; }  // B1
 
 // The run has ended: its goroutines never come back, and its timers are forgotten. Only threads of the program's own
 // still have operations under way. They learn of it; what they hold stays theirs.
-void hook_end() {
+void poll_end_run() {
     for (PollDesc* d = all_descs.load(std::memory_order_acquire); d; d = d->next_all) {
         GList wake;
         d->lock.lock();
@@ -271,30 +202,7 @@ void hook_end() {
         while (G* gp = wake.pop()) ready_global(gp);
         if (fd >= 0) bury(self(), d, fd);
     }
-    inbox_n.store(0, std::memory_order_relaxed);
 }
-
-constexpr PollHooks kHooks = {hook_take, hook_wait, hook_wake, hook_pending, hook_end};
-
-int open_poller_locked() {
-    if (is_open) return 0;
-    if (const int r = poller.open()) return r;
-    is_open = true;
-    sched.poll_hooks.store(&kHooks, std::memory_order_release);
-    return 0;
-}
-
-int alloc_desc(PollDesc** out) {
-    kernel::LockGuard guard(desc_lock);
-    if (const int r = open_poller_locked()) return r;
-    PollDesc* d = free_descs;
-    if (d) free_descs = d->next_free;
-    ++live;
-    *out = d;
-    return 0;
-}
-
-}  // namespace
 
 int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
     PollDesc* d;
@@ -325,7 +233,7 @@ int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
     }
     int r = 0;
     if (at_once) {
-        r = enroll(d);
+        r = poller_add(d);
         d->registered = r == 0;
     }
     d->lock.unlock();
@@ -342,7 +250,7 @@ int poll_live() {
 
 int poll_own_fds() {
     kernel::LockGuard guard(desc_lock);
-    return is_open ? 2 : 0;
+    return poller_own_fds();
 }
 
 int poll_begin(PollDesc* d, unsigned side) GORT_NO_TSA {
