@@ -1,5 +1,6 @@
 // tests/net_many_test.cc - ten thousand connections at once: what they carry, and what they cost.
 // SPDX-License-Identifier: BSD-2-Clause
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -41,6 +42,12 @@ long memory() {
     return sum;
 }
 
+// qemu-user, which takes any advice: then what /proc tells is the emulator's memory with ours.
+[[maybe_unused]] bool emulated() {
+    alignas(4096) static char page[4096];
+    return madvise(page, sizeof page, 12345) == 0;
+}
+
 }  // namespace
 
 TEST_P(ten_thousand_connections, 1, 2, 8) {
@@ -61,7 +68,7 @@ TEST_P(ten_thousand_connections, 1, 2, 8) {
         const double each = double(memory() - before) * 1024 / n;
         std::printf("%.0f bytes for each idle connection, both ends\n", each);
 #if !GORT_ASAN && !GORT_TSAN && !defined(GORT_DEBUG)
-        CHECK_LE(each, 6 * 1024);
+        if (!emulated()) CHECK_LE(each, 6 * 1024);
 #endif
         Join join;
         constexpr int kDrivers = 50;
