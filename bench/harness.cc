@@ -177,6 +177,13 @@ void Run::total_ms(const std::string& metric, uint64_t n, const std::function<vo
 
 void Run::fresh_processes(const std::vector<Column>& columns, uint64_t n, uint64_t cold_bytes,
                           const std::function<void(double*)>& body) {
+    const double need = static_cast<double>(cold_bytes) / (1 << 20);
+    const double have =
+        static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
+    char too_much[100];
+    std::snprintf(too_much, sizeof too_much, "--size: takes about %.0f MiB, this machine has %.0f", need,
+                  have);
+    check(need < have, too_much);
     const size_t bytes = columns.size() * sizeof(double);
     void* shared = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     check(shared != MAP_FAILED, "mmap");

@@ -129,6 +129,8 @@ int main(int argc, char** argv) {
     std::string chosen;
     for (int i = 1; i < argc; ++i) {
         std::string arg = argv[i], value;
+        if (arg == "--list" && argc > 2)
+            refuse("--list: '%s' beside it; accepted: --list alone", argv[i > 1 ? 1 : 2]);
         if (arg == "--list") return list(), 0;
         if (arg == "--help" || arg == "-h") {
             std::printf(

@@ -146,6 +146,8 @@ TEST(refusals_are_one_line_and_status_2) {
         {"switch --bogus 1", "'--bogus'", "--procs N"},
         {"switch --json=1", "'--json=1'", "--json"},
         {"--", "'--'", "--list"},
+        {"--list pingpong", "'pingpong'", "alone"},
+        {"switch --list", "'switch'", "alone"},
         {"switch --procs", "--procs: no value", "1 to 1024"},
         {"switch --procs 0", "'0'", "1 to 1024"},
         {"switch --procs 1025", "'1025'", "1 to 1024"},
