@@ -8,7 +8,7 @@
 
 // The stacks that are read belong to others: what tools know about them says nothing here.
 #if GORT_ASAN || GORT_TSAN
-#define GORT_UNCHECKED [[gnu::noinline, gnu::no_sanitize("address", "thread")]]
+#define GORT_UNCHECKED __attribute__((noinline, no_sanitize("address", "thread")))  // not [[gnu::]]: clang
 #else
 #define GORT_UNCHECKED
 #endif
