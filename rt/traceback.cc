@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include "arch/regs.h"
+#include "arch/sanitize.h"
 #include "kernel/mem.h"
 #include "kernel/vm.h"
 #include "rt/clock.h"
@@ -16,13 +17,6 @@
 #include "rt/unwind.h"
 
 namespace gort::rt {
-
-// Others may write what is looked at here; the answer is a guess then, and nobody's memory is touched through it.
-#if GORT_TSAN
-#define GORT_GLANCE [[gnu::noinline, gnu::no_sanitize("thread")]]
-#else
-#define GORT_GLANCE
-#endif
 
 namespace {
 
@@ -38,7 +32,8 @@ struct Glance {
     uintptr_t invoke;
 };
 
-GORT_GLANCE void glance(const G* gp, Glance* out) {
+// Others may write what is looked at here; the answer is a guess then, and nobody's memory is touched through it.
+GORT_UNCHECKED void glance(const G* gp, Glance* out) {
     out->id = gp->id;
     out->state = gp->status.load(std::memory_order_acquire);
     out->why = gp->wait_reason;
@@ -54,7 +49,7 @@ GORT_GLANCE void glance(const G* gp, Glance* out) {
     out->invoke = reinterpret_cast<uintptr_t>(gp->invoke);
 }
 
-GORT_GLANCE const G* glance_curg(const M* mp, int* tid) {
+GORT_UNCHECKED const G* glance_curg(const M* mp, int* tid) {
     *tid = mp->tid;
     return mp->foreign ? nullptr : mp->curg;
 }
@@ -80,7 +75,7 @@ void walk(Images* images, const arch::Regs& regs, bool exact, StackRange range, 
     } while (u.step());
 }
 
-GORT_GLANCE void read_frame(const arch::Frame* frame, arch::Regs* regs) {
+GORT_UNCHECKED void read_frame(const arch::Frame* frame, arch::Regs* regs) {
     regs->r[arch::kDwarfFp] = reinterpret_cast<uintptr_t>(frame->fp);
     regs->pc = reinterpret_cast<uintptr_t>(frame->pc);
 }

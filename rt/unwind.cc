@@ -6,13 +6,6 @@
 #include "kernel/mem.h"
 #include "rt/dwarf.h"
 
-// The stacks that are read belong to others: what tools know about them says nothing here.
-#if GORT_ASAN || GORT_TSAN
-#define GORT_UNCHECKED __attribute__((noinline, no_sanitize("address", "thread")))  // not [[gnu::]]: clang
-#else
-#define GORT_UNCHECKED
-#endif
-
 namespace gort::rt {
 
 namespace {
@@ -22,6 +15,7 @@ using arch::kDwarfRa;
 using arch::kDwarfRegs;
 using arch::kDwarfSp;
 
+// The stacks that are read belong to others.
 GORT_UNCHECKED bool read_stack(StackRange range, uintptr_t address, uintptr_t* out) {
     if (address < range.lo || address > range.hi || range.hi - address < sizeof(uintptr_t)) return false;
     // By bytes that may alias: a stack in use is no object of ours. The address may have any alignment.
@@ -323,8 +317,8 @@ bool evaluate(ByteReader r, const arch::Regs& regs, StackRange range, bool with_
         const uint8_t op = r.u8();
         uintptr_t v = 0;
         bool push = true;
-        if (op >= 0x30 && op <= 0x4f) v = op - 0x30u;                                                   // lit
-        else if (op >= 0x50 && op <= 0x6f) v = reg(op - 0x50u);                                         // reg
+        if (op >= 0x30 && op <= 0x4f) v = op - 0x30u;                                               // lit
+        else if (op >= 0x50 && op <= 0x6f) v = reg(op - 0x50u);                                     // reg
         else if (op >= 0x70 && op <= 0x8f) v = reg(op - 0x70u) + static_cast<uintptr_t>(r.sleb());  // breg
         else if (op == 0x03 || op == 0x0e || op == 0x0f) v = r.u64();
         else if (op == 0x08) v = r.u8();

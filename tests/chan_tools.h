@@ -68,6 +68,9 @@ int run(int procs, F&& body) {
     gort::options o;
     o.max_procs = procs;
     o.seed = gort::test::seed() | 1;
+#if GORT_ASAN && defined(__clang__)
+    o.stack_size = size_t{1} << 20;  // its frames are many times as large
+#endif
     const long before = gort::detail::live_chans();
     bool settled = false;
     const int status = gort::run(

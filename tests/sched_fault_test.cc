@@ -229,8 +229,7 @@ TEST(a_membarrier_that_fails_later_is_tried_again_then_fatal) {
             inject(Sys::kMembarrier, 1, ENOMEM, kInjectForever);
             for (int i = 0; i < 3; ++i)
                 go([] {
-                    for (;;) {
-                    }
+                    for (;;) asm volatile("");  // a loop that does nothing is none to clang
                 });
             for (;;) sleep(1ms);
         });
