@@ -81,7 +81,8 @@ P* new_p(uint32_t index) {
 
 void retire_p(M* mp) {
     P* pp = release_p(mp);
-    empty_into_global(pp, heir_of(pp));
+    // Not if the run ends: what is there is abandoned, and there may be no other P than this one.
+    if (running()) empty_into_global(pp, heir_of(pp));
     pp->attention.fetch_and(~kAskRelease, std::memory_order_release);  // set_procs waits for this
 }
 

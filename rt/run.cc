@@ -6,6 +6,7 @@
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
 //        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
 //        What is parked or queued is abandoned: its stack is freed, its destructors never run.
+#include "arch/arch.h"
 #include "kernel/cpu.h"
 #include "kernel/env.h"
 #include "kernel/membarrier.h"
@@ -179,12 +180,17 @@ const char* begin(const options& o, bool has_main) {
     return nullptr;
 }
 
-// In a loop that waits for threads on their way out: what they still do takes microseconds, a sleep 70.
+// In a loop that waits for threads on their way out: what they still do takes microseconds, a sleep 70. No yields:
+// where
+// others want the CPU, too, each of them costs a time slice.
 void wait_a_little(int round) {
-    constexpr int kYields = 64;
+    constexpr int kSpins = 50, kPauses = 20;
     constexpr kernel::Timespec kNap{0, 20'000};
-    if (round < kYields) kernel::sys_sched_yield();
-    else kernel::sys_nanosleep(&kNap, nullptr);
+    if (round >= kSpins || sched.ncpu < 2) {
+        kernel::sys_nanosleep(&kNap, nullptr);
+        return;
+    }
+    for (int i = 0; i < kPauses; ++i) arch::pause();
 }
 
 // Every P back from its M.

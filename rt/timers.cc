@@ -149,6 +149,7 @@ int64_t timers_run(Timers* ts, int64_t now) {
 }
 
 bool timers_move(Timers* from, Timers* to) {
+    GORT_DCHECK(from != to);
     Timers* first = from < to ? from : to;
     Timers* second = from < to ? to : from;
     GateLockGuard guard_first(first->lock);
