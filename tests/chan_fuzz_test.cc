@@ -179,9 +179,10 @@ void act(std::vector<Op>& ops, const std::vector<chan<int>>& c, Slot& slot, cons
 bool quiet(const std::vector<Slot>& slots) {
     const uint64_t before = g_clock;
     for (const Slot& s : slots) {
-        if (s.over) continue;
         const gort::rt::G* gp = s.g;
-        if (!gp || !s.calls || gp->status.load() != gort::rt::GStatus::kWaiting) return false;
+        const bool waits = gp && s.calls && gp->status.load() == gort::rt::GStatus::kWaiting;
+        // Only then: who is over waits as well, to be joined, and what it noted is seen by who sees that it is over.
+        if (!s.over && !waits) return false;
     }
     return g_clock == before;
 }
