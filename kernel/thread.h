@@ -35,8 +35,7 @@ void forget_tid();
 
 void set_thread_name(const char* name);  // at most 15 bytes are kept
 
-size_t
-min_signal_stack();  // for a handler with SA_ONSTACK, at least: the CPU's register state and some frames
+size_t min_signal_stack();  // for handlers with SA_ONSTACK, at least: the CPU's state and some frames
 
 // 'R' runs or wants to, 'S' sleeps, 'D' sleeps in the kernel uninterruptibly, 'T' stopped, 'Z' ends; 0: no
 // such thread in this process, or no /proc.

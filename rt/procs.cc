@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A run that is not told how many to have begins with one: to learn what the cgroup allows takes as long as all else
-// that a small program's start does. sysmon asks, first of all, and so does whoever wants to know the number.
+// that a small program's start does. sysmon asks after its first sleep, and before that whoever wants to know the
+// number.
 // A P beyond the new number is retired: taken from the idle list, taken through the gate from an M in user code, or
 // given up by its M, which is asked through `attention`. Its goroutines go to the global queue, its timers to
 // another P.

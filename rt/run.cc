@@ -1,8 +1,9 @@
 // rt/run.cc - the runtime's start and end, its options, and the small public calls.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// START  options and environment are checked, Ps made; run() turns the calling thread into M0, which
-//        runs the main goroutine and nothing else, so that it is free to return when main does, whoever ran it last.
+// START  options and environment are checked, Ps made (the first one, if nobody said how many: procs.cc); run() turns
+//        the calling thread into M0, which runs the main goroutine and nothing else, so that it is free to return
+//        when main does, whoever ran it last.
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
 //        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
 //        What is parked or queued is abandoned: its stack is freed, its destructors never run.
@@ -180,9 +181,8 @@ const char* begin(const options& o, bool has_main) {
     return nullptr;
 }
 
-// In a loop that waits for threads on their way out: what they still do takes microseconds, a sleep 70. No yields:
-// where
-// others want the CPU, too, each of them costs a time slice.
+// In a loop that waits for threads on their way out: what they still do takes microseconds, a sleep 70. No yields: each
+// of them costs a time slice where others want the CPU, too.
 void wait_a_little(int round) {
     constexpr int kSpins = 50, kPauses = 20;
     constexpr kernel::Timespec kNap{0, 20'000};

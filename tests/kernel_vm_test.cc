@@ -214,6 +214,16 @@ TEST(probe_refuses_a_kernel_that_does_not_guard) {
     INJECT(Sys::kClockGettime, 1, EINVAL);
     CHECK(!probe_guards());
 }
+TEST(the_first_guard_is_its_own_proof) {
+    const size_t page = page_size();
+    auto* p = static_cast<char*>(reserve(2 * page));
+    INJECT(Sys::kClockGettime, 1, EINVAL);  // the system call is not stopped by it
+    CHECK_EQ(guard(p, page), -ENOSYS);
+    inject_clear();
+    CHECK_EQ(guard(p + page, page), -ENOSYS);
+    CHECK(!lightweight_guards());
+    release(p, 2 * page);
+}
 TEST(the_probes_answer_is_remembered) {
     const bool answer = lightweight_guards();
     INJECT(Sys::kMadvise, 1, EINVAL, kInjectForever);
