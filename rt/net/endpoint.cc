@@ -207,13 +207,17 @@ int parse_endpoint(std::string_view text, endpoint* out) {
     return numeric_endpoint(host, static_cast<uint16_t>(n), out) ? 0 : net_error(errc::bad_address);
 }
 
+// The name of an abstract socket is as long as the address says, and may hold any byte. A path ends at a NUL, which
+// therefore may not be in it.
 int unix_endpoint(std::string_view path, endpoint* out) {
     if (path.empty() || path.size() >= kPath) return net_error(errc::bad_address);
+    const bool abstract = path.front() == '@' || path.front() == '\0';
+    if (!abstract && find_char(path, '\0') != kNone) return net_error(errc::bad_address);
     sockaddr_un s{};
     s.sun_family = AF_UNIX;
     kernel::copy_bytes(s.sun_path, path.data(), path.size());
     size_t n = kPathAt + path.size() + 1;
-    if (path.front() == '@') {
+    if (abstract) {
         s.sun_path[0] = '\0';
         --n;
     }
@@ -247,8 +251,9 @@ size_t format_endpoint(const endpoint& e, char* to, size_t room, bool with_port)
     case AF_UNIX: {
         const auto* path = reinterpret_cast<const char*>(raw) + kPathAt;
         const size_t n = e.raw_size() > kPathAt ? e.raw_size() - kPathAt : 0;
-        if (n && !path[0]) t.ch('@');
-        for (size_t i = n && !path[0] ? 1 : 0; i < n && path[i]; ++i) t.ch(path[i]);
+        const bool abstract = n && !path[0];
+        if (abstract) t.ch('@');
+        for (size_t i = abstract; i < n && (abstract || path[i]); ++i) t.ch(path[i]);
         return t.n;
     }
     default: return 0;

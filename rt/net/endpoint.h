@@ -39,7 +39,8 @@ public:
         if (const int r = detail::parse_endpoint(text, &e)) return detail::error_of(r);
         return e;
     }
-    // A leading '@' stands for the NUL of the abstract namespace. At most 107 bytes.
+    // At most 107 bytes, and no NUL among them: errc::bad_address. A leading '@' or NUL: a name in the abstract
+    // namespace, which may hold any byte.
     static result<endpoint> unix_path(std::string_view path) {
         endpoint e;
         if (const int r = detail::unix_endpoint(path, &e)) return detail::error_of(r);

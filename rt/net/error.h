@@ -19,9 +19,12 @@ enum class errc {
     unexpected_eof,   // "unexpected EOF": read_full got the end first; partial() is what came before it
     // "not pollable": a regular file, or the poller reported an error that reading does not show
     not_pollable,
-    bad_address,      // "malformed address"; accepted: host:port, 1.2.3.4:port, [v6]:port, :port
+    // "malformed address"; accepted: host:port, 1.2.3.4:port, [v6]:port, :port. A host of up to 255 bytes, without NUL,
+    // spaces and control characters, an interface (fe80::1%eth0) of 1 to 15; a Unix path of up to 107, without NUL.
+    // Also std::errc::invalid_argument, as the next two
+    bad_address,
     missing_port,     // "missing port in address"
-    bad_port,         // "unknown port": neither 0 to 65535 nor a service's name
+    bad_port,         // "unknown port": neither 0 to 65535 nor a service's name (as a host's, and no sign in front)
     unknown_network,  // "unknown network"; accepted: tcp tcp4 tcp6 udp udp4 udp6 unix unixgram unixpacket
     no_such_host,     // "no such host"
     try_again,        // "temporary failure in name resolution"

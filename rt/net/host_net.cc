@@ -22,7 +22,8 @@ public:
         case errc::unexpected_eof: return "unexpected EOF";
         case errc::not_pollable: return "not pollable";
         case errc::bad_address:
-            return "malformed address (accepted: host:port, [v6]:port, :port; Unix: up to 107 bytes)";
+            return "malformed address (accepted: host:port, [v6]:port, :port; a host of up to 255 bytes, "
+                   "a Unix path of up to 107, no NUL)";
         case errc::missing_port: return "missing port in address";
         case errc::bad_port: return "unknown port (accepted: 0 to 65535, a service's name)";
         case errc::unknown_network:

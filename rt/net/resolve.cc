@@ -25,6 +25,35 @@ void v4_first(endpoint* all, int n) {
     }
 }
 
+// What the resolver reads as C strings: a NUL would end one early, and what it then finds is another host than the one
+// that was asked for. No name has spaces or control characters either; to some resolvers they are separators.
+constexpr size_t kLongestName = 255;
+constexpr size_t kLongestInterface = 15;
+bool is_name(std::string_view s) {
+    if (s.size() > kLongestName) return false;
+    for (const char c : s)
+        if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) return false;
+    return true;
+}
+// A longer interface's name is cut short by some resolvers.
+bool is_host_name(std::string_view host) {
+    const size_t at = find_char(host, '%');
+    return is_name(host) &&
+           (at == kNone || (at + 1 < host.size() && host.size() - at - 1 <= kLongestInterface));
+}
+// The resolver takes "+80" and "-1" for numbers, the latter for port 65535.
+bool is_service_name(std::string_view port) {
+    return is_name(port) && port.data()[0] != '+' && port.data()[0] != '-';
+}
+
+int ask_resolver(std::string_view host, std::string_view port, const Network& network, endpoint* out,
+                 int room) {
+    const bool on = gort::detail::blocking_begin();
+    const int found = host_resolve(host, port, network.family, network.type, out, room);
+    if (on) gort::detail::blocking_end();
+    return found == 0 ? net_error(errc::no_suitable) : found;
+}
+
 }  // namespace
 
 int network_named(std::string_view name, Network* out) {
@@ -51,8 +80,14 @@ int endpoints_of(const Network& network, std::string_view address, bool passive,
     }
     std::string_view host, port;
     if (const int r = split_host_port(address, &host, &port)) return r;
-    const int n = port_number(port);
+    int n = port_number(port);
     if (n == -2) return net_error(errc::bad_port);
+    if (n < 0 && !is_service_name(port)) return net_error(errc::bad_port);
+    if (n < 0 && host.empty()) {  // every address, or the loopback: the resolver knows the service only
+        const int found = ask_resolver(host, port, network, out, room);
+        if (found < 0) return found;
+        n = out->port();
+    }
     if (n >= 0) {
         if (host.empty()) {
             if (passive) {
@@ -73,11 +108,10 @@ int endpoints_of(const Network& network, std::string_view address, bool passive,
             return 1;
         }
     }
-    const bool on = gort::detail::blocking_begin();
-    const int found = host_resolve(host, port, network.family, network.type, out, room);
-    if (on) gort::detail::blocking_end();
+    if (!is_host_name(host)) return net_error(errc::bad_address);
+    const int found = ask_resolver(host, port, network, out, room);
     if (found > 0) v4_first(out, found);
-    return found == 0 ? net_error(errc::no_suitable) : found;
+    return found;
 }
 
 int resolve(std::string_view network, std::string_view address, bool passive, endpoint* out, int room,
