@@ -29,6 +29,7 @@ constexpr double kHeadroom =
 
 Workload* g_workloads;
 void (*g_preparation)(Options&);
+Counters (*g_read_counters)();
 
 double clock_ns(clockid_t id) {
     timespec ts;
@@ -48,6 +49,20 @@ std::string number(double v) {
     char text[64];
     std::snprintf(text, sizeof text, "%.*f", decimals, v);
     return text;
+}
+
+// Plain decimals with four significant digits, however small it is.
+std::string exact(double v) {
+    char text[64];
+    int decimals = 3;
+    for (double a = std::fabs(v); a < 1 && a > 1e-15; a *= 10) ++decimals;
+    for (double a = std::fabs(v); a >= 10 && decimals; a /= 10) --decimals;
+    std::snprintf(text, sizeof text, "%.*f", decimals, v);
+    std::string s = text;
+    if (s.find('.') == std::string::npos) return s;
+    while (s.back() == '0') s.pop_back();
+    if (s.back() == '.') s.pop_back();
+    return s;
 }
 
 // A field in kB of /proc/self/status, as bytes; 0 when the kernel does not say.
@@ -76,6 +91,19 @@ void prepare(Options& options) {
     if (g_preparation) g_preparation(options);
 }
 
+CounterSource::CounterSource(Counters (*read)()) { g_read_counters = read; }
+bool has_counters() { return g_read_counters != nullptr; }
+
+void Counted::add(const Counters& before, const Counters& after, uint64_t n) {
+    sums.resize(after.size());
+    for (size_t i = 0; i < after.size(); ++i) {
+        // A runtime that began anew meanwhile counts from 0.
+        const uint64_t was = i < before.size() && before[i].value <= after[i].value ? before[i].value : 0;
+        sums[i] += after[i].value - was;
+    }
+    ops += n;
+}
+
 double now_ns() { return clock_ns(CLOCK_MONOTONIC); }
 void Stopwatch::restart() {
     cpu_ = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -84,11 +112,14 @@ void Stopwatch::restart() {
 double Stopwatch::wall_ns() const { return now_ns() - wall_; }
 double Stopwatch::cpu_ns() const { return clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_; }
 
-double Run::time_ns(const Loop& loop, uint64_t n, double* cpu_ns) const {
+double Run::time_ns(const Loop& loop, uint64_t n, double* cpu_ns, Counted* counted) const {
+    if (!options_.counts) counted = nullptr;
+    const Counters before = counted ? g_read_counters() : Counters{};
     Stopwatch watch;
     loop.body(n);
     const double wall = watch.wall_ns();
     *cpu_ns = watch.cpu_ns();
+    if (counted) counted->add(before, g_read_counters(), n);
     return wall;
 }
 
@@ -109,12 +140,14 @@ void Run::per_op(const std::string& metric, const std::function<void(uint64_t)>&
     double wall = 0, cpu = 0;
     while (s.values.size() < reps()) {
         double used;
-        const double took = time_ns(loop, s.n, &used);
+        Counted counted = s.counted;
+        const double took = time_ns(loop, s.n, &used, &counted);
         if (took < want) {  // the machine sped up: a longer one instead, and this one does not count
             s.n = round_up(static_cast<double>(s.n) * std::min(want / took * kHeadroom, 10.0) + 1, granule);
             continue;
         }
         s.values.push_back(took / static_cast<double>(s.n));
+        s.counted = counted;
         wall += took;
         cpu += used;
     }
@@ -137,7 +170,7 @@ std::vector<Series> Run::interleaved(const std::vector<Loop>& loops) {
         auto slice = [&](size_t i) {
             double used;
             const uint64_t before = loops[i].meter ? loops[i].meter() : 0;
-            took[i] += time_ns(loops[i], slice_n[i], &used);
+            took[i] += time_ns(loops[i], slice_n[i], &used, &all[i].counted);
             if (loops[i].meter) metered[i] += static_cast<double>(loops[i].meter() - before);
             done[i] += slice_n[i];
             cpu[i] += used;
@@ -164,10 +197,9 @@ void Run::total_ms(const std::string& metric, uint64_t n, const std::function<vo
     Series s{metric, "ms", {}, n};
     double wall = 0, cpu = 0;
     for (unsigned r = 0; r < reps(); ++r) {
-        Stopwatch watch;
-        body();
-        const double took = watch.wall_ns();
-        cpu += watch.cpu_ns();
+        double used;
+        const double took = time_ns({metric, [&](uint64_t) { body(); }}, n, &used, &s.counted);
+        cpu += used;
         wall += took;
         s.values.push_back(took / 1e6);
     }
@@ -243,7 +275,30 @@ void Run::emit(const Series& series) const {
         if (!cpu.empty()) std::printf(" cpu=%s", cpu.c_str());
         std::printf("%s%s\n", series.note.empty() ? "" : " ", series.note.c_str());
     }
+    if (options_.counts) emit_counts(series);
     std::fflush(stdout);
+}
+
+// A series that no loop of the harness has made tells what has been counted since the last such line.
+void Run::emit_counts(const Series& series) const {
+    const Counters now = g_read_counters();
+    Counted counted = series.counted;
+    const bool per_op = counted.ops != 0;
+    if (!per_op) counted.add(told_, now, 1);
+    const char* unit = per_op ? "per op" : "in all";
+    if (options_.json)
+        std::printf("{\"workload\":\"%s\",\"P\":%u,\"counts\":\"%s\",\"of\":\"%s\"", workload_.name, procs(),
+                    unit, series.metric.c_str());
+    else std::printf("%s P=%u counts of=%s", workload_.name, procs(), series.metric.c_str());
+    for (size_t i = 0; i < now.size(); ++i) {
+        if (!counted.sums[i]) continue;
+        const std::string value =
+            exact(static_cast<double>(counted.sums[i]) / static_cast<double>(counted.ops));
+        std::printf(options_.json ? ",\"%s\":%s" : " %s=%s", now[i].name, value.c_str());
+    }
+    if (options_.json) std::puts("}");
+    else std::printf(" %s\n", unit);
+    told_ = now;
 }
 
 void Run::check(bool good, const char* what) const {

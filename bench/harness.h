@@ -9,6 +9,10 @@
 //      WORKLOAD P=<procs> METRIC <best> <unit> median=<m> worst=<w> reps=<r> n=<ops per rep> [cpu=<cpu/wall>]
 //      [key=value]...
 //
+// With --counts a line follows that says what the program counted meanwhile, only what is not 0:
+//
+//      WORKLOAD P=<procs> counts of=<metric> [name=<value>]... per op      or, where a metric has no loop,  in all
+//
 // Context: Run's members may be called from any goroutine or thread, by one of them at a time.
 #pragma once
 
@@ -26,6 +30,7 @@ struct Options {
     unsigned reps = 5;
     uint64_t size = 0;  // 0: the workload's own
     bool json = false;
+    bool counts = false;
 };
 
 class Run;
@@ -49,6 +54,25 @@ struct Preparation {
 };
 void prepare(Options& options);
 
+// What a program counts beside the time, from its start on or from some later one on. At most one source; a program
+// without one refuses --counts.
+struct Counter {
+    const char* name;
+    uint64_t value;
+};
+using Counters = std::vector<Counter>;
+struct CounterSource {
+    explicit CounterSource(Counters (*read)());
+};
+bool has_counters();
+
+// How far the counters went during the repetitions that count.
+struct Counted {
+    std::vector<uint64_t> sums;  // one a counter
+    uint64_t ops = 0;
+    void add(const Counters& before, const Counters& after, uint64_t n);
+};
+
 enum class Better { kLower, kHigher };
 
 // One metric's repetitions. The best is the lowest value unless it is a rate.
@@ -61,6 +85,7 @@ struct Series {
     std::string note = {};       // trailing key=value pairs, e.g. source=tsc
     Better better = Better::kLower;
     std::vector<double> metered = {};  // the loop's meter per operation, once a repetition
+    Counted counted = {};
     std::vector<std::vector<double>> slices =
         {};  // of an interleaved loop: CPU ns per operation, by repetition
 };
@@ -104,11 +129,13 @@ public:
     void check(bool good, const char* what) const;
 
 private:
-    double time_ns(const Loop& loop, uint64_t n, double* cpu_ns) const;
+    double time_ns(const Loop& loop, uint64_t n, double* cpu_ns, Counted* counted = nullptr) const;
+    void emit_counts(const Series& series) const;
     uint64_t calibrate(const Loop& loop, double want_ns) const;
 
     const Workload& workload_;
     const Options& options_;
+    mutable Counters told_;  // what the last line of counts went up to
 };
 
 // a over b once a repetition. Of interleaved loops it is the median over the slices, CPU time over the CPU time of a

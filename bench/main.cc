@@ -25,7 +25,7 @@ namespace {
 using bench::Options;
 using bench::Workload;
 
-constexpr const char* kOptions = "--procs N --ms T --reps R --size N --json --list --help";
+constexpr const char* kOptions = "--procs N --ms T --reps R --size N --json --counts --list --help";
 
 // The order of the contract; what is not here follows it.
 constexpr const char* kOrder[] = {"switch", "yield",      "spawn",  "pingpong", "buffered", "select",
@@ -134,17 +134,25 @@ int main(int argc, char** argv) {
         if (arg == "--list") return list(), 0;
         if (arg == "--help" || arg == "-h") {
             std::printf(
-                "usage: %s WORKLOAD [--procs N] [--ms T] [--reps R] [--size N] [--json]\n"
+                "usage: %s WORKLOAD [--procs N] [--ms T] [--reps R] [--size N] [--json] [--counts]\n"
                 "       %s all [the same options]    every workload, each in its own process\n"
                 "       %s --list\n\n"
                 "Prints one line a metric: WORKLOAD P=<procs> METRIC <best> <unit> median= worst= reps= n= "
                 "[cpu=]\n"
-                "A repetition lasts at least T ms (550); R repetitions (5); N sizes what has a size.\n\n",
+                "A repetition lasts at least T ms (550); R repetitions (5); N sizes what has a size.\n"
+                "--counts: and a line of what was counted meanwhile, per op.\n\n",
                 g_program, g_program, g_program);
             return list(), 0;
         }
         if (arg == "--json") {
             options.json = true;
+            continue;
+        }
+        if (arg == "--counts") {
+            if (!bench::has_counters())
+                refuse("--counts: %s counts nothing; accepted: --procs N --ms T --reps R --size N --json",
+                       g_program);
+            options.counts = true;
             continue;
         }
         if (arg.starts_with("-")) {

@@ -25,7 +25,7 @@ void SharedLock::lock_slow() {
     }
     // Either this sees the lock free, or the holder's look at sleepers, which comes after the fence, sees us.
     sleepers_.fetch_add(1, std::memory_order_relaxed);
-    kernel::heavy_barrier();
+    kernel::heavy_barrier(kernel::Count::kBarrierSleeper);
     while (state_.exchange(1, std::memory_order_acquire) != 0) kernel::futex_wait(&state_, 1);  // K1
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
 }
@@ -43,7 +43,7 @@ void chan_revoke(Hchan* c) {
         }
         if (!bias.compare_exchange_strong(owner, kRevoking, std::memory_order_acq_rel)) continue;
         auto* pp = reinterpret_cast<P*>(owner);
-        kernel::heavy_barrier();
+        kernel::heavy_barrier(kernel::Count::kBarrierChannel);
         wait_for_outside(pp);
         ChanPast& past = c->past;
         if (!past.was_shared.load(std::memory_order_relaxed)) {

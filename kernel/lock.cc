@@ -38,16 +38,35 @@ bool Mutex::try_lock() {
     return true;
 }
 
-void Mutex::lock_slow() {
+bool Mutex::lock_slow() {
     for (int i = spins(); i > 0; --i) {
         arch::pause();
         uint32_t state = state_.load(std::memory_order_relaxed);
         if (state == 0 && state_.compare_exchange_weak(state, 1, std::memory_order_acquire,
                                                        std::memory_order_relaxed))  // L1
-            return;
+            return false;
     }
     // From here on we count as a sleeper: take it as 2 whenever we take it.
-    while (state_.exchange(2, std::memory_order_acquire) != 0) futex_wait(&state_, 2);  // L1
+    bool slept = false;
+    while (state_.exchange(2, std::memory_order_acquire) != 0) {  // L1
+        futex_wait(&state_, 2);
+        slept = true;
+    }
+    return slept;
+}
+
+void CountedMutex::lock_contended() {
+    waited_.fetch_add(1, std::memory_order_relaxed);
+    if (lock_slow()) slept_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool CountedMutex::try_lock() {
+    if (!Mutex::try_lock()) {
+        waited_.fetch_add(1, std::memory_order_relaxed);
+        return false;
+    }
+    took();
+    return true;
 }
 
 void Mutex::unlock_slow() { futex_wake(&state_, 1); }

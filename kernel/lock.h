@@ -45,8 +45,11 @@ public:
     bool held() const;
     void assert_held() const GORT_ASSERT_HELD();
 
+protected:
+    bool lock_slow();  // has it slept?
+
 private:
-    void lock_slow();
+    friend class CountedMutex;
     void unlock_slow();
 #if defined(GORT_DEBUG)
     void ranked_acquire() { lock_rank_acquire(rank_, this); }
@@ -61,15 +64,47 @@ private:
     std::atomic<uint32_t> state_{0};
 };
 
+// A Mutex that all threads share: counts how often it was taken and how often somebody had to wait for it. It counts
+// under itself where it can, so that this costs two plain instructions.
+class GORT_CAPABILITY("mutex") CountedMutex : public Mutex {
+public:
+    struct Counts {
+        uint64_t acquired = 0;
+        uint64_t waited = 0;  // somebody else had it: spun, slept, or a try that failed
+        uint64_t slept = 0;
+    };
+
+    using Mutex::Mutex;
+    void lock() GORT_ACQUIRE() {
+        ranked_acquire();
+        uint32_t free = 0;
+        if (!state_.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed))
+            lock_contended();  // L1
+        took();
+    }
+    bool try_lock() GORT_TRY_ACQUIRE(true);
+    Counts counts() const {  // any thread; a glance
+        return {acquired_.load(std::memory_order_relaxed), waited_.load(std::memory_order_relaxed),
+                slept_.load(std::memory_order_relaxed)};
+    }
+
+private:
+    void lock_contended();
+    void took() { acquired_.store(acquired_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+
+    std::atomic<uint64_t> acquired_{0}, waited_{0}, slept_{0};
+};
+
+template <class M>
 class GORT_SCOPED_CAPABILITY LockGuard {
 public:
-    explicit LockGuard(Mutex& m) GORT_ACQUIRE(m) : m_(m) { m_.lock(); }
+    explicit LockGuard(M& m) GORT_ACQUIRE(m) : m_(m) { m_.lock(); }
     ~LockGuard() GORT_RELEASE() { m_.unlock(); }
     LockGuard(const LockGuard&) = delete;
     LockGuard& operator=(const LockGuard&) = delete;
 
 private:
-    Mutex& m_;
+    M& m_;
 };
 
 // One thread sleeps until another one says so, once. A wake before the sleep is not lost. The sleeper may

@@ -27,7 +27,8 @@ void membarrier_init() {
 #endif
 }
 
-void heavy_barrier() {
+void heavy_barrier(Count asker) {
+    count(asker);
     if (!g_expedited) return full_barrier();
     // It must happen: the common side has no fence of its own. ENOMEM passes; EPERM is a forked child whose
     // registration was not inherited.

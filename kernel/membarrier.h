@@ -23,13 +23,14 @@
 #include <atomic>
 
 #include "arch/sanitize.h"
+#include "kernel/counts.h"
 
 namespace gort::kernel {
 
 extern bool g_expedited;  // constant after membarrier_init
 
 void membarrier_init();
-void heavy_barrier();
+void heavy_barrier(Count asker = Count::kBarrierOther);  // asker: which kBarrier... counts it
 inline bool has_membarrier() { return g_expedited; }
 
 inline void full_barrier() {

@@ -22,7 +22,7 @@ void bias_revoke(Bias& bias) {
             continue;
         if (is_new) return;
         P* pp = sched.allp[b - 1];
-        kernel::heavy_barrier();
+        kernel::heavy_barrier(kernel::Count::kBarrierSync);
         wait_for_outside(pp);
         bias.store(kBiasShared, std::memory_order_release);  // B1
         return pp->sync_reluctance.lost();

@@ -17,7 +17,7 @@ void BiasedLock::revoke(uint16_t owner) {
         kernel::sys_sched_yield();
         return;
     }
-    kernel::heavy_barrier();
+    kernel::heavy_barrier(kernel::Count::kBarrierLock);
     for (int i = 0; held_[owner - 1].load(std::memory_order_acquire) != 0; ++i) {  // B2
         if (i < kPauses) arch::pause();
         else kernel::sys_sched_yield();

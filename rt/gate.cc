@@ -27,7 +27,7 @@ GORT_NO_TSA Taken take(P* pp, M** holder, uint32_t ask) {
         return Taken::kGone;
     }
     mp->open.store(0, std::memory_order_relaxed);          // 1
-    kernel::heavy_barrier();                               // 2
+    kernel::heavy_barrier(kernel::Count::kBarrierTake);    // 2
     if (mp->in_rt.load(std::memory_order_acquire) == 0) {  // 3, G1
         *holder = mp;
         return Taken::kYes;
@@ -46,7 +46,7 @@ std::atomic<bool> g_solo_over{true};
 void end_solo() {
     if (g_solo_over.load(std::memory_order_acquire)) return;  // S1
     g_solo.store(false, std::memory_order_seq_cst);
-    kernel::heavy_barrier();
+    kernel::heavy_barrier(kernel::Count::kBarrierSolo);
     M* me = self();
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];

@@ -26,7 +26,7 @@ void GateLock::lock_slow() {
             return;
     }
     sleepers_.fetch_add(1, std::memory_order_relaxed);
-    kernel::heavy_barrier();
+    kernel::heavy_barrier(kernel::Count::kBarrierSleeper);
     while (state_.exchange(1, std::memory_order_acquire) != 0) kernel::futex_wait(&state_, 1);  // K1
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
 }

@@ -100,8 +100,10 @@ struct alignas(64) P {
     FreshQueue::Group fresh_first[FreshQueue::kFirst];
     void* chan_free = nullptr;  // chan/store.cc: channel headers
     uint32_t chan_free_count = 0;
-    Reluctance chan_reluctance;  // chan/lock.h
-    Reluctance sync_reluctance;  // rt/bias.h
+    Reluctance chan_reluctance;            // chan/lock.h
+    Reluctance sync_reluctance;            // rt/bias.h
+    std::atomic<uint64_t> steal_tries{0};  // other Ps it wanted to take from, with luck or without
+    std::atomic<uint64_t> looks{0};        // rounds of looking for work at other Ps
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};

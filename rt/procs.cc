@@ -19,7 +19,7 @@ namespace {
 
 Slab<P> p_slab;
 
-kernel::Mutex procs_lock{kernel::LockRank::kInit};  // one change at a time
+kernel::CountedMutex procs_lock{kernel::LockRank::kInit};  // one change at a time
 
 // pp is in our hands: nobody runs it.
 void empty_into_global(P* pp, P* heir) {
@@ -129,6 +129,8 @@ void change_locked(P* mine, int n) GORT_REQUIRES(procs_lock) {
 }
 
 }  // namespace
+
+kernel::CountedMutex::Counts procs_lock_counts() { return procs_lock.counts(); }
 
 // The lock is only tried: who holds it waits for others to leave the gate, and we may be inside.
 bool settle_procs(M* mp) {

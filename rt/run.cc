@@ -119,6 +119,8 @@ void reset_p(P* pp) {
     pp->created.store(0, std::memory_order_relaxed);
     pp->finished.store(0, std::memory_order_relaxed);
     pp->steals.store(0, std::memory_order_relaxed);
+    pp->steal_tries.store(0, std::memory_order_relaxed);
+    pp->looks.store(0, std::memory_order_relaxed);
     pp->parks.store(0, std::memory_order_relaxed);
     pp->set_until_look(kGlobalEvery);
     pp->picked.store(0, std::memory_order_relaxed);
@@ -141,6 +143,7 @@ const char* begin(const options& o, bool has_main) {
     sched.main_done.store(false, std::memory_order_relaxed);
     sched.main_g = nullptr;
     sched.started = rt::now();
+    stats_begin();
     sched.next_goid.store(2, std::memory_order_relaxed);
     sched.foreign_created.store(0, std::memory_order_relaxed);
     sched.retakes.store(0, std::memory_order_relaxed);

@@ -46,7 +46,7 @@ struct PollHooks {
 enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
 
 struct Sched {
-    kernel::Mutex lock{kernel::LockRank::kSched};
+    kernel::CountedMutex lock{kernel::LockRank::kSched};
     // --- under lock
     GList runq;  // the global queue
     P* pidle = nullptr;
@@ -140,6 +140,7 @@ P* pop_idle_p_locked() GORT_REQUIRES(sched.lock);  // or null; sysmon learns of 
 int64_t earliest_timer();
 
 // --- spawn.cc
+kernel::CountedMutex::Counts depot_lock_counts();
 G* alloc_g(P* pp);
 void free_g(P* pp, G* gp);
 G* alloc_g_foreign();
@@ -159,6 +160,7 @@ uint64_t next_goid(P* pp);
 void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site);
 
 // --- procs.cc
+kernel::CountedMutex::Counts procs_lock_counts();
 P* new_p(uint32_t index);
 // False: somebody else is at it; leave the gate and try again. mp is inside, or null: no M
 bool set_procs(M* mp, int n, int* before);
@@ -167,6 +169,9 @@ bool settle_procs(M* mp);  // sched.unsettled no more
 // --- deadlock.cc
 void deadlock_init();
 void check_deadlock_locked() GORT_REQUIRES(sched.lock);  // an M has gone idle, a foreign thread has gone
+
+// --- stats.cc
+void stats_begin();  // a run begins: counters start at 0
 
 // --- schedtrace.cc
 int64_t schedtrace_tick(int64_t now);  // prints if it is time; when to come again

@@ -18,6 +18,7 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int kMostMs = 20'000;  // of a list that changes while it is walked
 
+using kernel::Count;
 using kernel::Out;
 
 const char* truth(bool b) { return b ? "true" : "false"; }
@@ -78,6 +79,17 @@ template <class F>
     out.ch('\n');
 }
 
+// Ours, at the end, where readers of Go's lines expect no more: what was dear, in all since the process began.
+void print_counts(Out& out) {
+    uint64_t barriers = 0;
+    for (auto i = static_cast<uint32_t>(Count::kBarrierTake);
+         i <= static_cast<uint32_t>(Count::kBarrierOther); ++i)
+        barriers += kernel::counted(static_cast<Count>(i));
+    out.str(" barriers=").udec(barriers).str(" handshakes=").udec(kernel::counted(Count::kHandshakes));
+    out.str(" futexwaits=").udec(kernel::counted(Count::kFutexWaits));
+    out.str(" futexwakes=").udec(kernel::counted(Count::kFutexWakes));
+}
+
 [[gnu::no_sanitize_thread]] void print(int64_t now, bool detail) {
     const int n = sched.nallp.load(std::memory_order_acquire);
     Out out(2);
@@ -95,10 +107,14 @@ template <class F>
         out.str("] schedticks=[ ");
         for (int i = 0; i < n; ++i)
             if (!sched.allp[i]->retired) out.udec(sched.allp[i]->picks()).ch(' ');
-        out.str("]\n");
+        out.ch(']');
+        print_counts(out);
+        out.ch('\n');
         return;
     }
-    out.str(" sysmonwait=").str(truth(sched.sysmon_rests)).ch('\n');
+    out.str(" sysmonwait=").str(truth(sched.sysmon_rests));
+    print_counts(out);
+    out.ch('\n');
     for (int i = 0; i < n; ++i) print_p(out, sched.allp[i]);
     for_each_m([&](const M* mp) { print_m(out, mp); });
     for_each_g(print_g, &out);

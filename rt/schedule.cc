@@ -111,6 +111,7 @@ G* look_around(P* pp) {
 class Loot {
 public:
     explicit Loot(P* pp) {
+        pp->looks.store(pp->looks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const auto n = static_cast<uint32_t>(sched.nallp.load(std::memory_order_acquire));
         const uint32_t start = pp->rand.below(n);
         for (uint32_t i = 0; i < n && count_ < kMost; ++i) {
@@ -225,6 +226,7 @@ bool nothing_around(P* pp) {
 uint32_t steal_from(M* mp, P* victim) {
     M* holder;
     P* pp = p_of(mp);
+    pp->steal_tries.store(pp->steal_tries.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (take(victim, &holder, kAskSteal) != Taken::kYes) return 0;
     GList list;
     take_half(victim, &list, kStealMost, true);
@@ -266,7 +268,7 @@ bool scout_again(M* mp) {
     case Scout::kLooks: sysmon_nudge(); break;
     case Scout::kFound:
         sched.poke_wanted.store(1, std::memory_order_relaxed);
-        kernel::heavy_barrier();
+        kernel::heavy_barrier(kernel::Count::kBarrierArm);
         break;
     }
     const bool again = mp->scout == Scout::kFound;

@@ -22,7 +22,7 @@ namespace {
 Slab<G> g_slab;
 
 struct Depot {
-    kernel::Mutex lock{kernel::LockRank::kLeaf};
+    kernel::CountedMutex lock{kernel::LockRank::kLeaf};
     G* chains = nullptr;  // chains of free Gs; the head of each points to the next chain with `wake`
 } depot;
 
@@ -208,6 +208,8 @@ void goroutine_entry(void* stack, void*) {
 }
 
 }  // namespace
+
+kernel::CountedMutex::Counts depot_lock_counts() { return depot.lock.counts(); }
 
 G* alloc_g(P* pp) {
     G* gp = pp->gfree;

@@ -24,7 +24,7 @@ constexpr size_t kLargestArena = size_t{64} << 30;
 
 struct Pool {
     constexpr Pool() : lock(kernel::LockRank::kStackPool) {}
-    kernel::Mutex lock;
+    kernel::CountedMutex lock;
     Arena* arenas GORT_GUARDED_BY(lock) = nullptr;  // newest first; only it has slots that were never used
     size_t slots GORT_GUARDED_BY(lock) = 0;
     size_t in_use GORT_GUARDED_BY(lock) = 0;
@@ -331,6 +331,17 @@ StackTotals stack_totals() {
     }
     for (int kind = 0; kind < kGuardKinds; kind++)
         sum.guards[kind] = guards_of_kind(static_cast<GuardKind>(kind));
+    return sum;
+}
+
+kernel::CountedMutex::Counts stack_lock_counts() {
+    kernel::CountedMutex::Counts sum;
+    for (const Pool& p : g_pools) {
+        const auto one = p.lock.counts();
+        sum.acquired += one.acquired;
+        sum.waited += one.waited;
+        sum.slept += one.slept;
+    }
     return sum;
 }
 

@@ -31,6 +31,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernel/lock.h"
+
 namespace gort::rt {
 
 inline constexpr size_t kSlotHeader = 512;  // of a slot's top page: the G, then SlotInfo
@@ -135,7 +137,8 @@ struct StackTotals {
 };
 StackClassTotals stack_class_totals(int cls);
 StackTotals stack_totals();
-size_t stack_resident_total();  // bytes; walks every slot ever used, about 50 ns for each
+kernel::CountedMutex::Counts stack_lock_counts();  // of all classes' pools together, since the process began
+size_t stack_resident_total();                     // bytes; walks every slot ever used, about 50 ns for each
 
 // Unmaps everything if no slot is in use, else nothing and false. No other call of this header meanwhile.
 bool stack_release_all();

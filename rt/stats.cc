@@ -15,6 +15,48 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
+using kernel::Count;
+using kernel::CountedMutex;
+
+// What the process has counted; kept from when the run began, for these go on from one run to the next.
+struct Counted {
+    uint64_t counts[kernel::kCounts];
+    CountedMutex::Counts sched_lock, depot_lock, stack_lock, procs_lock;
+};
+Counted at_begin;
+
+void read_counted(Counted* to) {
+    for (uint32_t i = 0; i < kernel::kCounts; ++i) to->counts[i] = kernel::counted(static_cast<Count>(i));
+    to->sched_lock = sched.lock.counts();
+    to->depot_lock = depot_lock_counts();
+    to->stack_lock = stack_lock_counts();
+    to->procs_lock = procs_lock_counts();
+}
+
+lock_stats since(const CountedMutex::Counts& now, const CountedMutex::Counts& then) {
+    return {now.acquired - then.acquired, now.waited - then.waited, now.slept - then.slept};
+}
+
+void report_counted(runtime_stats* s) {
+    Counted now;
+    read_counted(&now);
+    auto counted = [&](Count what) {
+        const auto i = static_cast<uint32_t>(what);
+        return now.counts[i] - at_begin.counts[i];
+    };
+    s->barriers = {
+        counted(Count::kBarrierTake), counted(Count::kBarrierChannel), counted(Count::kBarrierSync),
+        counted(Count::kBarrierLock), counted(Count::kBarrierSleeper), counted(Count::kBarrierWaiter),
+        counted(Count::kBarrierSolo), counted(Count::kBarrierArm),     counted(Count::kBarrierOther)};
+    s->handshakes = counted(Count::kHandshakes);
+    s->futex_waits = counted(Count::kFutexWaits);
+    s->futex_wakes = counted(Count::kFutexWakes);
+    s->sched_lock = since(now.sched_lock, at_begin.sched_lock);
+    s->depot_lock = since(now.depot_lock, at_begin.depot_lock);
+    s->stack_lock = since(now.stack_lock, at_begin.stack_lock);
+    s->procs_lock = since(now.procs_lock, at_begin.procs_lock);
+}
+
 // Fields that their owners write plainly: a glance is a guess.
 [[gnu::noinline, gnu::no_sanitize_thread]] bool runs_something(const M* mp) { return mp->curg != nullptr; }
 [[gnu::noinline, gnu::no_sanitize_thread]] int idle_ms() { return sched.midle_count; }
@@ -25,6 +67,8 @@ void read_p(const P* pp, proc_stats* to) {
     to->switches = pp->picks();
     to->parks = pp->parks.load(kRelaxed);
     to->steals = pp->steals.load(kRelaxed);
+    to->steal_tries = pp->steal_tries.load(kRelaxed);
+    to->looks = pp->looks.load(kRelaxed);
     to->created = pp->created.load(kRelaxed);
     to->finished = pp->finished.load(kRelaxed);
     to->timers = pp->timers.count.load(kRelaxed);
@@ -43,6 +87,9 @@ bool settled() {
 }
 
 }  // namespace
+
+void stats_begin() { read_counted(&at_begin); }
+
 }  // namespace gort::rt
 
 namespace gort::detail {
@@ -55,6 +102,7 @@ int read_stats(runtime_stats* s, proc_stats* procs, int room) {
     while (up && !settled()) kernel::sys_sched_yield();
     const int all = up ? sched.nallp.load(std::memory_order_acquire) : 0;
     if (!procs && all) return all;
+    if (up) report_counted(s);
     const bool resident = s->stack_resident != 0;
     const StackTotals stacks = stack_totals();
     s->stacks_in_use = stacks.in_use;
@@ -66,6 +114,8 @@ int read_stats(runtime_stats* s, proc_stats* procs, int room) {
         s->switches += one.switches;
         s->parks += one.parks;
         s->steals += one.steals;
+        s->steal_tries += one.steal_tries;
+        s->looks += one.looks;
         s->timers += one.timers;
         s->runnable += one.queued;
         const M* mp = pp->m.load(std::memory_order_acquire);

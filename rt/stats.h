@@ -16,14 +16,37 @@ namespace gort {
 
 // One P: one of the gomaxprocs() places where goroutines run.
 struct proc_stats {
-    uint64_t switches = 0;  // times it chose a goroutine to run
-    uint64_t parks = 0;     // times a goroutine blocked on it
-    uint64_t steals = 0;    // goroutines it took from others' queues
-    uint64_t created = 0;   // goroutines started on it
-    uint64_t finished = 0;  // that ended on it
-    uint64_t timers = 0;    // pending
-    uint32_t queued = 0;    // goroutines that wait here for their turn
-    bool running = false;   // some thread holds it
+    uint64_t switches = 0;     // times it chose a goroutine to run
+    uint64_t parks = 0;        // times a goroutine blocked on it
+    uint64_t steals = 0;       // goroutines it took from others' queues
+    uint64_t steal_tries = 0;  // times it tried to take some
+    uint64_t looks = 0;        // rounds of looking at others' queues
+    uint64_t created = 0;      // goroutines started on it
+    uint64_t finished = 0;     // that ended on it
+    uint64_t timers = 0;       // pending
+    uint32_t queued = 0;       // goroutines that wait here for their turn
+    bool running = false;      // some thread holds it
+};
+
+// Fences that interrupt every CPU that runs a thread of this program, by what needed one.
+struct barrier_stats {
+    uint64_t take = 0;     // a P was to be taken from its thread: steals, retakes
+    uint64_t channel = 0;  // a channel was taken from the P that owned it
+    uint64_t sync = 0;     // a mutex, wait_group or other sync object was
+    uint64_t lock = 0;     // a lock of the runtime's own was
+    uint64_t sleeper = 0;  // a thread was about to sleep for a lock
+    uint64_t waiter = 0;   // a goroutine was about to wait for a mutex
+    uint64_t solo = 0;     // there was a second P, or a foreign thread, for the first time
+    uint64_t arm = 0;      // somebody asked to be told when work is left behind
+    uint64_t other = 0;
+    uint64_t total() const { return take + channel + sync + lock + sleeper + waiter + solo + arm + other; }
+};
+
+// A lock that all threads share.
+struct lock_stats {
+    uint64_t acquired = 0;
+    uint64_t waited = 0;  // somebody else had it: spun, slept, or a try that failed
+    uint64_t slept = 0;
 };
 
 struct runtime_stats {
@@ -49,10 +72,20 @@ struct runtime_stats {
     uint64_t switches = 0;  // sums over per_p
     uint64_t parks = 0;
     uint64_t steals = 0;
-    uint64_t retakes = 0;  // Ps taken from a goroutine that kept one too long
-    uint64_t wakes = 0;    // threads woken for work
-    uint64_t sleeps = 0;   // times a thread ran out of work and slept
-    uint64_t polls = 0;    // looks at the descriptors
+    uint64_t retakes = 0;      // Ps taken from a goroutine that kept one too long
+    uint64_t wakes = 0;        // threads woken for work
+    uint64_t sleeps = 0;       // times a thread ran out of work and slept
+    uint64_t polls = 0;        // looks at the descriptors
+    uint64_t steal_tries = 0;  // sums over per_p
+    uint64_t looks = 0;
+    barrier_stats barriers;
+    uint64_t handshakes = 0;   // Ps asked to answer, instead of a barrier or before one
+    uint64_t futex_waits = 0;  // calls, whether they slept or not
+    uint64_t futex_wakes = 0;
+    lock_stats sched_lock;  // idle lists, global queue
+    lock_stats depot_lock;  // free goroutines between Ps
+    lock_stats stack_lock;  // free stacks between Ps; a call of stats takes it, too
+    lock_stats procs_lock;  // changes of gomaxprocs
 
     std::vector<proc_stats> per_p;  // by number
 };

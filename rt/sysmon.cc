@@ -324,7 +324,7 @@ void watch(const M* m0) {
         if (slow && now >= deaf_until) {
             // Who left work before this looked for a wish to be poked in vain: so two short looks for those.
             sched.poke_wanted.store(1, std::memory_order_relaxed);
-            kernel::heavy_barrier();
+            kernel::heavy_barrier(kernel::Count::kBarrierArm);
             again = again < 2 && somebody_waits() ? again + 1 : 0;
             if (again) sleep = kFast;
         } else if (slow && deaf_until - now < sleep) {

@@ -61,6 +61,20 @@ WORKLOAD(echo, "figures that are known") {
     });
 }
 
+static uint64_t g_oranges;
+static bench::Counters read_oranges() { return {{"apples", 7}, {"oranges", g_oranges}}; }
+
+WORKLOAD(zz_oranges, "counts what is known") {
+    run.per_op("loop", [](uint64_t n) {
+        for (uint64_t i = 0; i < n; ++i, g_oranges += 3) asm volatile("" ::: "memory");
+    });
+    run.total_ms("whole", 4000, [] { g_oranges += 2; });
+    g_oranges += 5;
+    run.emit({"own", "ms", {1}, 1});
+    g_oranges = 1;  // as after a new start
+    run.emit({"again", "ms", {1}, 1});
+}
+
 namespace {
 
 struct Result {
@@ -84,7 +98,7 @@ int scratch() {
     return fd;
 }
 
-Result bench_with(const std::string& line) {
+Result bench_with(const std::string& line, bench::Counters (*counters)() = nullptr) {
     std::vector<std::string> words{"gortbench"};
     std::istringstream in(line);
     for (std::string w; in >> w;) words.push_back(w);
@@ -97,6 +111,7 @@ Result bench_with(const std::string& line) {
         std::vector<char*> argv;
         for (std::string& w : words) argv.push_back(w.data());
         argv.push_back(nullptr);
+        if (counters) bench::CounterSource source(counters);
         std::exit(bench_main(static_cast<int>(words.size()), argv.data()));
     }
     int status = 0;
@@ -144,6 +159,7 @@ TEST(refusals_are_one_line_and_status_2) {
         {"nosuch", "'nosuch'", "all switch pingpong sieve echo zz_loop"},
         {"switch pingpong", "'pingpong'", "switch"},
         {"switch --bogus 1", "'--bogus'", "--procs N"},
+        {"switch --counts", "counts nothing", "--procs N"},
         {"switch --json=1", "'--json=1'", "--json"},
         {"--", "'--'", "--list"},
         {"--list pingpong", "'pingpong'", "alone"},
@@ -184,7 +200,7 @@ TEST(list_names_all_in_the_order_of_the_contract) {
         order += line.substr(0, line.find(' ')) + " ";
         CHECK_LT(line.find(' '), line.find_last_not_of(' '));  // something is said of each
     }
-    CHECK_EQ(order, "switch pingpong sieve echo zz_loop ");
+    CHECK_EQ(order, "switch pingpong sieve echo zz_loop zz_oranges ");
 }
 
 TEST(result_line) {
@@ -227,6 +243,23 @@ TEST(statistics_and_json) {
         "{\"workload\":\"echo\",\"P\":2,\"metric\":\"rate\",\"best\":30.00,\"unit\":\"/s\",\"median\":20.00,"
         "\"worst\":10.00,\"reps\":3,\"n\":4,\"load\":\"none\",\"cpu_us\":\"1.50\"}");
     CHECK_EQ(lines(json.out), lines(plain.out));
+}
+
+TEST(counts_are_told_per_op_or_in_all) {
+    const Result r = bench_with("zz_oranges --procs 2 --ms 1 --reps 3 --counts", read_oranges);
+    CHECK_EQ(r.status, 0);
+    CHECK_EQ(lines(r.out), 8);
+    CHECK(has(
+        r.out,
+        "zz_oranges P=2 counts of=loop oranges=3 per op\n"));  // neither calibration nor what stays as it is
+    CHECK(has(r.out, "zz_oranges P=2 counts of=whole oranges=0.0005 per op\n"));
+    CHECK(has(r.out, "zz_oranges P=2 counts of=own oranges=5 in all\n"));
+    CHECK(has(r.out, "zz_oranges P=2 counts of=again oranges=1 in all\n"));
+    const Result json = bench_with("zz_oranges --procs 2 --ms 1 --reps 3 --counts --json", read_oranges);
+    CHECK(has(json.out,
+              "{\"workload\":\"zz_oranges\",\"P\":2,\"counts\":\"per op\",\"of\":\"loop\",\"oranges\":3}\n"));
+    CHECK_EQ(lines(json.out), 8);
+    CHECK_EQ(lines(bench_with("zz_oranges --ms 1 --reps 3", read_oranges).out), 4);
 }
 
 TEST(a_failed_self_check_is_status_1) {

@@ -6,6 +6,7 @@
 
 #include "arch/arch.h"
 #include "kernel/clock.h"
+#include "kernel/counts.h"
 #include "kernel/fatal.h"
 #include "kernel/futex.h"
 #include "kernel/lock_rank.h"
@@ -221,6 +222,36 @@ TEST(uncontended_mutex_makes_no_system_call) {
 }
 
 // ---- Note ----
+
+TEST(futex_calls_are_counted) {
+    std::atomic<uint32_t> word{0};
+    const uint64_t waits = counted(Count::kFutexWaits), wakes = counted(Count::kFutexWakes);
+    futex_wake(&word, 1);
+    CHECK_EQ(futex_wait(&word, 1), -EAGAIN);
+    futex_wake(&word, 1);
+    CHECK_EQ(counted(Count::kFutexWaits) - waits, 1u);
+    CHECK_EQ(counted(Count::kFutexWakes) - wakes, 2u);
+}
+
+TEST(a_counted_mutex_counts_who_took_it_and_who_had_to_wait) {
+    CountedMutex m;
+    CHECK_EQ(m.counts().acquired, 0u);
+    for (int i = 0; i < 5; ++i) LockGuard guard(m);
+    CHECK(m.try_lock());
+    CHECK(!m.try_lock());
+    CHECK_EQ(m.counts().acquired, 6u);
+    CHECK_EQ(m.counts().waited, 1u);
+    CHECK_EQ(m.counts().slept, 0u);
+    const uint64_t waits = counted(Count::kFutexWaits);
+    Worker other;
+    other.start([](void* p) { LockGuard guard(*static_cast<CountedMutex*>(p)); }, &m);
+    EVENTUALLY(counted(Count::kFutexWaits) != waits);  // it sleeps, or is about to
+    m.unlock();
+    other.join();
+    CHECK_EQ(m.counts().acquired, 7u);
+    CHECK_EQ(m.counts().waited, 2u);
+    CHECK_EQ(m.counts().slept, 1u);
+}
 
 TEST(note_wake_before_sleep_is_kept) {
     Note n;

@@ -94,12 +94,16 @@ TEST(SD_01_SD_02_SD_03_a_line_every_so_many_ms) {
         CHECK_LE(0, field(line, "needspinning"));
         CHECK_LE(0, field(line, "idlethreads"));
         CHECK_LE(0, field(line, "runqueue"));
-        CHECK(
-            std::regex_search(line, std::regex(R"( runqueue=\d+ \[ \d+ \d+ \] schedticks=\[ \d+ \d+ \]$)")));
+        CHECK(std::regex_search(
+            line, std::regex(R"( runqueue=\d+ \[ \d+ \d+ \] schedticks=\[ \d+ \d+ \]( [a-z]+=\d+)*$)")));
         CHECK_EQ(list(line, "schedticks").size(), 2u);
+        CHECK_LE(0, field(line, "barriers"));
+        CHECK_LE(0, field(line, "handshakes"));
+        CHECK_LE(0, field(line, "futexwakes"));
     }
     const auto ticks = list(all[5], "schedticks");
     CHECK_LT(0, ticks[0] + ticks[1]);
+    CHECK_LT(0, field(all[5], "futexwaits"));  // of those who slept between two lines
 }
 
 TEST(no_trace_without_the_variable) {

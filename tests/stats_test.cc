@@ -1,7 +1,13 @@
 // tests/stats_test.cc - gort::stats: every figure moves with what it counts.
 // SPDX-License-Identifier: BSD-2-Clause
+#include <thread>
+
+#include "chan/chan.h"
 #include "chan/time.h"
+#include "kernel/cpu.h"
 #include "rt/stats.h"
+#include "rt/sync/mutex.h"
+#include "rt/sync/wait_group.h"
 #include "rt/time.h"
 #include "tests/sched_test.h"
 
@@ -78,7 +84,7 @@ TEST(switches_are_exact) {
         all.wait();
         const runtime_stats after = stats(false);
         const uint64_t n = after.switches - before.switches, exact = 10 * 1001 + 1;
-        CHECK_LE(exact, n);  // ten first runs, their yields, main's wake
+        CHECK_LE(exact, n);                                   // ten first runs, their yields, main's wake
         CHECK_LE(n, exact + after.retakes - before.retakes);  // who lost its P is taken up again
     });
 }
@@ -140,6 +146,145 @@ TEST(retakes_and_detached_goroutines) {
     });
 }
 
+// What a P owns is taken from it by a thread that has no P: one heavy barrier each. The first such thread ends solo.
+TEST(heavy_barriers_by_who_asked) {
+    for (int run = 0; run < 2; ++run)  // a run's counters start at 0
+        with_procs(1, [] {
+            const barrier_stats at_start = stats(false).barriers;
+            CHECK_EQ(at_start.channel, 0u);
+            CHECK_EQ(at_start.sync, 0u);
+            auto c = make_chan<int>(8);
+            mutex m;
+            c << 1;  // both are this P's
+            m.lock();
+            m.unlock();
+            const runtime_stats before = stats(false);
+            std::thread([&] { c << 2; }).join();
+            const runtime_stats one = stats(false);
+            std::thread([&] { m.lock(), m.unlock(); }).join();
+            std::thread([&] { c << 3, m.lock(), m.unlock(); }).join();  // they are shared now
+            const runtime_stats two = stats(false);
+            CHECK_EQ(before.barriers.solo, 0u);
+            CHECK_EQ(one.barriers.solo, 1u);
+            CHECK_EQ(two.barriers.solo, 1u);
+            CHECK_EQ(one.barriers.channel - before.barriers.channel, 1u);
+            CHECK_EQ(two.barriers.channel - before.barriers.channel, 1u);
+            CHECK_EQ(one.barriers.sync - before.barriers.sync, 0u);
+            CHECK_EQ(two.barriers.sync - before.barriers.sync, 1u);
+            CHECK_LE(two.barriers.solo + two.barriers.channel + two.barriers.sync, two.barriers.total());
+        });
+}
+
+TEST(a_mutex_that_is_waited_for_takes_a_heavy_barrier) {
+    with_procs(1, [] {
+        mutex m;
+        Join all;
+        const uint64_t before = stats(false).barriers.waiter;
+        for (int i = 0; i < 3; ++i) {
+            m.lock();
+            all.add();
+            go([&] {
+                m.lock();
+                m.unlock();
+                all.done();
+            });
+            while (!stats(false).waiting) yield();
+            m.unlock();
+            all.wait();
+        }
+        CHECK_EQ(stats(false).barriers.waiter - before, 3u);
+    });
+}
+
+TEST(retakes_take_heavy_barriers) {
+    with_procs(1, [] {
+        std::atomic<bool> stop{false};
+        Join all;
+        all.add();
+        go([&] {
+            while (!stop) {
+            }
+            all.done();
+        });
+        while (stats(false).retakes == 0) yield();
+        CHECK_LE(1u, stats(false).barriers.take + stats(false).handshakes);
+        stop = true;
+        all.wait();
+    });
+}
+
+TEST(global_locks_are_counted) {
+    with_procs(1, [] {
+        const runtime_stats before = stats(false);
+        Sema gate;
+        Join all;
+        constexpr int kMany = 1000;  // more Gs and stacks than a P keeps
+        all.add(kMany);
+        for (int i = 0; i < kMany; ++i)
+            go([&] {
+                gate.acquire();
+                all.done();
+            });
+        while (gate.waiting() != kMany) yield();
+        for (int i = 0; i < kMany; ++i) gate.release();
+        all.wait();
+        const runtime_stats spawned = stats(false);
+        CHECK_LT(before.depot_lock.acquired, spawned.depot_lock.acquired);
+        CHECK_LT(before.stack_lock.acquired, spawned.stack_lock.acquired);
+        all.add();
+        std::thread([&] { go([&] { all.done(); }); }).join();  // by way of the global queue
+        all.wait();
+        const runtime_stats foreign = stats(false);
+        CHECK_LT(spawned.sched_lock.acquired, foreign.sched_lock.acquired);
+        const uint64_t changes = foreign.procs_lock.acquired;
+        gomaxprocs(2);
+        CHECK_EQ(stats(false).procs_lock.acquired, changes + 1);
+        CHECK_EQ(stats(false).procs_lock.waited, foreign.procs_lock.waited);
+    });
+}
+
+// What is taken was tried to be taken.
+TEST(steals_are_tries_with_luck) {
+    if (kernel::affinity_cpu_count() < 2) TEST_SKIP("on one CPU nobody has time to look");
+    with_procs(2, [] {
+        while (stats(false).steals == 0) {
+            Join all;
+            all.add(50);
+            for (int i = 0; i < 50; ++i)
+                go([&] {
+                    for (int k = 0; k < 20'000; ++k) asm volatile("");
+                    all.done();
+                });
+            all.wait();
+        }
+        const runtime_stats s = stats(false);
+        CHECK_LT(0u, s.steal_tries);
+        CHECK_LT(0u, s.looks);
+        uint64_t tries = 0, looks = 0;
+        for (const proc_stats& p : s.per_p) {
+            tries += p.steal_tries;
+            looks += p.looks;
+        }
+        CHECK_EQ(tries, s.steal_tries);
+        CHECK_EQ(looks, s.looks);
+    });
+}
+
+// Work from a thread without a P wakes one that sleeps.
+TEST(a_thread_that_is_woken_is_a_futex_wake) {
+    with_procs(2, [] {
+        const runtime_stats before = stats(false);
+        while (stats(false).wakes == before.wakes) {
+            Join done;
+            done.add();
+            std::thread([&] { go([&] { done.done(); }); }).join();
+            done.wait();
+        }
+        EVENTUALLY(stats(false).futex_wakes > before.futex_wakes);
+        CHECK_LT(before.futex_waits, stats(false).futex_waits);
+    });
+}
+
 TEST(nothing_but_stacks_while_nothing_runs) {
     const runtime_stats s = stats();
     CHECK_EQ(s.goroutines, 0);
@@ -147,6 +292,8 @@ TEST(nothing_but_stacks_while_nothing_runs) {
     CHECK_EQ(s.per_p.size(), 0u);
     with_procs(1, [] { go([] {}); });
     CHECK_EQ(stats().created, 0u);
+    CHECK_EQ(stats().sched_lock.acquired, 0u);
+    CHECK_EQ(stats().futex_waits, 0u);
     start(procs_of(2));
     CHECK_EQ(stats().per_p.size(), 2u);
     CHECK_EQ(stats().goroutines, 0);

@@ -83,7 +83,7 @@ void mutex_lock_slow(MutexWord* word, bool of_rw) GORT_NO_TSA {
             const bool before = root->counted;
             slot.count(root);
             if (!taken && root->counted && !before) {
-                kernel::heavy_barrier();
+                kernel::heavy_barrier(kernel::Count::kBarrierWaiter);
                 taken = take(word, mine);
                 if (taken) slot.remove(&w);
             }
