@@ -25,7 +25,6 @@ namespace {
 // A tool's bookkeeping lives on the stacks it checks.
 constexpr size_t kToolStack = GORT_ASAN || GORT_TSAN ? 256 << 10 : 0;
 constexpr size_t kMinThreadStack = 16 << 10, kMaxThreadStack = 256 << 20;
-constexpr int kTries = 20;  // after EAGAIN
 
 void* thread_main(void* p) {
     const HostStart s = *static_cast<HostStart*>(p);
@@ -66,16 +65,14 @@ int host_start_thread(HostStart* s, size_t stack) {
     if (!err) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
         // EINVAL: too small. libc puts the program's thread_locals on this stack too, and they may be large.
-        // EAGAIN: too many threads, but others may be on their way out: as Go, for 210 ms.
         size_t size = stack + kMinThreadStack + kToolStack;
-        for (int tries = 0;;) {
+        for (;;) {
             pthread_t thread;
             err = pthread_attr_setstacksize(&attr, size);
             if (!err) err = kernel::injected_error(kernel::Sys::kClone);
             if (!err) err = pthread_create(&thread, &attr, thread_main, s);
-            if (err == EINVAL && size * 2 <= kMaxThreadStack) size *= 2;
-            else if (err == EAGAIN && ++tries <= kTries) usleep(static_cast<useconds_t>(tries) * 1000);
-            else break;
+            if (err != EINVAL || size * 2 > kMaxThreadStack) break;
+            size *= 2;
         }
         pthread_attr_destroy(&attr);
     }

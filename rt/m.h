@@ -66,7 +66,9 @@ struct alignas(64) M : detail::Gate {
     M* prev_all = nullptr;
     bool in_midle = false;  // sched.lock
     Scout scout = Scout::kNo;
-    bool dying = false;  // its locked G ended: the thread ends too
+    bool dying = false;    // its locked G ended: the thread ends too
+    // a locked G ended on it: signal mask, CPUs and all else may be what that made of them, so it makes no thread
+    bool altered = false;
     // gate_lock: the P was retaken while user code ran; counted in sched.detached
     std::atomic<bool> lost_p{false};
     uint64_t epoch = 0;  // the run it belongs to

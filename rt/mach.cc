@@ -26,13 +26,6 @@ bool all_idle_locked() {
     return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed);
 }
 
-void push_idle_p_locked(P* pp) {
-    GORT_DCHECK(!pp->has_work() && !pp->runnext.load(std::memory_order_relaxed));
-    pp->next_idle = sched.pidle;
-    sched.pidle = pp;
-    sched.npidle.fetch_add(1, std::memory_order_relaxed);
-}
-
 void push_idle_m_locked(M* mp) {
     mp->in_midle = true;
     mp->next_idle = sched.midle;
@@ -159,10 +152,7 @@ void call_m(M* mp) {
     kernel::futex_wake(&mp->called, 1);
 }
 
-void count_one_more_m() {
-    const int most = sched.max_threads.load(std::memory_order_relaxed);
-    if (sched.nm.fetch_add(1, std::memory_order_relaxed) + 1 > most) fatal_thread_exhaustion(most);
-}
+}  // namespace
 
 void m_main(void* arg) {
     auto* mp = static_cast<M*>(arg);
@@ -179,7 +169,12 @@ void m_main(void* arg) {
     m_exit(mp);
 }
 
-}  // namespace
+void push_idle_p_locked(P* pp) {
+    GORT_DCHECK(!pp->has_work() && !pp->runnext.load(std::memory_order_relaxed));
+    pp->next_idle = sched.pidle;
+    sched.pidle = pp;
+    sched.npidle.fetch_add(1, std::memory_order_relaxed);
+}
 
 P* pop_idle_p_locked() {
     P* pp = sched.pidle;
@@ -209,7 +204,7 @@ M* new_m(bool foreign) {
         sched.spare_ms = mp->next_all;
         sched.lock.unlock();
         mp->in_rt.store(0, std::memory_order_relaxed);
-        mp->is_m0 = mp->dying = false;
+        mp->is_m0 = mp->dying = mp->altered = false;
         mp->scout = Scout::kNo;
         mp->curg = nullptr;
         mp->g0 = {};
@@ -259,37 +254,10 @@ void m_exit(M* mp) {
     free_m(mp);
 }
 
-void start_m(P* pp, G* first) {
-    sched.lock.lock();
-    if (M* mp = pop_idle_m_locked()) {
-        wake_m(mp, pp, first);
-        sched.lock.unlock();
-        return;
-    }
-    sched.lock.unlock();
-    count_one_more_m();
-    M* mp = new_m();
-    mp->next_p = pp;
-    mp->next_g = first;
-    // A new thread takes over its maker's signal mask, CPUs and more, which users change on threads that are theirs.
-    // For those sysmon, which nobody touches, makes it.
-    if (M* me = self(); !me || me->foreign || me->locked_g) {
-        sched.lock.lock();
-        const bool later = running() && !on_sysmon();
-        if (later) {
-            mp->next_idle = sched.births;
-            sched.births = mp;
-        }
-        sched.lock.unlock();
-        if (later) return sysmon_nudge();
-    }
-    start_thread_of(mp);
-}
-
-void start_thread_of(M* mp) {
-    mp->start = {m_main, mp};
-    const int err = host_start_thread(&mp->start, kThreadStack);
-    if (err) fatal_newosproc(sched.nm.load(std::memory_order_relaxed) - 1, -err);
+bool start_idle_m_locked(P* pp, G* first) {
+    M* mp = pop_idle_m_locked();
+    if (mp) wake_m(mp, pp, first);
+    return mp != nullptr;
 }
 
 void stop_m(M* mp) {
@@ -316,6 +284,10 @@ void wake_one_locked() {
     M* mp = pop_idle_m_locked();
     if (!mp) {
         // Every M is busy or blocked: a new one, whose thread must not be made under the lock.
+        if (!may_start_m_locked()) {
+            sched.short_of_threads.store(true, std::memory_order_relaxed);
+            return;
+        }
         P* pp = pop_idle_p_locked();
         ++sched.starting;
         sched.lock.unlock();
@@ -361,16 +333,19 @@ void wake_m0() {
 
 // M0 need not start a thread: sysmon's will do, if M0 watches instead.
 static bool change_places(P* pp, G* first) {
+    if (!count_one_more_m()) return false;
     kernel::LockGuard guard(sched.lock);
-    if (sched.midle || !running() || !sysmon_to_work_locked(pp, first)) return false;
+    if (sched.midle || !running() || !sysmon_to_work_locked(pp, first)) {
+        sched.nm.fetch_sub(1, std::memory_order_relaxed);
+        return false;
+    }
     ++sched.starting;
     return true;
 }
 
 void hand_off_and_wait(M* mp, G* first) {
     P* pp = release_p(mp);
-    if (mp->is_m0 && !mp->locked_g && change_places(pp, first)) {
-        count_one_more_m();
+    if (mp->is_m0 && !mp->locked_g && !mp->altered && change_places(pp, first)) {
         sysmon_watch(mp);
     } else {
         start_m(pp, first);

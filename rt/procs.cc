@@ -24,12 +24,7 @@ kernel::CountedMutex procs_lock{kernel::LockRank::kInit};  // one change at a ti
 // pp is in our hands: nobody runs it.
 void empty_into_global(P* pp, P* heir) {
     GList list;
-    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-        pp->runnext.store(nullptr, std::memory_order_relaxed);
-        list.push(gp);
-    }
-    while (G* gp = pp->runq.pop()) list.push(gp);
-    while (G* gp = pp->fresh.pop_oldest()) list.push(gp);
+    take_all(pp, &list);
     timers_move(&pp->timers, &heir->timers);
     flush_p_caches(pp);
     if (list.head) put_global_list(&list);
@@ -80,8 +75,18 @@ P* new_p(uint32_t index) {
     return pp;
 }
 
-void retire_p(M* mp) {
-    P* pp = release_p(mp);
+void take_all(P* pp, GList* to) {
+    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
+        pp->runnext.store(nullptr, std::memory_order_relaxed);
+        to->push(gp);
+    }
+    while (G* gp = pp->runq.pop()) to->push(gp);
+    while (G* gp = pp->fresh.pop_oldest()) to->push(gp);
+}
+
+void retire_p(M* mp) { retire_loose_p(release_p(mp)); }
+
+void retire_loose_p(P* pp) {
     // Not if the run ends: what is there is abandoned, and there may be no other P than this one.
     if (running()) empty_into_global(pp, heir_of(pp));
     pp->attention.fetch_and(~kAskRelease, std::memory_order_release);  // set_procs waits for this

@@ -368,12 +368,14 @@ int gomaxprocs(int n) {
 }
 
 int num_goroutine() {
-    int64_t n = static_cast<int64_t>(sched.foreign_created.load(std::memory_order_relaxed));
-    for (int i = 0, all = sched.nallp.load(std::memory_order_acquire); i < all; ++i) {
-        const P* pp = sched.allp[i];
-        n -= static_cast<int64_t>(pp->finished.load(std::memory_order_relaxed));
-        n += static_cast<int64_t>(pp->created.load(std::memory_order_relaxed));
-    }
+    // The ends first: of one that comes and goes meanwhile its end must not be counted alone.
+    int64_t n = 0;
+    const int all = sched.nallp.load(std::memory_order_acquire);
+    for (int i = 0; i < all; ++i)
+        n -= static_cast<int64_t>(sched.allp[i]->finished.load(std::memory_order_acquire));
+    for (int i = 0; i < all; ++i)
+        n += static_cast<int64_t>(sched.allp[i]->created.load(std::memory_order_relaxed));
+    n += static_cast<int64_t>(sched.foreign_created.load(std::memory_order_relaxed));
     return static_cast<int>(n);
 }
 

@@ -56,10 +56,11 @@ struct Sched {
     int midle_count = 0;
     bool sysmon_rests = false;  // it sleeps until somebody takes an idle P
     uint64_t next_m_id = 0;
-    M* spare_ms = nullptr;   // linked through next_all
-    bool suspected = false;  // a deadlock, but for threads that we do not know
-    M* births = nullptr;     // whose threads sysmon is to make; linked through next_idle
-    int starting = 0;        // Ps in hand for Ms that are not in allm yet
+    M* spare_ms = nullptr;    // linked through next_all
+    bool suspected = false;   // a deadlock, but for threads that we do not know
+    M* births = nullptr;      // whose threads sysmon is to make; linked through next_idle
+    int64_t retry_pause = 0;  // threads.cc: before the next try; 0: the last one went well
+    int starting = 0;         // Ps in hand for Ms that are not in allm yet
 
     // --- written under lock, read anywhere
     std::atomic<M*> poller{nullptr};  // the idle M that sleeps in the poller
@@ -69,7 +70,9 @@ struct Sched {
     std::atomic<int> nallp{0};   // entries of allp
     // the run was not told how many Ps to have, and has one until somebody asks: settle_procs. Of procs.cc, not of lock
     std::atomic<bool> unsettled{false};
-    std::atomic<int> nm{0};  // Ms of this run that exist
+    std::atomic<int> nm{0};                     // Ms of this run that exist
+    std::atomic<bool> short_of_threads{false};  // one could not be made lately: threads.cc
+    std::atomic<int64_t> retry_when{0};         // not before; 0: at once
     std::atomic<RunState> state{RunState::kStopped};
     std::atomic<uint64_t> epoch{0};  // counts run() and start()
 
@@ -121,15 +124,14 @@ uint32_t steal_from(M* mp, P* victim);
 // --- mach.cc
 M* new_m(bool foreign = false);
 void free_m(M* mp);
-void start_m(P* pp, G* first = nullptr);  // an idle or new M runs pp, `first` at once
-void start_thread_of(M* mp);              // sysmon: of sched.births
-void m_of_sysmon(P* pp, G* first);        // its thread's life as an M
-void stop_m(M* mp);                       // no P: sleeps until somebody hands one over, or the run ends
+void m_main(void* m);                                                 // a thread's life as an M
+bool start_idle_m_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);  // false: there is none
+void m_of_sysmon(P* pp, G* first);                                    // its thread's life as an M
+void stop_m(M* mp);  // no P: sleeps until somebody hands one over, or the run ends
 // gives the P up and sleeps; false: the M must look at itself again
 bool go_idle(M* mp);
 void hand_off_and_wait(M* mp, G* first);  // locked M or M0: another M goes on, until ours is wanted
 void run_locked(M* mp, G* gp);            // gp may run on its own M only: hand the P to that
-void retire_p(M* mp);                     // kAskRelease
 void wake_one();                          // an idle P and an M for it, if there are both
 bool wake_scout();                        // the same, to look around; false: no M to spare
 void wake_one_locked() GORT_REQUIRES(sched.lock);
@@ -137,7 +139,19 @@ void wake_all_for_stop();
 void wake_m0();  // main has returned
 void m_exit(M* mp);
 P* pop_idle_p_locked() GORT_REQUIRES(sched.lock);  // or null; sysmon learns of it
+void push_idle_p_locked(P* pp) GORT_REQUIRES(sched.lock);
 int64_t earliest_timer();
+
+// --- threads.cc
+// An idle or new M runs pp, `first` at once. If no thread can be had, pp goes to the idle ones and its work to all.
+void start_m(P* pp, G* first = nullptr);
+int start_thread_of(M* mp);  // 0 or -errno
+bool count_one_more_m();     // false: there are as many as may be
+void start_births();         // [sysmon] the threads that others may not make
+bool may_start_m();          // a guess: is there an idle M, or can one be made?
+bool may_start_m_locked() GORT_REQUIRES(sched.lock);
+void end_shortage();  // [sysmon, now and then] tries what could not be done for want of threads
+void start_monitor(struct HostStart* start);  // sysmon's thread
 
 // --- spawn.cc
 kernel::CountedMutex::Counts depot_lock_counts();
@@ -164,7 +178,10 @@ kernel::CountedMutex::Counts procs_lock_counts();
 P* new_p(uint32_t index);
 // False: somebody else is at it; leave the gate and try again. mp is inside, or null: no M
 bool set_procs(M* mp, int n, int* before);
-bool settle_procs(M* mp);  // sched.unsettled no more
+bool settle_procs(M* mp);         // sched.unsettled no more
+void retire_p(M* mp);             // kAskRelease
+void retire_loose_p(P* pp);       // the same for one that no M has
+void take_all(P* pp, GList* to);  // of what is queued; pp is the caller's
 
 // --- deadlock.cc
 void deadlock_init();

@@ -136,6 +136,7 @@ M* end_special(M* mp, G* gp) {
         mp->locked_g = nullptr;
         mp->lock_depth = 0;
         gp->locked_m = nullptr;
+        mp->altered = true;
         if (!mp->is_m0) mp->dying = true;
     }
     return mp;

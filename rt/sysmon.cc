@@ -15,8 +15,7 @@
 // TIME SLICES. A P that picks nothing from its queues for kSlice while others want a P: if its goroutine is in user
 // code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
-// Too many spinners: at most kSpinnersPerP * max_procs goroutines run on without a P while their threads compute;
-// beyond that only those whose threads sleep lose it.
+// If no thread can be had for it (rt/threads.cc), the P stays where it is, and its M is only asked.
 // REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups.
 // WHO. Nobody, as long as main is the only goroutine, no timer runs and no other thread has called in: then there is
 // nothing to see, and a program that starts, does something and ends needs no second thread. Whoever changes that calls
@@ -49,7 +48,6 @@ constexpr int64_t kPollIdle = 100'000, kPollBusy = 4'000'000, kPollWatch = 500'0
 constexpr int kPatience = 50;
 constexpr uint32_t kFew = 256;
 constexpr int64_t kDeafMost = 64'000'000;
-constexpr int kSpinnersPerP = 4;
 constexpr uint32_t kShedMost = 1024;
 constexpr int kPrSetTimerslack = 29, kPrGetTimerslack = 30;
 
@@ -77,30 +75,10 @@ bool over(const M* m0) {
     return m0 ? m0->called.load(std::memory_order_acquire) != 0 : relieved.load(std::memory_order_acquire);
 }
 
-// How many goroutines run without a P on threads that compute.
-int spinners() {
-    int n = 0;
-    kernel::LockGuard guard(sched.lock);
-    for (M* mp = sched.allm; mp; mp = mp->next_all)
-        if (mp->lost_p.load(std::memory_order_relaxed) &&
-            mp->epoch == sched.epoch.load(std::memory_order_relaxed) && kernel::thread_state(mp->tid) == 'R')
-            ++n;
-    return n;
-}
-
-// Asked before the P is taken, and so a guess: spinners takes sched.lock, which is not to be had under a gate.
-bool may_lose_its_p(const P* pp) {
-    const M* holder = pp->m.load(std::memory_order_acquire);
-    if (!holder) return false;
-    const int limit = kSpinnersPerP * sched.nprocs.load(std::memory_order_relaxed);
-    if (sched.detached.load(std::memory_order_relaxed) < limit) return true;
-    if (kernel::thread_state(holder->tid) != 'R') return true;
-    return spinners() < limit;
-}
-
 // Part of what waits in pp's queue goes to where an idle M finds it. If its M is inside the runtime, it is asked to
 // do so.
 bool shed(P* pp) {
+    if (!may_start_m()) return false;
     M* holder;
     switch (take(pp, &holder, kAskSteal)) {
     case Taken::kGone: return false;
@@ -125,7 +103,7 @@ bool others_want_a_p(const P* pp) {
 }
 
 bool retake(P* pp) {
-    if (!may_lose_its_p(pp)) {
+    if (!may_start_m()) {
         pp->attention.fetch_or(kAskPreempt, std::memory_order_release);  // if it is inside, that will do
         return false;
     }
@@ -204,7 +182,8 @@ bool somebody_waits() {
 
 bool all_idle() {
     return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed) &&
-           sched.detached.load(std::memory_order_relaxed) == 0;
+           sched.detached.load(std::memory_order_relaxed) == 0 &&
+           !sched.short_of_threads.load(std::memory_order_relaxed);
 }
 
 // Until somebody takes an idle P. While a deadlock is suspected, with a look at it now and then.
@@ -278,18 +257,6 @@ bool serve_poll(int64_t now) {
     return true;
 }
 
-void start_births() {
-    for (;;) {
-        sched.lock.lock();
-        M* mp = sched.births;
-        if (mp) sched.births = mp->next_idle;
-        sched.lock.unlock();
-        if (!mp) return;
-        mp->next_idle = nullptr;
-        start_thread_of(mp);
-    }
-}
-
 void watch(const M* m0) {
     tid.store(kernel::gettid(), std::memory_order_relaxed);
     kernel::sys_prctl(kPrSetTimerslack, 1);
@@ -347,6 +314,7 @@ void watch(const M* m0) {
         const bool all_busy = no_p_to_spare();
         for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
             acted |= look_at(sched.allp[i], now, all_busy);
+        end_shortage();
         acted |= serve_timers(now);
         acted |= serve_poll(now);
         if (acted || poked) {
@@ -426,8 +394,7 @@ void sysmon_ensure() {
     const M* me = self();
     foreign_made = me && me->foreign;
     static HostStart start{thread_main, nullptr};
-    const int err = host_start_thread(&start, kThreadStack);
-    if (err) fatal_newosproc(1, -err);
+    start_monitor(&start);
 }
 
 bool sysmon_has_thread() {

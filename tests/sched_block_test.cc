@@ -393,22 +393,53 @@ TEST(GR_35_threads_are_used_again) {
     });
 }
 
-TEST(spinning_goroutines_do_not_become_as_many_threads) {
-    with_procs(2, [] {
+// Each runs on without a P from its first time slice on.
+TEST_P(GR_17_any_number_of_them_leaves_the_others_alive, 1, 2, 8) {
+    with_procs(procs, [procs] {
         std::atomic<bool> stop{false};
         Join join;
-        join.add(100);
-        for (int i = 0; i < 100; ++i)
+        const int n = 5 * procs;
+        join.add(n);
+        for (int i = 0; i < n; ++i)
             go([&] {
                 spin_until(stop);
                 join.done();
             });
-        // Twelve slices: each would make a thread for each P. The sleeper itself may have to wait for a P.
-        for (int i = 0; i < 12; ++i) {
-            usleep(15'000);
-            CHECK_LE(count_threads(), 4 * 2 + 2 + 6);
-        }
+        while (rt::sched.detached < n - procs) nap(1ms);
+        for (int i = 0; i < 10; ++i) yield();
         stop = true;
+        join.wait();
+    });
+}
+
+// A P is taken only if a thread can be had for it; and whoever comes back without one goes on.
+TEST_P(RT_21_at_the_limit_of_threads_a_p_stays_where_it_is, 1, 2) {
+    with_procs(procs, [procs] {
+        nap(1us);
+        const int before = set_max_threads(procs + 2);
+        Join join;
+        join.add(40);
+        for (int i = 0; i < 40; ++i)
+            go([&] {
+                for (int k = 0; k < 3; ++k) {
+                    blocking([] { usleep(1000); });
+                    yield();
+                }
+                join.done();
+            });
+        join.wait();
+        CHECK_LE(rt::sched.nm.load(), procs + 2);
+        set_max_threads(before);
+        Pipe to, back;  // and when there is room again
+        join.add(20);
+        for (int i = 0; i < 20; ++i)
+            go([&] {
+                back.tell();
+                blocking([&] { to.wait(); });
+                join.done();
+            });
+        for (int i = 0; i < 20; ++i) blocking([&] { back.wait(); });
+        for (int i = 0; i < 20; ++i) to.tell();
         join.wait();
     });
 }

@@ -83,6 +83,37 @@ TEST_P(no_more_threads_is_fatal_and_says_how_many_there_are, 1, 2) {
                             "fatal error: newosproc\n"));
 }
 
+// Whoever blocks keeps his P, whoever waits gets it later.
+TEST_P(no_more_threads_stops_nobody_who_can_go_on, 1, 2) {
+    NEEDS_DEBUG();
+    for (uint32_t times : {1u, 5u, kInjectForever})
+        with_procs(procs, [times] {
+            nap(1us);  // the first M is there
+            inject(Sys::kClone, 1, EAGAIN, times);
+            Join join;
+            join.add(20);
+            for (int i = 0; i < 20; ++i)
+                go([&, i] {
+                    if (i % 4 == 0) lock_os_thread();
+                    if (i % 4 == 0) unlock_os_thread();
+                    for (int k = 0; k < 3; ++k) {
+                        blocking([] { usleep(1000); });
+                        if (i % 2) nap(100us);
+                        else yield();
+                    }
+                    join.done();
+                });
+            std::thread other([&] {
+                join.add();
+                go([&] { join.done(); });
+            });
+            blocking([&] { other.join(); });
+            join.wait();
+            CHECK_LT(0u, inject_failures(Sys::kClone));
+            inject_clear();
+        });
+}
+
 TEST(no_thread_for_the_monitor_is_fatal_too) {
     NEEDS_DEBUG();
     const Died d = run_child([] {

@@ -211,6 +211,63 @@ TEST_P(RT_17_the_end_of_a_locked_goroutine_is_its_threads, 1, 2, 8) {
     });
 }
 
+bool usr1_is_blocked() {
+    sigset_t now;
+    CHECK_EQ(pthread_sigmask(SIG_SETMASK, nullptr, &now), 0);
+    return sigismember(&now, SIGUSR1) == 1;
+}
+
+void block_usr1() {
+    sigset_t block;
+    sigemptyset(&block);
+    sigaddset(&block, SIGUSR1);
+    CHECK_EQ(pthread_sigmask(SIG_BLOCK, &block, nullptr), 0);
+}
+
+// How many of 200 looks, on as many threads as they can get, find it blocked.
+int looks_that_find_it_blocked() {
+    std::atomic<int> found{0};
+    Join join;
+    join.add(100);
+    for (int i = 0; i < 100; ++i)
+        go([&] {
+            if (usr1_is_blocked()) ++found;
+            nap(100us);
+            if (usr1_is_blocked()) ++found;
+            join.done();
+        });
+    join.wait();
+    return found;
+}
+
+TEST_P(RT_17_and_what_it_made_of_its_thread_goes_with_it, 1, 2, 8) {
+    for (bool by_goexit : {false, true})
+        with_procs(procs, [by_goexit] {
+            Sema blocked;
+            go([&, by_goexit] {
+                lock_os_thread();
+                block_usr1();
+                blocked.release();
+                if (by_goexit) goexit();
+            });
+            blocked.acquire();
+            CHECK_EQ(looks_that_find_it_blocked(), 0);
+        });
+}
+
+// Its thread is M0, which has to stay, and would make the next one.
+TEST_P(RT_17_main_that_ends_locked_by_goexit_leaves_nothing_to_the_others, 1, 2, 8) {
+    const Died d = run_child([procs] {
+        with_procs(procs, [] {
+            go([] { std::_Exit(looks_that_find_it_blocked() ? 1 : 0); });
+            lock_os_thread();
+            block_usr1();
+            goexit();
+        });
+    });
+    CHECK_DIED(d, d.exit_code() == 0);
+}
+
 TEST(RT_17_after_the_unlock_it_is_not) {
     with_procs(1, [] {
         std::atomic<int> tid{0};
