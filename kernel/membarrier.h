@@ -16,6 +16,15 @@
 // atomics, accessed relaxed or stronger.
 //
 // Without that command (old kernels, seccomp) both are full fences: slower and equally right.
+//
+// DENIED LATER. A program may install a seccomp filter that refuses the command when the runtime is up. (One that kills
+// cannot be survived: such a filter must come before the start, or let membarrier pass.) The heavy_barrier that is
+// refused then clears g_expedited: from now on both sides are full fences. Some thread may still be in a light_barrier
+// for which it has read g_expedited before that. It reads it after 1, so its write is at worst in the store buffer of
+// the CPU that it runs on, or the thread was switched out since, which is a full fence. A CPU that runs has written its
+// store buffer out, and was interrupted by the timer, long before kSettle has passed: after that time the rare side
+// reads what all those threads have written. Every heavy_barrier waits while that time runs.
+// F1: who finds g_expedited cleared also finds g_settling raised.
 // Context: light_barrier anywhere; heavy_barrier any thread. membarrier_init: [init], before the first use of
 //          either.
 #pragma once
@@ -27,7 +36,9 @@
 
 namespace gort::kernel {
 
-extern bool g_expedited;  // constant after membarrier_init
+// Set by membarrier_init; cleared for ever when the command is refused later. Not std::atomic, whose load would cost the
+// common side an instruction more: it stands between two compiler fences there, and either value will do.
+extern bool g_expedited;
 
 void membarrier_init();
 void heavy_barrier(Count asker = Count::kBarrierOther);  // asker: which kBarrier... counts it
@@ -44,7 +55,8 @@ inline void full_barrier() {
 }
 
 [[gnu::always_inline]] inline void light_barrier() {
-    if (g_expedited) [[likely]]
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // g_expedited is read after the write
+    if (has_membarrier()) [[likely]]
         std::atomic_signal_fence(std::memory_order_seq_cst);
     else full_barrier();
 }

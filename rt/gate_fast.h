@@ -36,7 +36,8 @@ extern bool g_expedited;
 namespace gort::detail {
 
 void full_fence();
-[[gnu::always_inline]] inline void light_fence() {
+[[gnu::always_inline]] inline void light_fence() {  // kernel/membarrier.h's light_barrier
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     if (kernel::g_expedited) [[likely]]
         std::atomic_signal_fence(std::memory_order_seq_cst);
     else full_fence();

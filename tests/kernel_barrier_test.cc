@@ -1,14 +1,18 @@
 // tests/kernel_barrier_test.cc - the two-sided barrier: with membarrier, without it, and where it fails.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "arch/arch.h"
 #include "kernel/clock.h"
 #include "kernel/fatal.h"
 #include "kernel/membarrier.h"
+#include "tests/child.h"
 #include "tests/kernel_test.h"
+#include "tests/seccomp.h"
 
 using namespace gort::kernel;
 using namespace kernel_test;
@@ -106,14 +110,44 @@ TEST(heavy_barrier_tries_again) {
     heavy_barrier();
     CHECK_EQ(inject_count(Sys::kMembarrier), 4);
 }
-#if defined(GORT_DEBUG) && !GORT_TSAN
-TEST_DIES(heavy_barrier_never_pretends, "fatal error: membarrier: errno", 2) {
-    membarrier_init();
-    if (!has_membarrier()) fatal_errno("membarrier", 0);  // nothing to test here
-    inject(Sys::kMembarrier, 1, ENOMEM, kInjectForever);
-    heavy_barrier();
+
+TEST(heavy_barrier_is_one_when_it_is_refused_later) {
+    for (const int error : {EPERM, ENOSYS, EINVAL}) {
+        const auto d = gort::test::run_child([error] {
+            membarrier_init();
+            if (!has_membarrier() || !gort::test::deny(__NR_membarrier, error)) _exit(gort::test::kNotHere);
+            dekker();
+            if (has_membarrier()) _exit(1);
+        });
+        if (d.exit_code() == gort::test::kNotHere) TEST_SKIP("no membarrier, or no seccomp");
+        CHECK_DIED(d, d.status == 0);
+    }
 }
-#endif
+
+// The first that is refused waits until nobody can still rely on it, and so does who comes meanwhile.
+TEST(refused_later_all_wait_until_it_is_settled) {
+    const auto d = gort::test::run_child([] {
+        membarrier_init();
+        if (!has_membarrier() || !gort::test::deny(__NR_membarrier, EPERM)) _exit(gort::test::kNotHere);
+        static std::atomic<int> done{0};
+        Worker w[3];
+        const int64_t start = nanotime();
+        for (auto& one : w)
+            one.start(
+                [](void*) {
+                    heavy_barrier();
+                    done.fetch_add(1);
+                },
+                nullptr);
+        for (auto& one : w) one.join();
+        CHECK_LE(25'000'000, nanotime() - start);
+        const int64_t later = nanotime();
+        for (int i = 0; i < 1000; ++i) heavy_barrier();
+        CHECK_LT(nanotime() - later, 1000 * 25'000'000ll);
+    });
+    if (d.exit_code() == gort::test::kNotHere) TEST_SKIP("no membarrier, or no seccomp");
+    CHECK_DIED(d, d.status == 0);
+}
 TEST(barrier_works_in_a_forked_child) {
     membarrier_init();
     const pid_t child = fork();
