@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "kernel/futex.h"
 #include "kernel/sys.h"
+#include "rt/fork.h"
 
 namespace gort::detail {
 
@@ -33,6 +34,7 @@ void SharedLock::lock_slow() {
 void SharedLock::unlock_slow() { kernel::futex_wake(&state_, 1); }
 
 void chan_revoke(Hchan* c) {
+    check_not_forked();
     std::atomic<uintptr_t>& bias = c->lock.bias;
     for (;;) {
         uintptr_t owner = bias.load(std::memory_order_acquire);  // B1

@@ -13,6 +13,7 @@
 // element's move copies a handle.
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
+#include "rt/fork.h"
 #include "rt/slab.h"
 
 namespace gort::detail {
@@ -170,6 +171,7 @@ void free_header(P* pp, Hchan* c) {
     Inside inside;
     if (P* pp = inside.p()) free_header(pp, c);
     else {
+        check_not_forked();
         set_next_free(c, nullptr);
         put_chain(c);
     }
@@ -181,6 +183,7 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
     Inside inside;
     P* pp = inside.p();
     if (!pp) [[unlikely]] {
+        check_not_forked();
         Hchan* chain = take_chain();
         if (!chain) chain = carve(1);
         if (Hchan* rest = next_free(chain)) put_chain(rest);

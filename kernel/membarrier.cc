@@ -76,4 +76,6 @@ void heavy_barrier(Count asker) {
     while (g_settling.load(std::memory_order_relaxed)) pause_for(1'000'000);
 }
 
+void membarrier_in_child() { g_settling.store(0, std::memory_order_relaxed); }
+
 }  // namespace gort::kernel

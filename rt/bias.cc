@@ -3,6 +3,7 @@
 #include "rt/bias.h"
 
 #include "kernel/sys.h"
+#include "rt/fork.h"
 #include "rt/sched.h"
 
 namespace gort::rt {
@@ -10,6 +11,7 @@ namespace gort::rt {
 using namespace detail;
 
 void bias_revoke(Bias& bias) {
+    check_not_forked();
     for (;;) {
         uint16_t b = bias.load(std::memory_order_acquire);  // B1
         if (b == kBiasShared) return;

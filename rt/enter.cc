@@ -2,6 +2,7 @@
 // program's own.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/thread.h"
+#include "rt/fork.h"
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/sema_fast.h"
@@ -79,6 +80,7 @@ M* enter_slow(M* mp) {
 namespace {
 void detach_foreign(void* arg) {
     auto* mp = static_cast<M*>(arg);
+    if (g_forked.load(std::memory_order_relaxed)) return;  // the books are not this process's
     end_locals(&mp->pseudo, true);
     sched.foreign.fetch_sub(1, std::memory_order_relaxed);
     kernel::tls_set(nullptr);
@@ -89,6 +91,8 @@ void detach_foreign(void* arg) {
 }  // namespace
 
 M* attach_foreign() {
+    check_not_forked();
+    watch_forks();
     sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
     M* mp = new_m(true);
     mp->tid = kernel::gettid();

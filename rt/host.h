@@ -38,6 +38,9 @@ uintptr_t host_auxv(uintptr_t type);  // getauxval
 // 0 or -errno (ENOMEM, EAGAIN).
 int host_on_thread_exit(void (*fn)(void*), void* arg);
 
+// Calls fn in every child that this process forks, before fork returns there. Without memory for that: never.
+void host_on_fork(void (*fn)());
+
 // Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12).
 [[noreturn]] void host_throw_panic(const char* text);
 [[noreturn]] void host_throw_runtime_error(const char* text);

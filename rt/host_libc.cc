@@ -98,6 +98,8 @@ int host_on_thread_exit(void (*fn)(void*), void* arg) {
     return -err;
 }
 
+void host_on_fork(void (*fn)()) { pthread_atfork(nullptr, nullptr, fn); }
+
 #if GORT_TSAN
 // They block every signal that may be blocked, which other threads hardly do.
 int host_tool_threads() {

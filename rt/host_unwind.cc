@@ -54,7 +54,8 @@ namespace {
 
 constexpr _Unwind_Exception_Class kGoexitClass = 0x474f525445584954;  // "GORTEXIT"
 
-// A G in user code; null on a thread of the program's own and on an M's own stack.
+// A G in user code; null on a thread of the program's own, on an M's own stack, and where a goroutine has forked
+// (rt/fork.h): for such a one no notes are kept.
 G* current_g() {
     auto* mp = static_cast<M*>(kernel::tls_get());
     return mp && !mp->foreign ? mp->curg : nullptr;
@@ -85,6 +86,7 @@ std::atomic<int> g_count{0};
 std::terminate_handler g_earlier_terminate = nullptr;
 
 Note* add_note(Note::Kind kind, G* gp) {
+    if (!gp) return nullptr;
     auto* n = new (std::nothrow) Note{};
     if (!n) return nullptr;
     n->kind = kind;
@@ -100,7 +102,7 @@ Note* add_note(Note::Kind kind, G* gp) {
 // The first note of gp that fits, which is the youngest. Relaxed: a goroutine asks for what it has done itself.
 template <class F>
 Note* find(const G* gp, F fits, bool take = false) {
-    if (g_count.load(std::memory_order_relaxed) == 0) return nullptr;
+    if (!gp || g_count.load(std::memory_order_relaxed) == 0) return nullptr;
     kernel::LockGuard guard(g_lock);
     for (Note** at = &g_notes; *at; at = &(*at)->next) {
         Note* n = *at;

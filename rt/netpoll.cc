@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "kernel/sys.h"
 #include "rt/clock.h"
+#include "rt/fork.h"
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/poller.h"
@@ -204,7 +205,15 @@ void poll_end_run() {
     }
 }
 
+void poll_forked() {
+    for (PollDesc* d = all_descs.load(std::memory_order_acquire); d; d = d->next_all) {
+        d->registered = false;
+        for (Side& s : d->side) s.ready = true;
+    }
+}
+
 int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
+    check_not_forked();
     PollDesc* d;
     if (const int r = alloc_desc(&d)) return r;
     if (!d) {

@@ -93,7 +93,15 @@ void hook_end() {
     inbox_n.store(0, std::memory_order_relaxed);
 }
 
-constexpr PollHooks kHooks = {hook_take, hook_wait, hook_wake, hook_pending, hook_end};
+// Without descriptors for a new one: poller_open tries again, and what is registered then says EBADF.
+void hook_forked() {
+    inbox_n.store(0, std::memory_order_relaxed);
+    poller.close();
+    poll_forked();
+    poller.open();
+}
+
+constexpr PollHooks kHooks = {hook_take, hook_wait, hook_wake, hook_pending, hook_end, hook_forked};
 
 }  // namespace
 

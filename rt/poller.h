@@ -20,5 +20,6 @@ int poller_own_fds();
 // d's event, if that is still its life: who waited, for each side; else the side is ready.
 void poll_event(PollDesc* d, uint32_t gen, uint32_t bits, G* wake[2]);
 void poll_end_run();
+void poll_forked();  // nothing is registered with this process's epoll
 
 }  // namespace gort::rt

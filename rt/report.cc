@@ -14,6 +14,7 @@
 #include "kernel/thread.h"
 #include "rt/clock.h"
 #include "rt/fault.h"
+#include "rt/fork.h"
 #include "rt/host.h"
 #include "rt/sched.h"
 #include "rt/traceback.h"
@@ -235,7 +236,8 @@ void quit_main(void*) {
 }
 
 void on_quit(int sig, siginfo_t* info, void* context) {
-    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped)
+    if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped ||
+        g_forked.load(std::memory_order_relaxed))
         return kernel::forward_signal(&g_earlier_quit, sig, info, context);
     if (g_quitting.exchange(1, std::memory_order_relaxed)) {
         if (answer(context) || info->si_pid == kernel::sys_getpid()) return;

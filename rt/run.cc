@@ -17,6 +17,7 @@
 #include "kernel/vdso.h"
 #include "rt/clock.h"
 #include "rt/fault.h"
+#include "rt/fork.h"
 #include "rt/go.h"
 #include "rt/host.h"
 #include "rt/park.h"
@@ -65,6 +66,7 @@ void init_once() {
     kernel::membarrier_init();
     deadlock_init();
     host_init();
+    watch_forks();
     initialized = true;
 }
 
@@ -129,6 +131,7 @@ void reset_p(P* pp) {
 
 // Why it cannot start, or null: then the runtime is up and this thread may become an M.
 const char* begin(const options& o, bool has_main) {
+    check_not_forked();
     init_once();
     auto stopped = RunState::kStopped;
     if (!sched.state.compare_exchange_strong(stopped, RunState::kStarting, std::memory_order_acquire))
@@ -341,6 +344,7 @@ void start(const options& o) {
 }
 
 void stop() {
+    check_not_forked();
     if (sched.has_main || sched.state.load(std::memory_order_relaxed) != RunState::kRunning)
         host_throw_panic("stop: the runtime was not started by gort::start");
     if (M* mp = self(); mp && !mp->foreign) host_throw_panic("stop: called by a goroutine");

@@ -41,6 +41,7 @@ struct PollHooks {
     void (*wake)();     // ends a wait
     bool (*pending)();  // has wait got something that no take has taken?
     void (*end)();      // the run is over
+    void (*forked)();   // this is a child whose parent had no run: its epoll is the parent's
 };
 
 enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
@@ -199,6 +200,7 @@ void sysmon_begin();  // a run begins, without it
 // something may have to be seen from now on: starts it unless it is there. Not under sched.lock
 void sysmon_ensure();
 void sysmon_stop();
+void sysmon_forget();  // [a forked child] its thread is the parent's
 bool sysmon_has_thread();  // besides the Ms'
 // M0 takes the watch: its thread is to be an M that runs pp, first of all `first`. False: it has none.
 bool sysmon_to_work_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);

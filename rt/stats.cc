@@ -5,6 +5,7 @@
 // (P::picks), everything else is counted on slow paths.
 #include "rt/stats.h"
 
+#include "rt/fork.h"
 #include "rt/go.h"
 #include "rt/sched.h"
 #include "rt/stack.h"
@@ -98,6 +99,7 @@ using namespace rt;
 
 // The first call, without room, only says how many Ps there are.
 int read_stats(runtime_stats* s, proc_stats* procs, int room) {
+    check_not_forked();
     const bool up = sched.state.load(kRelaxed) != RunState::kStopped;
     while (up && !settled()) kernel::sys_sched_yield();
     const int all = up ? sched.nallp.load(std::memory_order_acquire) : 0;

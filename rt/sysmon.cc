@@ -431,6 +431,13 @@ void sysmon_stop() {
     start_births();  // those of before the end began: they are counted, and end at once
 }
 
+void sysmon_forget() {
+    who.store(Who::kNobody, std::memory_order_relaxed);
+    alive.store(0, std::memory_order_relaxed);
+    made.store(false, std::memory_order_relaxed);
+    tid.store(0, std::memory_order_relaxed);
+}
+
 void sysmon_wake_locked() {
     sched.sysmon_rests = false;
     sysmon_nudge();
