@@ -24,6 +24,8 @@
 // Source: Go's language specification ("Channel types", "Send statements", "Receive operator", "Close").
 #pragma once
 
+#include "../rt/config.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>

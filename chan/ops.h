@@ -9,6 +9,8 @@
 // may.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <cstddef>
 #include <cstdint>
 

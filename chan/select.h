@@ -31,6 +31,8 @@
 // Source: Go's language specification, "Select statements"; package reflect, Select.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <concepts>
 #include <optional>
 #include <type_traits>

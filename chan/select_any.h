@@ -14,6 +14,8 @@
 // Memory:  making a case may use the heap, select_any does not.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <initializer_list>
 #include <memory>
 #include <span>

@@ -7,6 +7,8 @@
 // Context: any goroutine or thread; the channels must live until the call returns.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <cstddef>
 #include <cstdint>
 

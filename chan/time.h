@@ -17,6 +17,8 @@
 // Source: Go's package time (1.23): After, AfterFunc, NewTimer, NewTicker, Tick.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>

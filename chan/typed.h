@@ -5,6 +5,8 @@
 // For the library's own headers; programs use chan.h, which says what T may be.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>

@@ -23,6 +23,8 @@
 // Source: Go's package context (1.23).
 #pragma once
 
+#include "../rt/config.h"
+
 #include <atomic>
 #include <chrono>
 #include <concepts>

@@ -19,6 +19,8 @@
 // Source:   golang.org/x/sync/errgroup.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <concepts>
 #include <mutex>
 #include <string>

@@ -9,6 +9,8 @@
 // Source: Go's package context: Canceled, DeadlineExceeded.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <system_error>
 #include <type_traits>
 

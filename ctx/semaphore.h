@@ -11,6 +11,8 @@
 // Source:   golang.org/x/sync/semaphore.
 #pragma once
 
+#include "../rt/config.h"
+
 #include <cstdint>
 #include <mutex>
 #include <system_error>

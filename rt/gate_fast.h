@@ -20,6 +20,8 @@
 // Ordering: B1 kBiasShared's release -> the acquire of who reads it: what the P's holders did is visible.
 #pragma once
 
+#include "config.h"
+
 #include <atomic>
 #include <cstdint>
 

@@ -9,6 +9,8 @@
 // Source: Go's language specification ("Go statements"), Go's package runtime.
 #pragma once
 
+#include "config.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -14,6 +14,8 @@
 // Context: any goroutine, any thread of the program's own; not signal handlers. Go has nothing like it.
 #pragma once
 
+#include "config.h"
+
 #include <type_traits>
 
 namespace gort {

@@ -17,6 +17,8 @@
 // function may. Context: [G]; panic and defer also on any other thread.
 #pragma once
 
+#include "config.h"
+
 #include <exception>
 #include <stdexcept>
 #include <string>

@@ -5,6 +5,8 @@
 // Context: a value like any other; not shared between threads without a lock.
 #pragma once
 
+#include "config.h"
+
 #include <optional>
 #include <system_error>
 #include <type_traits>

@@ -14,6 +14,8 @@
 // after step 1 nothing of the object is touched: whoever takes the lock next may destroy it.
 #pragma once
 
+#include "config.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

@@ -6,6 +6,8 @@
 // std::source_location.
 #pragma once
 
+#include "config.h"
+
 #include <cstdint>
 
 namespace gort {

@@ -8,6 +8,8 @@
 // Source:  Go's runtime/metrics and schedtrace, as far as they speak of goroutines.
 #pragma once
 
+#include "config.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>

@@ -6,6 +6,8 @@
 // Source:  Go's package time: Sleep.
 #pragma once
 
+#include "config.h"
+
 #include <chrono>
 #include <cstdint>
 #include <ratio>

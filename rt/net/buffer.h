@@ -6,6 +6,8 @@
 // Text constants are the exception: of a `const char` array that ends in a NUL, that NUL is left out.
 #pragma once
 
+#include "../config.h"
+
 #include <cstddef>
 #include <cstring>
 #include <ranges>

@@ -5,6 +5,8 @@
 // See handle.h for copying, blocking, deadlines and threads.
 #pragma once
 
+#include "../config.h"
+
 #include <initializer_list>
 #include <span>
 

@@ -5,6 +5,8 @@
 // Context: any thread; nothing here blocks but resolve().
 #pragma once
 
+#include "../config.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

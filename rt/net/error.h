@@ -7,6 +7,8 @@
 // Context: any thread.
 #pragma once
 
+#include "../config.h"
+
 #include <system_error>
 #include <type_traits>
 

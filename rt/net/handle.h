@@ -14,6 +14,8 @@
 // Context: goroutines and any other thread. Source: Go's package net and its internal/poll.
 #pragma once
 
+#include "../config.h"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

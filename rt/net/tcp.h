@@ -12,6 +12,8 @@
 // Source:   Go's net.Listen, net.Dial, net.DialTimeout.
 #pragma once
 
+#include "../config.h"
+
 #include <memory>
 
 #include "conn.h"

@@ -22,6 +22,8 @@
 // Source:   Go's package sync, type Cond.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <cstdint>
 #include <type_traits>

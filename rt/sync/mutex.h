@@ -18,6 +18,8 @@
 // Source:   Go's package sync, type Mutex.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <cstdint>
 

@@ -12,6 +12,8 @@
 // Source:   Go's package sync.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <cstdint>
 #include <exception>

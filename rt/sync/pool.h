@@ -17,6 +17,8 @@
 // Source:   Go's package sync, type Pool.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

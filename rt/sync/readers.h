@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "../config.h"
+
 #include <cstddef>
 #include <cstdint>
 

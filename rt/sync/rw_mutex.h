@@ -16,6 +16,8 @@
 // Source:   Go's package sync, type RWMutex.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <cstdint>
 

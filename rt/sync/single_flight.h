@@ -11,6 +11,8 @@
 // Source:   golang.org/x/sync/singleflight.
 #pragma once
 
+#include "../config.h"
+
 #include <cstddef>
 #include <exception>
 #include <functional>

@@ -21,6 +21,8 @@
 // Source:   Go's package sync, type Map.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <concepts>
 #include <cstddef>

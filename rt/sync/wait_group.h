@@ -14,6 +14,8 @@
 // Source:   Go's package sync, type WaitGroup.
 #pragma once
 
+#include "../config.h"
+
 #include <atomic>
 #include <climits>
 #include <cstdint>

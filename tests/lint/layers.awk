@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Run from the root of the tree over the library's files and gort*.h. Besides the layers: what is included by a path
-# of ours must exist, and a PUBLIC header (line 1) includes PUBLIC headers only, because nothing else is installed.
+# of ours must exist, a PUBLIC header (line 1) includes PUBLIC headers only, because nothing else is installed, and it
+# includes one of ours before any of the system's: so rt/config.h, which makes errno safe, comes before <errno.h>.
 
 BEGIN {
     split("arch/ 1 kernel/ 2 rt/ 3 rt/sync/ 4 rt/net/ 4 chan/ 4 ctx/ 5", words, " ")
@@ -46,6 +47,7 @@ FNR == 1 {
     from = layer(FILENAME)
     umbrella = from == ""
     self_public = is_public(FILENAME)
+    includes = 0
 }
 
 /^[ \t]*#[ \t]*(include|import)[ \t]*[^ \t"<]/ {
@@ -57,6 +59,8 @@ FNR == 1 {
     split($0, part, /["<>]/)
     path = quoted ? resolve(part[2]) : part[2]
     to = layer(path)
+    if (!includes++ && !quoted && self_public && from != "arch/" && FILENAME !~ /^(gort_c|rt\/safe_errno)\.h$/)
+        complain("is PUBLIC and its first include is <" part[2] ">: rt/config.h comes first, errno needs it")
     if (!quoted && to == "" && path !~ /^gort(_c)?\.h$/) next # a system header
     is_public(path)
     if (to == "")

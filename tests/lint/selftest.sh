@@ -89,6 +89,9 @@ fires layers 'does not exist' rt/gone.cc '#include "kernel/gone.h"'
 put rt/public.h '#pragma once' '#include "kernel/base.h"'
 sed -i '1s/.*/\/\/ PUBLIC rt\/public.h/' rt/public.h
 fires layers 'is PUBLIC' rt/public.h
+put rt/public.h '#pragma once' '#include <cstddef>' '#include "rt/go.h"'
+sed -i '1s/.*/\/\/ PUBLIC rt\/public.h/' rt/public.h
+fires layers 'comes first' rt/public.h
 
 fires text '[tls]' rt/tls.cc 'static thread_local int here;'
 fires text '[tls]' kernel/tls2.cc 'static __thread int here;'

@@ -1,0 +1,12 @@
+// PUBLIC
+// rt/config.h - what every public header includes before all others: the language is new enough, errno is safe.
+// SPDX-License-Identifier: BSD-2-Clause
+#pragma once
+
+#ifndef __cplusplus
+#error "gort: this header is for C++; programs in C include <gort_c.h>"
+#elif __cplusplus < 202002L
+#error "gort: this header needs C++20 or later: compile with -std=c++20"
+#endif
+
+#include "safe_errno.h"  // before any header of the standard library, many of which include <errno.h>
