@@ -45,6 +45,7 @@ inline constexpr uint16_t kDescBorrowed = 2;  // not ours to close
 inline constexpr uint16_t kDescShared = 4;    // others may hold it open: take it out of epoll by name
 inline constexpr uint16_t kDescSocket = 8;    // send and recv work on it
 inline constexpr uint16_t kDescStream = 16;   // an empty read is its end
+inline constexpr uint16_t kDescFile = 32;     // epoll does not take it: calls block, and are made as blocking does
 
 // The results that are no errno: net::errc of rt/net/error.h, which asserts that they agree.
 inline constexpr int kErrClosed = -10001, kErrNotPollable = -10004;

@@ -19,7 +19,8 @@ enum class errc {
     closed = 1,
     eof,              // "EOF": the peer has ended its side. value() is 0 then and does not throw
     unexpected_eof,   // "unexpected EOF": read_full got the end first; partial() is what came before it
-    // "not pollable": a regular file, or the poller reported an error that reading does not show
+    // "not pollable": the poller reported an error that reading does not show, or something that epoll does not take
+    // was made non-blocking and would block
     not_pollable,
     // "malformed address"; accepted: host:port, 1.2.3.4:port, [v6]:port, :port. A host of up to 255 bytes, without NUL,
     // spaces and control characters, an interface (fe80::1%eth0) of 1 to 15; a Unix path of up to 107, without NUL.

@@ -1,11 +1,13 @@
 // PUBLIC
-// rt/net/fd.h - fd: any descriptor that epoll takes (pipes, eventfd, timerfd, inotify, a library's socket), on
-// gort's poller.
+// rt/net/fd.h - fd: any descriptor: what epoll takes (pipes, eventfd, timerfd, inotify, a library's socket) on gort's
+// poller, and files.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // See handle.h for copying, blocking, deadlines and threads. The descriptor is made non-blocking. It must be given
-// to one fd at a time only: a second one is std::errc::file_exists. What epoll does not take, regular files, is
-// errc::not_pollable.
+// to one fd at a time only: a second one is std::errc::file_exists.
+// What epoll does not take (regular files, /dev/null, directories: whatever standard input may be redirected to) stays
+// as it is, and is always ready. A read or write there is a call that blocks, made as gort::blocking does: others go on
+// with the P. Neither a deadline nor close can interrupt it: the one is looked at before it, the other waits for it.
 #pragma once
 
 #include "handle.h"

@@ -13,6 +13,7 @@
 #include "kernel/sys.h"
 #include "arch/sanitize.h"
 #include "rt/clock.h"
+#include "rt/go.h"
 
 namespace gort::net::detail {
 
@@ -66,6 +67,29 @@ long without_sigpipe(int fd, F call) {
     return r;
 }
 
+// Files cannot be waited for: the call itself waits, for the disk, and others go on with the P meanwhile. Afterwards we
+// may be on another thread.
+template <class F>
+long on_file(F call) {
+    const bool on = gort::detail::blocking_begin();
+    long r;
+    do {
+        r = call();
+    } while (r == -EINTR);
+    if (on) gort::detail::blocking_end();
+    return r == -EAGAIN ? kErrNotPollable : r;  // somebody made it non-blocking, and it knows that
+}
+
+long read_plain(const PollDesc* d, int fd, void* to, size_t n) {
+    if (d->flags & kDescFile) return on_file([&] { return kernel::sys_read(fd, to, n); });
+    return kernel::sys_read(fd, to, n);
+}
+
+long write_plain(const PollDesc* d, int fd, const void* from, size_t n) {
+    if (d->flags & kDescFile) return on_file([&] { return kernel::sys_write(fd, from, n); });
+    return without_sigpipe(fd, [&] { return kernel::sys_write(fd, from, n); });
+}
+
 // Tries until it does not say "would block", waiting in between. The operation has begun.
 template <class F>
 long until_done(PollDesc* d, unsigned side, F attempt) {
@@ -90,7 +114,7 @@ void has_read() {}
 long recv_once(PollDesc* d, void* to, size_t n) {
     return until_done(d, kRead, [&](int fd) {
         return d->flags & kDescSocket ? kernel::sys_recvfrom(fd, to, n, 0, nullptr, nullptr)
-                                      : kernel::sys_read(fd, to, n);
+                                      : read_plain(d, fd, to, n);
     });
 }
 
@@ -148,7 +172,7 @@ long write(Desc* d, const void* from, size_t n, size_t* done) {
         const size_t left = n - *done;
         r = until_done(d, kWrite, [&](int fd) {
             if (d->flags & kDescSocket) return kernel::sys_sendto(fd, at, left, MSG_NOSIGNAL, nullptr, 0);
-            return without_sigpipe(fd, [&] { return kernel::sys_write(fd, at, left); });
+            return write_plain(d, fd, at, left);
         });
         if (r < 0) break;
         *done += static_cast<size_t>(r);
@@ -180,7 +204,8 @@ long writev(Desc* d, const io_vector* parts, size_t n, size_t* done) {
                 m.msg_iovlen = k;
                 return kernel::sys_sendmsg(fd, &m, MSG_NOSIGNAL | (at + k < n ? MSG_MORE : 0));
             }
-            return without_sigpipe(fd, [&] { return kernel::sys_writev(fd, v, static_cast<int>(k)); });
+            const auto call = [&] { return kernel::sys_writev(fd, v, static_cast<int>(k)); };
+            return d->flags & kDescFile ? on_file(call) : without_sigpipe(fd, call);
         });
         if (r < 0) break;
         *done += static_cast<size_t>(r);
@@ -463,11 +488,12 @@ int adopt(int fd, bool owned, Desc** out) {
     uint16_t flags = kDescStream;
     if (kernel::sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
         flags = type == SOCK_DGRAM ? kDescSocket : static_cast<uint16_t>(kDescSocket | kDescStream);
-    int r =
-        poll_open(fd, static_cast<uint16_t>(flags | kDescShared | (owned ? 0 : kDescBorrowed)), true, out);
+    if (!owned) flags |= kDescBorrowed;
+    int r = poll_open(fd, static_cast<uint16_t>(flags | kDescShared), true, out);
     if (r == 0) return 0;
     if (!(mode & O_NONBLOCK)) kernel::sys_fcntl(fd, F_SETFL, static_cast<unsigned long>(mode));
-    return r == -EPERM ? net_error(errc::not_pollable) : r;
+    if (r == -EPERM) r = poll_open(fd, static_cast<uint16_t>(flags | kDescFile), false, out);
+    return r;
 }
 
 // Whoever asks need not read until nothing is left, so an edge may be long past: what holds now is asked first.
