@@ -113,6 +113,13 @@ void fire(Timer* t, int64_t now, uint64_t seq) {
     if (woken) ready(mp, woken);
 }
 
+// [all Ps idle] For rt/deadlock.cc.
+bool wakes_nobody(const Timer* t) {
+    if (t->fn != fire) return false;
+    const Hchan* c = static_cast<const TimeChan*>(t->arg)->c;
+    return !c || c->recvq.empty();
+}
+
 // Under the lock: the present setting is gone. True if there was one.
 bool disarm(TimeChan* tc) {
     if (!tc->armed) return false;
@@ -150,6 +157,8 @@ Hchan* time_chan(int64_t ns, int64_t period) {
     M* mp = enter_running();
     TimeChan* tc = slab.alloc();
     if (!tc) kernel::fatal("out of memory for another timer");
+    if (!sched.wakes_nobody.load(std::memory_order_relaxed)) [[unlikely]]
+        sched.wakes_nobody.store(wakes_nobody, std::memory_order_release);
     Hchan* c = chan_new(&kTimeOps, 1, tc, true);
     tc->c = c;
     tc->timer.fn = fire;

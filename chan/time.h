@@ -9,6 +9,8 @@
 // Go 1.23's rules: a timer's channel looks unbuffered (len and cap are 0); once stop or reset has returned nothing is
 // received that belongs to the setting before; a value that nobody has received yet counts as pending.
 // The end of a run forgets timers that are pending then, as it abandons goroutines.
+// Where all goroutines are blocked, a pending timer or ticker on whose channel none of them waits does not keep that
+// from being a deadlock; one that somebody waits for, a sleep, after_func and a context's deadline do.
 //
 // Panics: "non-positive interval for NewTicker", "non-positive interval for Ticker.Reset", and "time: … called on
 //         uninitialized …" for a handle that is default-constructed or was moved from; where no runtime is up.

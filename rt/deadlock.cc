@@ -5,6 +5,11 @@
 // has not may be about to: main starts a thread and waits for what it will send. So before a deadlock is declared
 // the process's threads are counted, and while there are some that we do not know, it is only suspected. sysmon
 // looks again now and then, for what we do not know may also be an M on its way out.
+//
+// TIMERS. A pending one can make somebody runnable, but for a channel's on which nobody waits: a ticker that somebody
+// keeps is no sign of life. To know that costs nothing where timers are started and channels waited for; instead the
+// pending ones are looked through here, up to the first that counts. No lock is needed for that: all Ps are idle and
+// whoever wants one, or is about to attach himself, needs sched.lock first.
 #include "arch/sanitize.h"
 #include "kernel/sys.h"
 #include "kernel/vm.h"
@@ -55,6 +60,39 @@ bool strangers_locked() {
     return threads > known || threads == 0;  // 0: too many open files, or no /proc; not to know is no proof
 }
 
+enum class Sign { kNone, kLife, kUnknown };
+
+// Who has many timers on whose channels nobody waits pays for one long look with many looks that are not made, so
+// that none of them costs more than kPerLook timers on the average. sysmon's look is always made.
+constexpr uint32_t kPerLook = 1000;
+
+Sign timers_sign_locked() {
+    static uint32_t owed = 0;  // sched.lock
+    uint64_t pending = 0;
+    const int n = sched.nallp.load(std::memory_order_acquire);
+    for (int i = 0; i < n; ++i) pending += sched.allp[i]->timers.count.load(std::memory_order_relaxed);
+    if (!pending) return Sign::kNone;
+    if (!sched.wakes_nobody.load(std::memory_order_acquire)) return Sign::kLife;
+    if (owed && !on_sysmon()) {
+        --owed;
+        return Sign::kUnknown;
+    }
+    uint32_t seen = 0;
+    const auto counts = [](const Timer* t, void* arg) {
+        ++*static_cast<uint32_t*>(arg);
+        return !sched.wakes_nobody.load(std::memory_order_relaxed)(t);
+    };
+    bool life = false;
+    for (int i = 0; i < n && !life; ++i) life = timers_any(&sched.allp[i]->timers, counts, &seen);
+    owed = seen / kPerLook;
+    return life ? Sign::kLife : Sign::kNone;
+}
+
+void suspect_locked() {
+    sched.suspected = true;
+    if (!on_sysmon()) sysmon_nudge();  // it may rest without a limit
+}
+
 }  // namespace
 
 void deadlock_init() {
@@ -73,13 +111,12 @@ void check_deadlock_locked() {
     if (sched.in_hand.load(std::memory_order_relaxed) || sched.runq.count ||
         sched.poll_waiters.load(std::memory_order_relaxed))
         return;
-    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
-        if (sched.allp[i]->timers.count.load(std::memory_order_relaxed)) return;
-    if (strangers_locked()) {
-        sched.suspected = true;
-        if (!on_sysmon()) sysmon_nudge();  // it may rest without a limit
-        return;
+    switch (timers_sign_locked()) {
+    case Sign::kLife: return;
+    case Sign::kUnknown: return suspect_locked();
+    case Sign::kNone: break;
     }
+    if (strangers_locked()) return suspect_locked();
     sched.lock.unlock();
     fatal_deadlock();
 }

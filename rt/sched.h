@@ -98,6 +98,9 @@ struct Sched {
     // --- set by chan/store.cc once there are channels
     std::atomic<void (*)(G*)> abandon{nullptr};  // gp will never run again: unlinks it from what it waits on
 
+    // --- set by chan/time.cc once there are channels with timers
+    std::atomic<bool (*)(const Timer*)> wakes_nobody{nullptr};  // [all Ps idle] a channel's, and nobody waits there
+
     // --- constant after start
     P* allp[kMaxProcs] = {};
     Config config;

@@ -312,6 +312,31 @@ void advance(TimerWheel* w, int64_t now) {
     if (to > w->cur) w->cur = to;
 }
 
+// --- all of them
+
+template <class F>
+bool any_in_chunks(const TimerChunk* c, uint32_t from, F f) {
+    for (; c; c = c->next) {
+        for (uint32_t i = from; i < c->used; ++i)
+            if (c->entry[i].slot->timer && f(c->entry[i])) return true;
+        from = 0;
+    }
+    return false;
+}
+
+// Stops at the first entry of a pending timer for which f is true; entries of one `when` come in their order.
+template <class F>
+bool any_pending(const TimerWheel* w, F f) {
+    if (w->run && any_in_chunks(w->run, w->run_at, f)) return true;
+    for (uint32_t i = 0; i < w->heap_n; ++i)
+        if (w->heap[i].slot->timer && f(w->heap[i])) return true;
+    if (w->opening && any_in_chunks(w->opening->head, 0, f)) return true;
+    for (unsigned level = 0; level < kLevels; ++level)
+        for (unsigned digit = 0; digit < kDigits; ++digit)
+            if (w->bits[level] >> digit & 1 && any_in_chunks(w->bucket[level][digit].head, 0, f)) return true;
+    return false;
+}
+
 }  // namespace
 
 TimerWheel* wheel_new(size_t bytes, int* error) {
@@ -421,6 +446,10 @@ int64_t wheel_next(const TimerWheel* w) {
     return first_bucket(const_cast<TimerWheel*>(w))->min;
 }
 
+bool wheel_any(const TimerWheel* w, bool (*f)(const Timer*, void*), void* arg) {
+    return any_pending(w, [=](const TimerEntry& e) { return f(e.slot->timer, arg); });
+}
+
 [[gnu::noinline]] TimerWheel* wheel_trim_slow(TimerWheel* w) {
     // As many chunks as the entries need, in the worst case: one for each bucket that is not full, and the heap.
     const size_t need = size_t{w->entries} * 2 * kEntryBytes + (kLevels * kDigits + 4) * sizeof(TimerChunk);
@@ -429,28 +458,16 @@ int64_t wheel_next(const TimerWheel* w) {
     if (!to) return w;
     to->cur = w->cur;
     to->next_order = w->next_order;
-    const auto copy = [to](const TimerEntry& e) {
+    any_pending(w, [to](const TimerEntry& e) {
         Timer* t = e.slot->timer;
-        if (!t) return;
         TimerSlot* slot = new_slot(to);
         slot->timer = t;
         slot->order = e.slot->order;
         t->slot = slot;
         ++to->entries;
         place(to, {e.when, slot});
-    };
-    const auto copy_chunks = [&copy](const TimerChunk* c, uint32_t from) {
-        for (; c; c = c->next) {
-            for (uint32_t i = from; i < c->used; ++i) copy(c->entry[i]);
-            from = 0;
-        }
-    };
-    if (w->run) copy_chunks(w->run, w->run_at);
-    for (uint32_t i = 0; i < w->heap_n; ++i) copy(w->heap[i]);
-    if (w->opening) copy_chunks(w->opening->head, 0);
-    for (unsigned level = 0; level < kLevels; ++level)
-        for (unsigned digit = 0; digit < kDigits; ++digit)
-            if (w->bits[level] >> digit & 1) copy_chunks(w->bucket[level][digit].head, 0);
+        return false;
+    });
     wheel_delete(w);
     return to;
 }

@@ -106,6 +106,9 @@ Timer* wheel_take(TimerWheel* w, int64_t now, bool* more);
 // No entry is due before this. kForever if there is none.
 int64_t wheel_next(const TimerWheel* w);
 
+// Is there one of which f says so? Asks in no order.
+bool wheel_any(const TimerWheel* w, bool (*f)(const Timer* t, void* arg), void* arg);
+
 // A wheel of the right size with the same content if this one holds much more memory than it needs; else w itself.
 inline constexpr size_t kKeepMapped = size_t{1} << 20;
 inline constexpr size_t kEntryBytes = 48;  // entry, slot, and places in chunks that are not filled

@@ -169,6 +169,10 @@ bool timers_move(Timers* from, Timers* to) {
     return earliest;
 }
 
+bool timers_any(const Timers* ts, bool (*f)(const Timer*, void*), void* arg) {
+    return ts->wheel && wheel_any(ts->wheel, f, arg);
+}
+
 void timers_clear(Timers* ts) {
     if (ts->wheel) wheel_delete(ts->wheel);
     ts->wheel = nullptr;

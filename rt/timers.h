@@ -87,6 +87,9 @@ void timers_clear(Timers* ts);
 // the program's own may stop, reset and start timers meanwhile.
 void timers_abandon(Timers* ts);
 
+// [nobody else can be at this heap] Is there a pending timer of which f says so?
+bool timers_any(const Timers* ts, bool (*f)(const Timer* t, void* arg), void* arg);
+
 // When a timer that was due at `when` is due next: when plus the least multiple of period that is after now.
 int64_t next_multiple(int64_t when, int64_t period, int64_t now);
 

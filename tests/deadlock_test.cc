@@ -3,6 +3,9 @@
 //
 // Every child prints what it waits for before it is dead; the order of the two is what is tested. The words themselves:
 // tests/traceback_test.cc.
+#include <functional>
+#include <vector>
+
 #include "gort.h"
 #include "tests/sched_test.h"
 
@@ -90,6 +93,86 @@ TEST_P(DL_05_a_stopped_timer_delays_nothing, 1, 2) {
                          });
                      }),
                      "");
+}
+
+// A ticker or timer on whose channel nobody waits is no sign of life, whether it fires soon or late.
+TEST_P(DL_04_TM_26_timers_that_nobody_waits_on_do_not_count, 1, 2, 8) {
+    for (const auto period :
+         {std::chrono::nanoseconds(1ms), std::chrono::nanoseconds(10ms), std::chrono::nanoseconds(1h)})
+        check_dies_after(run_child([procs, period] {
+                             with_procs(procs, [period] {
+                                 ticker k{period};
+                                 timer t{period};
+                                 auto a = after(period);
+                                 std::vector<ticker> many(300, k);
+                                 for (auto& one : many) one = ticker{1h};
+                                 make_chan<int>().recv();
+                             });
+                         }),
+                         "");
+}
+
+// The ticks go on, and the only one who waited for them goes away.
+TEST_P(DL_04_TM_26_until_the_last_who_waits_for_a_tick_is_gone, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         with_procs(procs, [] {
+                             ticker k{1ms};
+                             go([k] {
+                                 for (int i = 0; i < 20; ++i) k.c().recv();
+                                 auto never = make_chan<int>();
+                                 for (int i = 0; i < 20; ++i) select(on_recv(k.c()), on_recv(never));
+                                 say("ticked\n");
+                             });
+                             block();
+                         });
+                     }),
+                     "ticked\n");
+}
+
+TEST_P(DL_04_not_while_somebody_waits_on_a_timers_channel, 1, 2, 8) {
+    const std::function<void()> waits[] = {
+        [] { after(30ms).recv(); },
+        [] { timer{30ms}.c().recv(); },
+        [] { select(on_recv(make_chan<int>()), on_recv(after(30ms))); },
+        [] {
+            auto t = timer{1h};
+            t.reset(30ms);
+            t.c().recv();
+        },
+        [] { ctx::with_timeout(ctx::background(), 30ms).first.done().recv(); },
+        [] {
+            ticker unwaited{1ms};
+            after(30ms).recv();
+        },
+    };
+    for (const auto& wait : waits)
+        check_dies_after(run_child([&] {
+                             with_procs(procs, [&] {
+                                 go([&] {
+                                     wait();
+                                     say("woken\n");
+                                 });
+                                 block();
+                             });
+                         }),
+                         "woken\n");
+}
+
+// Many that do not count beside one that does: no look is long for long, and the deadlock is found all the same.
+TEST_P(DL_04_TM_26_many_timers_that_do_not_count, 1, 2) {
+    check_dies_after(run_child([procs] {
+                         with_procs(procs, [] {
+                             std::vector<timer> many;
+                             for (int i = 0; i < 30000; ++i) many.emplace_back(1h + i * 1s);
+                             ticker k{1ms};
+                             go([k] {
+                                 for (int i = 0; i < 100; ++i) k.c().recv();
+                                 say("ticked\n");
+                             });
+                             block();
+                         });
+                     }),
+                     "ticked\n");
 }
 
 // The pipe is quiet until a process that gort knows nothing of writes.
