@@ -20,7 +20,7 @@ struct EhGlobals;
 // What the host needs once for each process, before the first goroutine: the terminate handler.
 void host_init();
 
-// Runs s.fn(s.arg) on a new detached thread with about `stack` bytes; it inherits the signal mask. 0 or -errno: one try.
+// Runs s.fn(s.arg) on a new detached thread with about `stack` bytes; it inherits the mask. 0 or -errno: one try.
 // s is its until it calls fn. (Not of malloc: the first free on a thread makes it an arena.)
 struct HostStart {
     void (*fn)(void*);

@@ -37,6 +37,8 @@ inline constexpr uint32_t kAskSteal = 1;
 inline constexpr uint32_t kAskPreempt = 2;  // the time slice is over: runnext goes to the tail of the queue
 inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps changes, or the runtime stops
 inline constexpr uint32_t kAskPoll = 8;     // nobody has looked at the descriptors for too long
+inline constexpr uint32_t kAskTimers = 16;  // a timer of some P is late: rt/late.cc
+inline constexpr uint32_t kAskRound = 32;   // what has waited longest is late: as if kGlobalEvery were over
 
 // Does a P make its next new objects its own? Each one that is taken away from it doubles the number of those that are
 // shared from the start, each that it keeps makes it smaller. The first loss costs nothing: it may be an accident.
@@ -129,6 +131,9 @@ struct alignas(64) P {
     uint32_t old_pushed = 0;
     G* seen_runnext = nullptr;
     bool blocking_seen = false;
+    int64_t round_when = 0;  // rt/late.cc: a look, and what was queued then
+    uint32_t round_tail = 0;
+    uint32_t round_pushed = 0;
 
     Timers timers;  // own lock
 

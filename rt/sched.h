@@ -216,6 +216,10 @@ bool on_sysmon();  // is this its thread
 [[gnu::noinline]] void poke();
 void poke_from_g0();
 
+// --- late.cc
+bool ask_for_what_is_late(int64_t now);  // [sysmon] true if somebody was
+int64_t longest_watch_sleep();           // [sysmon] while something is late
+
 // --- timers (rt/timers.h) of whoever is inside the gate
 
 // Where it starts them: on its P; a thread of the program's own has none.

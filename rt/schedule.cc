@@ -74,12 +74,14 @@ void give_half(P* pp) {
 
 // Also sees to it that nobody starves the queue: not a stream of fresh goroutines, and not two that hand a value to
 // and fro through runnext. What waits behind them runs next.
-void begin_round(P* pp) {
+// late: by the clock, not by the count.
+void begin_round(P* pp, bool late = false) {
     pp->set_until_look(kGlobalEvery);
     const uint32_t round = pp->rounds.load(std::memory_order_relaxed) + 1;
     pp->rounds.store(round, std::memory_order_relaxed);
-    if (!pp->fresh.empty() && pp->runnext.load(std::memory_order_relaxed)) return;
-    G* gp = round % kOldestEvery ? nullptr : pp->fresh.pop_oldest();
+    if (!late && !pp->fresh.empty() && pp->runnext.load(std::memory_order_relaxed)) return;
+    G* gp = round % (late ? 2 : kOldestEvery) ? nullptr : pp->fresh.pop_oldest();
+    if (late && !gp && pp->runq.empty()) gp = pp->fresh.pop_oldest();
     if (!gp) gp = pp->remove_oldest();
     if (gp) pp->put_next(gp);
 }
@@ -98,10 +100,16 @@ G* look_around(P* pp) {
             }
         if (asked & kAskSteal) give_half(pp);
         if (asked & kAskPoll) poll_take(pp, true);
+        // Whom a late timer wakes goes first; the round is for the next decision.
+        if ((asked & kAskTimers) && run_timers() && (asked & kAskRound)) {
+            pp->attention.fetch_or(kAskRound, std::memory_order_relaxed);
+            return nullptr;
+        }
     }
     run_own_timers(pp);
-    if (pp->until_look() > 0) return nullptr;
-    begin_round(pp);
+    const bool late = asked & kAskRound;
+    if (!late && pp->until_look() > 0) return nullptr;
+    begin_round(pp, late);
     return take_global(pp);
 }
 

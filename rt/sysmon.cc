@@ -286,6 +286,7 @@ void watch(const M* m0) {
         } else {
             quiet_since = 0;
         }
+        if (delay > longest_watch_sleep()) delay = longest_watch_sleep();
         int64_t sleep = delay;
         const bool slow = delay > 4 * kFast;
         if (slow && now >= deaf_until) {
@@ -316,6 +317,7 @@ void watch(const M* m0) {
             acted |= look_at(sched.allp[i], now, all_busy);
         end_shortage();
         acted |= serve_timers(now);
+        acted |= ask_for_what_is_late(now);
         acted |= serve_poll(now);
         if (acted || poked) {
             deceived = !acted;
