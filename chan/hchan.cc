@@ -318,4 +318,22 @@ void abandon_sudogs(G* gp) {
     gp->waiting = nullptr;
 }
 
+// [a foreign thread's own, which still waits] False: somebody was first, and is about to wake it.
+bool give_up_sudogs(M* mp, G* gp) {
+    Sudog* sg = gp->waiting;
+    if (sg->select && !claim(gp)) return false;
+    bool out = sg->select;
+    for (; sg; sg = sg->also) {
+        auto* c = static_cast<Hchan*>(sg->object);
+        mp = chan_lock(mp, c);
+        if (sg->state == SudogState::kWaiting) {
+            (sg->sends ? c->sendq : c->recvq).remove(sg);
+            sg->state = SudogState::kLost;
+            out = true;
+        }
+        chan_unlock(c);
+    }
+    return out;
+}
+
 }  // namespace gort::detail

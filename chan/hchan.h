@@ -221,6 +221,7 @@ inline bool is_closed(const Hchan* c) { return c->fill.load(std::memory_order_ac
 
 // [the run has ended] What of gp is linked into channels comes out: Sched::abandon.
 void abandon_sudogs(rt::G* gp);
+bool give_up_sudogs(rt::M* mp, rt::G* gp);  // sched.give_up
 
 long live_chans();  // GORT_DEBUG only; else 0
 

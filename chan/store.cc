@@ -52,6 +52,7 @@ Hchan* carve(uint32_t n) {
     n = slab.alloc_many(fresh, n);
     if (!n) kernel::fatal("out of memory for another channel");
     sched.abandon.store(abandon_sudogs, std::memory_order_relaxed);
+    sched.give_up.store(give_up_sudogs, std::memory_order_relaxed);
     Hchan* chain = nullptr;
     while (n) {
         auto* c = new (fresh[--n]) Hchan;

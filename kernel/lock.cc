@@ -7,6 +7,7 @@
 #include "kernel/cpu.h"
 #include "kernel/fatal.h"
 #include "kernel/futex.h"
+#include "kernel/membarrier.h"
 #include "kernel/sys.h"
 
 namespace gort::kernel {
@@ -101,6 +102,26 @@ bool Note::timed_sleep(int64_t ns) {
     }
     uint32_t asleep = 2;  // withdraw, unless the wake came just now
     return !state_.compare_exchange_strong(asleep, 0, std::memory_order_acquire);  // N1
+}
+
+bool Note::sleep_unless(bool (*over)()) {
+    for (;;) {
+        uint32_t clear = 0;
+        if (!state_.compare_exchange_strong(clear, 2, std::memory_order_acquire)) return true;  // N1
+        full_barrier();
+        if (over()) {
+            uint32_t asleep = 2;
+            return !state_.compare_exchange_strong(asleep, 0, std::memory_order_acquire) &&
+                   asleep == 1;  // N1
+        }
+        do futex_wait(&state_, 2);
+        while (state_.load(std::memory_order_relaxed) == 2);
+    }
+}
+
+void Note::nudge() {
+    uint32_t asleep = 2;
+    if (state_.compare_exchange_strong(asleep, 0, std::memory_order_relaxed)) futex_wake(&state_, 1);
 }
 
 void Note::wake() {

@@ -118,7 +118,11 @@ public:
     void clear();                  // the sleeper's, before anybody may wake it
     void sleep();                  // until wake
     bool timed_sleep(int64_t ns);  // true: woken; false: ns passed first. ns < 0: for ever
-    void wake();                   // once for each clear: a second one is a bug and dies
+    // As sleep, but ends without a wake, and is false, once over() is true. It asks when a nudge comes; who makes it
+    // true nudges afterwards, with a full_barrier (kernel/membarrier.h) in between.
+    bool sleep_unless(bool (*over)());
+    void nudge();  // any number of times
+    void wake();   // once for each clear: a second one is a bug and dies
     bool woken() const { return state_.load(std::memory_order_acquire) == 1; }  // N1
 
 private:

@@ -200,6 +200,10 @@ int run(F&& main, const options& o = {}) {
 
 // The same runtime in the background of a program that has its own main: other threads then call go and use channels,
 // sync and timers; one that blocks parks on a futex. No deadlock detection. stop() abandons what still lives.
+// After it, until another run begins, a channel operation, select, wait_group::wait or cond::wait of such a thread that
+// would have to wait, or still does, is a panic ("…: the runtime has been stopped"); a wait for a descriptor is
+// std::errc::operation_canceled. Locks are waited for as ever: another thread may hold them. So is everything after
+// run(), whose caller may go on with the other threads.
 void start(const options& o = {});
 void stop();
 

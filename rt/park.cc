@@ -7,10 +7,67 @@
 // 6.4 (Zen 4, 2 goroutines; Go 34 in the same run).
 #include "rt/park.h"
 
+#include "kernel/mem.h"
 #include "kernel/sys.h"
 #include "rt/go.h"
+#include "rt/host.h"
+#include "rt/sema.h"
 
 namespace gort::rt {
+
+namespace {
+
+bool ends_by_stop(WaitReason why) {
+    switch (why) {
+    case WaitReason::kChanReceive:
+    case WaitReason::kChanSend:
+    case WaitReason::kChanReceiveNil:
+    case WaitReason::kChanSendNil:
+    case WaitReason::kSelect:
+    case WaitReason::kSelectNoCases:
+    case WaitReason::kCondWait:
+    case WaitReason::kWaitGroupWait: return true;
+    default: return false;
+    }
+}
+
+bool is_stopped() { return sched.stopped.load(std::memory_order_relaxed); }
+
+// The note was not woken. It will be if somebody has taken us out of the queue already.
+[[gnu::cold, gnu::noinline]] M* give_up(WaitReason why) {
+    M* mp = enter();
+    G* gp = &mp->pseudo;
+    if (why == WaitReason::kCondWait) {  // its lock must be taken again first
+        mp->gave_up = true;
+        return mp;
+    }
+    const bool out = !gp->waiting ? true
+                     : why == WaitReason::kWaitGroupWait
+                         ? sema_give_up(gp)
+                         : sched.give_up.load(std::memory_order_relaxed)(mp, gp);
+    if (out) gp->waiting = nullptr;
+    leave(mp);
+    if (out) panic_stopped(why);
+    mp->note.sleep();
+    return enter();
+}
+
+}  // namespace
+
+void panic_stopped(WaitReason why) {
+    self()->pseudo.status.store(GStatus::kRunning, std::memory_order_relaxed);
+    char text[96];
+    size_t n = kernel::str_copy(text, sizeof text, wait_reason_text(why));
+    n += kernel::str_copy(text + n, sizeof text - n, ": the runtime has been stopped (by gort::stop)");
+    host_throw_panic(text);
+}
+
+void end_foreign_waits() {
+    kernel::full_barrier();
+    kernel::LockGuard guard(sched.lock);
+    for (M* mp = sched.allm; mp; mp = mp->next_all)
+        if (mp->foreign) mp->note.nudge();
+}
 
 // A foreign thread's wait: its pseudo-G has no stack to switch from, so the commit runs at once and the thread sleeps.
 M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why) {
@@ -20,7 +77,8 @@ M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why) {
     mp->note.clear();
     if (commit) commit(arg, gp);
     leave(mp);
-    mp->note.sleep();
+    if (!ends_by_stop(why)) mp->note.sleep();
+    else if (!mp->note.sleep_unless(is_stopped)) return give_up(why);
     return enter();
 }
 

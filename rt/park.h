@@ -16,6 +16,11 @@
 
 namespace gort::rt {
 
+// AFTER stop() nobody sends to a thread of the program's own, or counts a wait_group down, any more. So what such a
+// thread waits for then, and what it has waited for since before, is a panic, until a run begins; but for locks, which
+// another thread may hold, and for descriptors, whose waits end with ECANCELED. (Not after run(): its caller may close
+// the channels then.)
+
 // Suspends the calling goroutine; `commit(arg, g)` runs when its stack is at rest, on whatever stack comes next. On a
 // foreign thread it runs at once and the thread sleeps on a futex. Returns the M it wakes on, inside the gate.
 M* park(M* mp, CommitFn commit, void* arg, WaitReason why);
@@ -39,6 +44,10 @@ M* park(M* mp, CommitFn commit, void* arg, WaitReason why);
         return park_foreign(mp, commit, arg, why);
     return park_goroutine(mp, mp->curg, commit, arg, why);
 }
+
+// [foreign thread, outside the gate] Not gave_up any more: what it has waited for is given up now.
+[[noreturn]] void panic_stopped(WaitReason why);
+void end_foreign_waits();  // sched.stopped has just become true
 
 // Makes a parked G runnable: it runs next on this P when the caller blocks. Never switches, never blocks. Once for each
 // park. Not under a lock that the woken side needs. mp must be inside the gate.

@@ -141,6 +141,7 @@ const char* begin(const options& o, bool has_main) {
         sched.state.store(RunState::kStopped, std::memory_order_release);
         return why;
     }
+    sched.stopped.store(false, std::memory_order_relaxed);
     fault_init();
     fault_set_running_slot(running_slot);
     sched.main_done.store(false, std::memory_order_relaxed);
@@ -349,7 +350,9 @@ void stop() {
         host_throw_panic("stop: the runtime was not started by gort::start");
     if (M* mp = self(); mp && !mp->foreign) host_throw_panic("stop: called by a goroutine");
     end();
+    sched.stopped.store(true, std::memory_order_relaxed);
     sched.state.store(RunState::kStopped, std::memory_order_release);
+    end_foreign_waits();
 }
 
 int gomaxprocs(int n) {

@@ -97,6 +97,8 @@ struct Sched {
 
     // --- set by chan/store.cc once there are channels
     std::atomic<void (*)(G*)> abandon{nullptr};  // gp will never run again: unlinks it from what it waits on
+    // a foreign thread's wait ends: the same; false if somebody is about to wake it
+    std::atomic<bool (*)(M*, G*)> give_up{nullptr};
 
     // --- set by chan/time.cc once there are channels with timers
     std::atomic<bool (*)(const Timer*)> wakes_nobody{nullptr};  // [all Ps idle] a channel's, and nobody waits there
@@ -105,6 +107,7 @@ struct Sched {
     P* allp[kMaxProcs] = {};
     Config config;
     bool has_main = false;  // run(), not start(): deadlock is detected
+    std::atomic<bool> stopped{false};  // stop() has returned, or is about to, and no other run has begun
     int stack_class = 0;
     int ncpu = 1;
     int64_t started = 0;

@@ -92,14 +92,18 @@ void SemaSlot::count(Waiter* root) {
 
 namespace {
 
-void take_out(Waiter* w) {
+bool take_out(Waiter* w) {
     SemaSlot& slot = sema_slot_of(w->sg.object);
     slot.lock.lock();
-    if (w->sg.state == SudogState::kWaiting) slot.remove(w);
+    const bool waits = w->sg.state == SudogState::kWaiting;
+    if (waits) slot.remove(w);
     slot.lock.unlock();
+    return waits;
 }
 
 }  // namespace
+
+bool sema_give_up(G* gp) { return take_out(reinterpret_cast<Waiter*>(gp->waiting)); }
 
 bool sema_abandon(G* gp) {
     if (gp->param) take_out(static_cast<Waiter*>(gp->param));

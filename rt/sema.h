@@ -114,6 +114,8 @@ void sema_unlock(void* lock, G*);  // the commit
 // [the run has ended] gp's Waiter comes out: the one it sleeps with, and the one that it left in G::param when it had
 // queued but did not sleep yet. False if it waits for something else.
 bool sema_abandon(G* gp);
+// [inside the gate] gp, which waits, comes out; false: somebody has taken it out, and is about to ready it.
+bool sema_give_up(G* gp);
 
 // Takes all waiters for object out; to be readied with sema_ready_all after the slot is unlocked.
 Waiter* sema_take_all(SemaSlot& slot, const void* object);

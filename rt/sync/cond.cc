@@ -37,6 +37,28 @@ void left_with_mutex(void* arg, G*) GORT_NO_TSA {
 }
 void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(); }
 
+void lock_again(CondState* c) {
+    if (c->lock_fn) return c->lock_fn(c->lock);
+    auto* word = static_cast<MutexWord*>(c->lock);
+    if (!mutex_take_quick(word)) mutex_lock_slow(word, false);
+}
+
+// A foreign thread's wait was ended by stop(), unless a signal came first. The lock is held when the panic leaves wait.
+[[gnu::cold, gnu::noinline]] void stopped(M* mp, SemaSlot& slot, CondState* c, Waiter& w) GORT_NO_TSA {
+    mp->gave_up = false;
+    slot.lock.lock();
+    const bool waits = w.sg.state == SudogState::kWaiting;
+    if (waits) {
+        slot.remove(&w);
+        add_waiters(c, ~0u);
+    }
+    slot.lock.unlock();
+    leave(mp);
+    if (!waits) mp->note.sleep();
+    lock_again(c);
+    if (waits) panic_stopped(WaitReason::kCondWait);
+}
+
 [[gnu::noinline]] void wait_with_any(M* mp, SemaSlot& slot, CondState* c, Waiter& w) GORT_NO_TSA {
     w.kind = kAwake;
     w.sg.g->param = &w;  // sema_abandon
@@ -49,14 +71,15 @@ void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(
     w.sg.g->param = nullptr;
     if (w.sg.state == SudogState::kWaiting) {
         w.kind = kAsleep;
-        leave(sema_park(mp, slot, &w, WaitReason::kCondWait));
+        mp = sema_park(mp, slot, &w, WaitReason::kCondWait);
+        if (mp->gave_up) [[unlikely]]
+            return stopped(mp, slot, c, w);
+        leave(mp);
     } else {
         slot.lock.unlock();
         leave(mp);
     }
-    if (c->lock_fn) return c->lock_fn(c->lock);
-    auto* word = static_cast<MutexWord*>(c->lock);
-    if (!mutex_take_quick(word)) mutex_lock_slow(word, false);
+    lock_again(c);
 }
 
 }  // namespace
@@ -86,6 +109,8 @@ bool cond_wait(CondState* c) GORT_NO_TSA {
         mp = park(mp, left, &slot, WaitReason::kCondWait);
     }
     w.sg.g->waiting = nullptr;
+    if (mp->gave_up) [[unlikely]]
+        return stopped(mp, slot, c, w), true;
     const uint16_t bias = word->bias.load(std::memory_order_acquire);  // B1
     const bool taken =
         bias == place_of(mp) ? mutex_take_mine(word) : bias == kBiasShared && mutex_take_shared(word);
