@@ -8,6 +8,7 @@
 // one up to the mount point.
 #include "kernel/cpu.h"
 
+#include "kernel/file.h"
 #include "kernel/lock.h"
 #include "kernel/mem.h"
 #include "kernel/sys.h"
@@ -33,16 +34,11 @@ Scratch g_scratch GORT_GUARDED_BY(g_scratch_lock);
 // Lines of a file; one that is longer than kLine is cut short.
 class Lines {
 public:
-    Lines(const char* path, Scratch* s) : s_(s), fd_(sys_open(path, 0)) {}
-    ~Lines() {
-        if (fd_ >= 0) sys_close(fd_);
-    }
-    Lines(const Lines&) = delete;
-    Lines& operator=(const Lines&) = delete;
+    Lines(const char* path, Scratch* s) : s_(s), file_(path, s->chunk, sizeof s->chunk) {}
 
     char* next() {  // without its newline; null at the end
         size_t n = 0;
-        for (int c = get();; c = get()) {
+        for (int c = file_.get();; c = file_.get()) {
             if (c < 0 && n == 0) return nullptr;
             if (c < 0 || c == '\n') break;
             if (n < kLine - 1) s_->line[n++] = static_cast<char>(c);
@@ -52,21 +48,8 @@ public:
     }
 
 private:
-    int get() {
-        if (at_ == end_) {
-            long n;
-            do {
-                n = fd_ < 0 ? 0 : sys_read(fd_, s_->chunk, sizeof s_->chunk);
-            } while (n == -EINTR);
-            if (n <= 0) return -1;
-            at_ = 0;
-            end_ = static_cast<size_t>(n);
-        }
-        return static_cast<unsigned char>(s_->chunk[at_++]);
-    }
     Scratch* s_;
-    int fd_;
-    size_t at_ = 0, end_ = 0;
+    ByteReader file_;
 };
 
 bool read_small(const char* path, char* text) {

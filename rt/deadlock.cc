@@ -11,6 +11,8 @@
 // pending ones are looked through here, up to the first that counts. No lock is needed for that: all Ps are idle and
 // whoever wants one, or is about to attach himself, needs sched.lock first.
 #include "arch/sanitize.h"
+#include "kernel/fatal.h"
+#include "kernel/file.h"
 #include "kernel/sys.h"
 #include "kernel/vm.h"
 #include "rt/host.h"
@@ -23,24 +25,28 @@ namespace {
 
 int emulators_threads = 0;  // constant after init
 
-// 0 if the system does not say.
+constexpr char kStatus[] = "/proc/self/status";
+
+// How many threads the process has, or -errno if the system does not say.
 int count_threads() {
-    const int fd = kernel::sys_open("/proc/self/status", 0);
-    if (fd < 0) return 0;
-    char text[2048];
-    const long got = kernel::sys_read(fd, text, sizeof text);
-    kernel::sys_close(fd);
-    constexpr char kKey[] = "\nThreads:\t";
-    constexpr long kSize = sizeof kKey - 1;
-    for (long i = 0; i + kSize < got; ++i) {
-        long k = 0;
-        while (k < kSize && text[i + k] == kKey[k]) ++k;
-        if (k < kSize) continue;
-        int n = 0;
-        for (i += kSize; i < got && text[i] >= '0' && text[i] <= '9'; ++i) n = n * 10 + (text[i] - '0');
-        return n;
-    }
-    return 0;
+    uint64_t n = 0;
+    const int error = kernel::find_number(kStatus, "Threads:\t", &n);
+    return error ? error : static_cast<int>(n);
+}
+
+// Too many open files, or no /proc: not to know is no proof, so nothing is declared. A program that hangs is told why.
+void say_unknown(int error) {
+    static bool said = false;  // guarded by sched.lock
+    if (said) return;
+    said = true;
+    kernel::Out(2)
+        .str("gort: all goroutines are asleep, but whether this is a deadlock cannot be told: ")
+        .str(kStatus)
+        .str(": errno ")
+        .dec(-error)
+        .str(" (")
+        .str(kernel::errno_name(error))
+        .str(")\n");
 }
 
 // qemu-user takes any advice, and has threads of its own that show as ours.
@@ -57,7 +63,8 @@ bool strangers_locked() {
     for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (!mp->foreign) ++known;
     const int threads = count_threads();
-    return threads > known || threads == 0;  // 0: too many open files, or no /proc; not to know is no proof
+    if (threads < 0) say_unknown(threads);
+    return threads > known || threads < 0;
 }
 
 enum class Sign { kNone, kLife, kUnknown };

@@ -107,13 +107,13 @@ int host_tool_threads() {
     if (!tasks) return 0;
     int n = 0;
     while (const dirent* task = readdir(tasks)) {
-        char path[300], text[4096];
+        char path[300], text[512];
         std::snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
         std::FILE* f = std::fopen(path, "r");
         if (!f) continue;
-        text[std::fread(text, 1, sizeof text - 1, f)] = '\0';
+        // Some lines are longer than the text, but not this one.
+        while (std::fgets(text, sizeof text, f)) n += std::strcmp(text, "SigBlk:\tfffffffe7ffbfeff\n") == 0;
         std::fclose(f);
-        n += std::strstr(text, "\nSigBlk:\tfffffffe7ffbfeff\n") != nullptr;
     }
     closedir(tasks);
     return n;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <initializer_list>
 
+#include "kernel/file.h"
 #include "kernel/mem.h"
 #include "kernel/sys.h"
 #include "kernel/vm.h"
@@ -39,12 +40,7 @@ constexpr size_t kMaxHeaders = 256;  // program headers of an image, sections of
 // The file's lines one by one; the part of a line that does not fit is dropped.
 class Maps {
 public:
-    Maps() : fd_(kernel::sys_open("/proc/self/maps", O_RDONLY | O_CLOEXEC)) {}
-    ~Maps() {
-        if (fd_ >= 0) kernel::sys_close(fd_);
-    }
-    Maps(const Maps&) = delete;
-    Maps& operator=(const Maps&) = delete;
+    Maps() : file_("/proc/self/maps", buf_, sizeof buf_) {}
 
     struct Line {
         uintptr_t lo, hi, offset;
@@ -53,8 +49,8 @@ public:
     };
     bool next(Line* out) {
         size_t n = 0;
-        for (char c; (c = get()) != '\0' && c != '\n';)
-            if (n + 1 < sizeof line_) line_[n++] = c;
+        for (int c; (c = file_.get()) >= 0 && c != '\n';)
+            if (n + 1 < sizeof line_) line_[n++] = static_cast<char>(c);
         if (n == 0) return false;
         line_[n] = '\0';
         const char* p = line_;
@@ -72,15 +68,6 @@ public:
     }
 
 private:
-    char get() {
-        if (at_ == have_) {
-            long n = fd_ < 0 ? 0 : kernel::sys_read(fd_, buf_, sizeof buf_);
-            if (n <= 0) return '\0';
-            have_ = static_cast<size_t>(n);
-            at_ = 0;
-        }
-        return buf_[at_++];
-    }
     static uintptr_t number(const char** p) {
         uintptr_t v = 0;
         for (;; ++*p) {
@@ -95,9 +82,8 @@ private:
         while (*p == ' ') ++p;
         return p;
     }
-    int fd_;
-    size_t at_ = 0, have_ = 0;
     char buf_[1024];
+    kernel::ByteReader file_;
     char line_[768];
 };
 

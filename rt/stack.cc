@@ -7,8 +7,12 @@
 
 #include "rt/stack.h"
 
+#include <sys/resource.h>
+
 #include "kernel/fatal.h"
+#include "kernel/file.h"
 #include "kernel/lock.h"
+#include "kernel/sys.h"
 #include "kernel/vm.h"
 #include "rt/stack_pool.h"
 
@@ -27,6 +31,7 @@ struct Pool {
     kernel::CountedMutex lock;
     Arena* arenas GORT_GUARDED_BY(lock) = nullptr;  // newest first; only it has slots that were never used
     size_t slots GORT_GUARDED_BY(lock) = 0;
+    size_t reserved GORT_GUARDED_BY(lock) = 0;  // bytes
     size_t in_use GORT_GUARDED_BY(lock) = 0;
     size_t cold GORT_GUARDED_BY(lock) = 0;
     size_t idle GORT_GUARDED_BY(lock) = 0;  // least hot + warm since the last stack_scavenge
@@ -94,15 +99,36 @@ void claim_cold(Pool& p, size_t want, Claim* c) GORT_REQUIRES(p.lock) {
     a->cold_hint = i;
 }
 
+// How much more than its class the next slots get: kRoom, or nothing where address space is short. The first arena is
+// no larger with room than without, so that a small program need not ask how the system counts.
+size_t room_of_next(const Pool& p) GORT_REQUIRES(p.lock) {
+    constexpr uint64_t kShare = 8;
+    constexpr uint64_t kStrict = 2;  // each reserved byte counts as if it were used
+    if (p.slots >= kRoomySlots) return 0;
+    kernel::Rlimit limit;
+    if (kernel::sys_prlimit(0, RLIMIT_AS, nullptr, &limit) == 0 && limit.soft / kShare < kRoomySlots * kRoom)
+        return 0;
+    uint64_t mode = 0;
+    if (p.slots && kernel::read_number("/proc/sys/vm/overcommit_memory", &mode) == 0 && mode == kStrict) return 0;
+    return kRoom;
+}
+
 bool grow(Pool& p, int cls, StackError* error) GORT_REQUIRES(p.lock) {
-    size_t stride = stack_class_size(cls);
+    size_t room = room_of_next(p);
+    size_t stride = stack_class_size(cls) + room;
     size_t first = kFirstArena / stride ? kFirstArena / stride : 1;
     size_t slots = p.slots > first ? p.slots : first;
+    if (room && slots > kRoomySlots - p.slots) slots = kRoomySlots - p.slots;
     if (slots > kLargestArena / stride) slots = kLargestArena / stride;
-    Arena* a = arena_map(cls, static_cast<uint32_t>(slots), p.arenas, error);
+    Arena* a = arena_map(cls, stride, static_cast<uint32_t>(slots), p.arenas, error);
+    if (!a && room) {
+        stride -= room;
+        a = arena_map(cls, stride, static_cast<uint32_t>(slots), p.arenas, error);
+    }
     if (!a) return false;
     p.arenas = a;
     p.slots += a->slots;
+    p.reserved += a->slots * stride;
     return true;
 }
 
@@ -126,12 +152,11 @@ bool claim(Pool& p, int cls, size_t want, Claim* c, StackError* error) GORT_REQU
 
 void prepare(const Claim& c, void** headers) {
     uintptr_t base = c.arena->base.load(std::memory_order_relaxed);
-    int cls = c.arena->cls;
-    size_t page = kernel::page_size(), stride = stack_class_size(cls);
+    size_t page = kernel::page_size(), stride = c.arena->stride;
     Range tops[kBatch];
     for (size_t i = 0; i < c.n; i++) {
         uint32_t index = c.fresh ? c.index[0] + static_cast<uint32_t>(i) : c.index[i];
-        tops[i] = {reinterpret_cast<char*>(slot_at(cls, base, index) + stride - page), page};
+        tops[i] = {reinterpret_cast<char*>(slot_at(stride, base, index) + stride - page), page};
     }
     populate_ranges(tops, c.n);
     if (c.fresh) prepare_new_slots(c.arena, c.index[0], c.n);
@@ -143,13 +168,13 @@ void prepare(const Claim& c, void** headers) {
 }
 
 // Hot slots become warm: the pages below their top kWarmBytes go.
-void cool(int cls, void** headers, size_t n) {
-    size_t page = kernel::page_size(), stride = stack_class_size(cls);
+void cool(void** headers, size_t n) {
+    size_t page = kernel::page_size();
     size_t keep = page > kWarmBytes ? page : kWarmBytes;
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++) {
         char* lo = slot_info(headers[i])->lo;
-        ranges[i] = {lo, static_cast<size_t>(slot_base(headers[i]) + stride - keep - lo)};
+        ranges[i] = {lo, static_cast<size_t>(slot_end(headers[i]) - keep - lo)};
     }
     decommit_ranges(ranges, n);
 }
@@ -165,19 +190,20 @@ void push_warm(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
 }
 
 // Warm slots lose everything. Neighbours are dropped in one piece, with the guards between them: those stay.
-void chill(int cls, void** headers, size_t n) {
-    size_t stride = stack_class_size(cls), used = 0;
+void chill(void** headers, size_t n) {
+    size_t used = 0;
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++) {
         char* base = slot_base(headers[i]);
+        auto size = static_cast<size_t>(slot_end(headers[i]) - base);
         Range* last = used ? &ranges[used - 1] : nullptr;
         if (last && last->start + last->size == base) {
-            last->size += stride;
-        } else if (last && base + stride == last->start) {
+            last->size += size;
+        } else if (last && base + size == last->start) {
             last->start = base;
-            last->size += stride;
+            last->size += size;
         } else {
-            ranges[used++] = {base, stride};
+            ranges[used++] = {base, size};
         }
     }
     decommit_ranges(ranges, used);
@@ -218,7 +244,7 @@ size_t scavenge_class(int cls, bool all, size_t limit) {
             while (n < kBatch && gone + n < want && p.hot_count) headers[n++] = pop_oldest_hot(p);
         }
         if (n == 0) break;
-        chill(cls, headers, n);
+        chill(headers, n);
         kernel::LockGuard hold(p.lock);
         push_cold(p, headers, n);
         gone += n;
@@ -286,7 +312,7 @@ void stack_free_batch(int cls, void** headers, size_t n) {
             }
         }
         if (!count) continue;
-        cool(cls, cooled, count);
+        cool(cooled, count);
         kernel::LockGuard hold(p.lock);
         push_warm(p, cooled, count);
     }
@@ -314,6 +340,7 @@ StackClassTotals stack_class_totals(int cls) {
     t.warm = p.warm_count;
     t.cold = p.cold;
     t.slots = p.slots;
+    t.reserved = p.reserved;
     for (Arena* a = p.arenas; a; a = a->next) t.arenas++;
     return t;
 }
@@ -322,7 +349,7 @@ StackTotals stack_totals() {
     StackTotals sum;
     for (int cls = 0; cls < kStackClasses; cls++) {
         StackClassTotals t = stack_class_totals(cls);
-        sum.reserved += t.slots * stack_class_size(cls);
+        sum.reserved += t.reserved;
         sum.arenas += t.arenas;
         sum.in_use += t.in_use;
         sum.hot += t.hot;
@@ -371,7 +398,7 @@ bool stack_release_all() {
         }
         p.arenas = nullptr;
         p.warm = nullptr;
-        p.slots = p.cold = p.idle = p.warm_count = p.hot_oldest = p.hot_count = 0;
+        p.slots = p.reserved = p.cold = p.idle = p.warm_count = p.hot_oldest = p.hot_count = 0;
     }
     arenas_forget();
     guards_forget();

@@ -25,12 +25,12 @@ constexpr size_t round_up(size_t n, size_t unit) { return (n + unit - 1) & ~(uni
 
 }  // namespace
 
-Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
+Arena* arena_map(int cls, size_t stride, uint32_t slots, Arena* older, StackError* error) {
     size_t size = 0;
     // Where RLIMIT_AS, or strict overcommit, is near: what is left, as long as it is one slot.
     void* memory = nullptr;
     for (; slots > 0; slots /= 2) {
-        size = slot_at(cls, 0, slots) + round_up(slots, kernel::page_size());
+        size = slot_at(stride, 0, slots) + round_up(slots, kernel::page_size());
         memory = kernel::reserve(size, kernel::kReserveStack);
         if (memory) break;
     }
@@ -46,7 +46,8 @@ Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error) {
     }
     auto base = reinterpret_cast<uintptr_t>(memory);
     a->mapped = size;
-    a->end = slot_at(cls, base, slots);
+    a->stride = stride;
+    a->end = slot_at(stride, base, slots);
     a->states = reinterpret_cast<std::atomic<uint8_t>*>(a->end);
     a->next = older;
     a->cls = static_cast<uint8_t>(cls);
@@ -84,11 +85,11 @@ SlotRef stack_slot_of(uintptr_t address) {
     uintptr_t first = a->base.load(std::memory_order_acquire);  // S1
     uint32_t index = slot_index(a, address - first);
     if (index >= a->carved.load(std::memory_order_relaxed)) return ref;  // S2
-    if (address < slot_at(a->cls, first, index)) return ref;             // in the spare page
+    if (address < slot_at(a->stride, first, index)) return ref;             // in the spare page
     uint8_t state = a->states[index].load(std::memory_order_relaxed);    // S2
     ref.guard = static_cast<GuardKind>(state & ~kColdBit);
     ref.cls = a->cls;
-    ref.base = slot_at(a->cls, first, index);
+    ref.base = slot_at(a->stride, first, index);
     ref.header = slot_header(a, first, index);
     ref.bounds = {reinterpret_cast<char*>(ref.base + guard_size()), static_cast<char*>(ref.header)};
     ref.part = address < reinterpret_cast<uintptr_t>(ref.bounds.lo)   ? SlotPart::kGuard

@@ -4,10 +4,8 @@
 // mprotect guards cost two mappings each, of the vm.max_map_count that the whole process has: malloc, threads
 // and libraries need theirs, so we stop kMapsForOthers short of it.
 
-#include <fcntl.h>
-
 #include "kernel/fatal.h"
-#include "kernel/sys.h"
+#include "kernel/file.h"
 #include "kernel/vm.h"
 #include "rt/stack_pool.h"
 
@@ -27,17 +25,8 @@ std::atomic<bool> g_told{false};
 uint64_t mprotect_limit() {
     uint64_t limit = g_mprotect_limit.load(std::memory_order_relaxed);
     if (limit) return limit;
-    uint64_t maps = kDefaultMaxMaps;
-    int fd = kernel::sys_open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        char text[24];
-        long size = kernel::sys_read(fd, text, sizeof text - 1);
-        kernel::sys_close(fd);
-        uint64_t value = 0;
-        for (long i = 0; i < size && text[i] >= '0' && text[i] <= '9'; i++)
-            value = value * 10 + static_cast<uint64_t>(text[i] - '0');
-        if (value) maps = value;
-    }
+    uint64_t maps = 0;
+    if (kernel::read_number("/proc/sys/vm/max_map_count", &maps) != 0 || maps == 0) maps = kDefaultMaxMaps;
     limit = maps > 2 * kMapsForOthers ? (maps - kMapsForOthers) / 2 : maps / 4 + 1;
     g_mprotect_limit.store(limit, std::memory_order_relaxed);
     return limit;
@@ -71,7 +60,7 @@ bool protect_guard(char* base) {
 void finish_slot(Arena* a, uint32_t index, void* header, GuardKind kind) {
     SlotInfo* info = slot_info(header);
     uintptr_t base = a->base.load(std::memory_order_relaxed);
-    info->lo = reinterpret_cast<char*>(slot_at(a->cls, base, index)) + guard_size();
+    info->lo = reinterpret_cast<char*>(slot_at(a->stride, base, index)) + guard_size();
     info->next = nullptr;
     info->cls = a->cls;
     info->guard = kind;
@@ -106,7 +95,7 @@ void prepare_new_slots(Arena* a, uint32_t first, size_t n) {
     GuardKind kind = stack_guard_kind();
     Range ranges[kBatch];
     for (size_t i = 0; i < n; i++)
-        ranges[i] = {reinterpret_cast<char*>(slot_at(a->cls, base, first + static_cast<uint32_t>(i))),
+        ranges[i] = {reinterpret_cast<char*>(slot_at(a->stride, base, first + static_cast<uint32_t>(i))),
                      guard_size()};
     size_t marked = kind == GuardKind::kMadvise ? mark_ranges(ranges, n) : 0;
     for (size_t i = 0; i < n; i++) {

@@ -70,8 +70,6 @@ Present pages_present(char* start, char* end) {
     return p;
 }
 
-char* slot_end(const void* header) { return slot_base(header) + stack_class_size(slot_info(header)->cls); }
-
 }  // namespace
 
 void decommit_ranges(const Range* ranges, size_t n) {
@@ -110,13 +108,13 @@ size_t stack_resident(const void* header) {
 }
 
 size_t resident_in(Arena* a) {
-    size_t total = 0, stride = stack_class_size(a->cls);
+    size_t total = 0;
     uintptr_t base = a->base.load(std::memory_order_relaxed);
     uint32_t carved = a->carved.load(std::memory_order_relaxed);  // S2
     for (uint32_t i = 0; i < carved; i++) {
-        char* slot = reinterpret_cast<char*>(slot_at(a->cls, base, i));
+        char* slot = reinterpret_cast<char*>(slot_at(a->stride, base, i));
         if (!(a->states[i].load(std::memory_order_relaxed) & kColdBit))  // S2
-            total += pages_present(slot + guard_size(), slot + stride).bytes;
+            total += pages_present(slot + guard_size(), slot + a->stride).bytes;
     }
     return total;
 }

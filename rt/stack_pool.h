@@ -1,7 +1,7 @@
 // rt/stack_pool.h - what the files of rt/stack share: arenas, and what we keep in a slot.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// An arena is one mapping: `slots` slots of one class, then a byte for each that says what it is. The table
+// An arena is one mapping: `slots` slots of one class and one stride, then a byte for each that says what it is. The table
 // of arenas only grows (until stack_release_all), and an entry is complete before its base is published, so
 // that a signal handler may walk it.
 // Context:  as rt/stack.h says; `_locked`: the class's pool lock is held.
@@ -41,6 +41,7 @@ struct Arena {
     std::atomic<uintptr_t> base{0};  // 0: no arena, or one that is being set up
     uintptr_t end = 0;               // of the slots
     size_t mapped = 0;
+    size_t stride = 0;
     std::atomic<uint8_t>* states = nullptr;  // slot index -> GuardKind, and kColdBit
     Arena* next = nullptr;                   // older one of the class
     uint8_t cls = 0;
@@ -58,26 +59,30 @@ inline SlotInfo* slot_info(const void* header) {
 }
 inline void* slot_of_info(SlotInfo* info) { return reinterpret_cast<char*>(info) - kGSize; }
 size_t guard_size();  // stack_guard.cc
-inline size_t group_size(int cls) { return kGroup * stack_class_size(cls) + kernel::page_size(); }
-inline uintptr_t slot_at(int cls, uintptr_t base, uint32_t index) {
-    return base + index * stack_class_size(cls) + index / kGroup * kernel::page_size();
+inline size_t group_size(size_t stride) { return kGroup * stride + kernel::page_size(); }
+inline uintptr_t slot_at(size_t stride, uintptr_t base, uint32_t index) {
+    return base + index * stride + index / kGroup * kernel::page_size();
 }
 // Which slot is so far from the base; the spare page counts as the next one's.
 inline uint32_t slot_index(const Arena* a, size_t offset) {
-    size_t group = offset / group_size(a->cls), rest = offset % group_size(a->cls);
-    return static_cast<uint32_t>(group * kGroup + rest / stack_class_size(a->cls));
+    size_t group = offset / group_size(a->stride), rest = offset % group_size(a->stride);
+    return static_cast<uint32_t>(group * kGroup + rest / a->stride);
 }
 // Of a slot whose SlotInfo is written.
 inline char* slot_base(const void* header) { return slot_info(header)->lo - guard_size(); }
+inline char* slot_end(const void* header) {  // the header lies in the last kTopPage bytes
+    return reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(header) | (kTopPage - 1)) + 1);
+}
 inline void* slot_header(const Arena* a, uintptr_t base, uint32_t index) {
-    uintptr_t end = slot_at(a->cls, base, index) + stack_class_size(a->cls);
+    uintptr_t end = slot_at(a->stride, base, index) + a->stride;
     return reinterpret_cast<void*>(end - kSlotHeader - (index % a->colours) * kColourStep);
 }
 
 // stack_arena.cc
 Arena* arena_of(uintptr_t address);  // null: not in any slot
-// A new arena of this class with up to `slots` slots (fewer when address space is short), before `older`.
-Arena* arena_map(int cls, uint32_t slots, Arena* older, StackError* error);
+// A new arena of this class with up to `slots` slots of `stride` bytes (fewer when address space is short), before
+// `older`.
+Arena* arena_map(int cls, size_t stride, uint32_t slots, Arena* older, StackError* error);
 void arena_unmap(Arena* a);
 void arenas_forget();  // stack_release_all: the table is empty
 
