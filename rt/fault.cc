@@ -19,15 +19,24 @@ namespace gort::rt {
 
 namespace {
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS};
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+constexpr int kCount = sizeof kSignals / sizeof kSignals[0];
 // For the report and its traceback, beside what the kernel saves there.
 constexpr size_t kReportStack = 64 << 10;
+// Of a stack that is recommended: for what the large frame calls.
+constexpr size_t kKeptForCalls = 64 << 10;
 constexpr int kExitFatal = 2;
+// How far below the stack pointer one instruction reaches: a push, a call, the red zone; on ARM64 a pair of vector
+// registers that are stored before sp moves.
+constexpr uintptr_t kBelowSp = 1024;
+// A stack pointer that is further below its slot than this is not the work of one large frame.
+constexpr uintptr_t kLargestFrame = uintptr_t{1} << 30;
 
-kernel::SignalAction g_earlier[2];  // who had kSignals[i] before us
+kernel::SignalAction g_earlier[kCount];  // who had kSignals[i] before us
 std::atomic<bool> g_installed{false};
 std::atomic<void* (*)()> g_running_slot{nullptr};
 std::atomic<void (*)(const OverflowInfo&)> g_report{nullptr};
+std::atomic<void (*)(int, const siginfo_t*, void*)> g_crash{nullptr};
 std::atomic<int> g_reporting{0};  // tid of the thread that reports an overflow
 
 [[noreturn]] void report(const OverflowInfo& info) {
@@ -48,8 +57,9 @@ std::atomic<int> g_reporting{0};  // tid of the thread that reports an overflow
 bool overflows(const SlotRef& slot, uintptr_t address, uintptr_t sp) {
     auto lo = reinterpret_cast<uintptr_t>(slot.bounds.lo);
     if (address >= slot.base && address < lo) return true;
-    // A frame larger than the guard, of code without probes: the stack pointer is below the slot already.
-    return sp < slot.base && address >= sp && address < lo;
+    // A frame larger than the guard, of code without probes: the stack pointer is below the slot already, and the
+    // address anywhere in that frame, or just below it when the frame calls.
+    return sp < slot.base && slot.base - sp <= kLargestFrame && address >= sp - kBelowSp && address < lo;
 }
 
 bool find_overflow(uintptr_t address, uintptr_t sp, SlotRef* slot) {
@@ -69,6 +79,14 @@ bool find_overflow(uintptr_t address, uintptr_t sp, SlotRef* slot) {
     return sp <= hi && sp + kGuardSize >= slot->base;
 }
 
+// Would the signal, if we were not there, end the process at once?
+bool ends_in_default(const kernel::SignalAction& earlier, bool fault) {
+    const auto is = [&earlier](void (*handler)(int)) {
+        return earlier.handler == reinterpret_cast<uintptr_t>(handler);
+    };
+    return is(SIG_DFL) || (fault && is(SIG_IGN));
+}
+
 void on_fault(int sig, siginfo_t* info, void* context) {
     if (g_reporting.load(std::memory_order_relaxed) == kernel::sys_gettid()) {
         kernel::Out(2).str("\n[another fault while reporting this one]\n");
@@ -77,8 +95,10 @@ void on_fault(int sig, siginfo_t* info, void* context) {
     auto* uc = static_cast<ucontext_t*>(context);
     auto address = reinterpret_cast<uintptr_t>(info->si_addr);
     SlotRef slot;
-    // si_code > 0: raised by the kernel for a fault, not sent by somebody.
-    if (info->si_code > 0 && find_overflow(address, arch::context_sp(uc), &slot)) {
+    int which = 0;
+    while (kSignals[which] != sig) ++which;
+    const bool fault = info->si_code > 0;  // raised by the CPU, not sent by somebody
+    if (fault && (sig == SIGSEGV || sig == SIGBUS) && find_overflow(address, arch::context_sp(uc), &slot)) {
         OverflowInfo found;
         found.header = slot.header;
         found.cls = slot.cls;
@@ -90,20 +110,23 @@ void on_fault(int sig, siginfo_t* info, void* context) {
         found.context = context;
         report(found);
     }
+    // What others send is no mistake of the goroutine that happens to run here.
+    if ((fault || info->si_pid == kernel::sys_getpid()) && ends_in_default(g_earlier[which], fault))
+        if (auto fn = g_crash.load(std::memory_order_acquire)) fn(sig, info, context);  // F1
     // We asked for SA_NODEFER; the program's handler, if it did not, runs with its signal blocked.
     kernel::block_signals(kernel::signal_bit(sig), nullptr);
-    kernel::forward_signal(&g_earlier[sig == kSignals[0] ? 0 : 1], sig, info, context);
+    kernel::forward_signal(&g_earlier[which], sig, info, context);
 }
 
 }  // namespace
 
 int fault_init() {
     if (g_installed.exchange(true, std::memory_order_relaxed)) return 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < kCount; i++) {
         // SA_NODEFER: a fault inside the report has to come back to us, instead of killing us without a word.
         int r = kernel::set_signal(kSignals[i], on_fault, SA_ONSTACK | SA_NODEFER, 0, &g_earlier[i]);
         if (r < 0) {
-            if (i == 1) kernel::restore_signal(kSignals[0], g_earlier[0]);
+            while (i-- > 0) kernel::restore_signal(kSignals[i], g_earlier[i]);
             g_installed.store(false, std::memory_order_relaxed);
             return r;
         }
@@ -113,7 +136,7 @@ int fault_init() {
 
 void fault_exit() {
     if (!g_installed.exchange(false, std::memory_order_relaxed)) return;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < kCount; i++) {
         kernel::SignalAction now;
         if (kernel::get_signal(kSignals[i], &now) == 0 &&
             now.handler == reinterpret_cast<uintptr_t>(&on_fault))
@@ -177,17 +200,41 @@ void fault_set_overflow_handler(void (*fn)(const OverflowInfo&)) {
     g_report.store(fn, std::memory_order_release);  // F1
 }
 
+void fault_set_crash_handler(void (*fn)(int, const siginfo_t*, void*)) {
+    g_crash.store(fn, std::memory_order_release);  // F1
+}
+
+// What would have been enough: for one that grows step by step twice as much as it had is worth a try.
+static void print_hint(kernel::Out& out, const OverflowInfo& info) {
+    const auto hi = reinterpret_cast<uintptr_t>(info.bounds.hi);
+    const uintptr_t low = info.address && info.address < info.sp ? info.address : info.sp;
+    const size_t needed = low < hi && hi - low <= 2 * kLargestFrame ? hi - low : 0, had = info.bounds.size();
+    const size_t overhead = kSlotHeader + kGuardSize + kKeptForCalls;
+    const int cls = stack_class_for((needed > 2 * had ? needed : 2 * had) + overhead);
+    out.str("runtime: ").udec(needed > had ? needed : had + 1).str(" bytes or more were needed");
+    if (cls < 0) {
+        out.str(", and no stack is larger than ")
+            .udec(stack_class_size(kStackClasses - 1) >> 20)
+            .str(" MiB\n");
+        return;
+    }
+    const size_t size = stack_class_size(cls) >> 10;
+    if (info.main) {
+        out.str("; main's stack is as large as all others': gort::run(main, {.stack_size = ").udec(size);
+        out.str(" << 10}) or GORT_STACK=").udec(size).str("K raises it\n");
+    } else {
+        out.str("; gort::go(gort::stack_size(").udec(size).str(" << 10), f) raises it for one goroutine, ");
+        out.str("GORT_STACK=").udec(size).str("K for all\n");
+    }
+}
+
 void fault_print_overflow(kernel::Out& out, const OverflowInfo& info) {
     out.str("runtime: goroutine stack exceeds ").udec(info.bounds.size()).str("-byte limit\n");
     out.str("runtime: sp=").hex(info.sp).str(" stack=[").hex(info.bounds.lo).str(", ");
     out.hex(info.bounds.hi).ch(')');
     if (info.address) out.str(" address=").hex(info.address).ch('\n');
     else out.str(" canary overwritten\n");
-    if (info.cls + 1 < kStackClasses) {
-        size_t twice = stack_class_size(info.cls + 1) >> 10;
-        out.str("runtime: to raise it: gort::go(gort::stack_size(").udec(twice).str(" << 10), f)");
-        out.str(" for one goroutine, GORT_STACK=").udec(twice).str("K for all\n");
-    }
+    print_hint(out, info);
     out.str("fatal error: stack overflow\n");
     out.flush();
 }

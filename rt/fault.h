@@ -1,11 +1,12 @@
-// rt/fault.h - SIGSEGV and SIGBUS: telling a stack overflow from every other fault, and passing those on.
+// rt/fault.h - SIGSEGV and its like: telling a stack overflow from every other fault, and passing those on.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A goroutine that runs into its guard has no stack left to handle that on, so each thread that runs
 // goroutines has an alternate signal stack. What we take for ours: a fault raised by the CPU, on a thread
 // whose running slot is known (fault_set_running_slot), whose address lies in that slot's guard, or whose
 // stack pointer has left the slot altogether. All else goes to whoever had the signal before fault_init,
-// exactly as if we were not there.
+// exactly as if we were not there. Where nobody had it, and the process is about to end, the crash handler speaks first:
+// of SIGSEGV, SIGBUS, SIGFPE and SIGILL for a fault, and of those and SIGABRT when the process itself sent them.
 //
 // Invariants: (1) one overflow is reported; a second thread that overflows meanwhile waits for the end of the
 //             process. (2) a fault inside the report ends the process at once, exit 2, with what was printed
@@ -13,6 +14,8 @@
 // Context:    fault_init, fault_exit: [init]; fault_thread_*: the thread itself; the rest as marked.
 // Ordering:   F1 a callback's store-release (fault_set_*) -> load-acquire (handler): what it uses is there.
 #pragma once
+
+#include <signal.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +28,7 @@ namespace gort::rt {
 struct OverflowInfo {
     void* header = nullptr;  // of the slot that is full
     int cls = 0;
+    bool main = false;  // of the main goroutine
     StackBounds bounds{};
     uintptr_t address = 0;  // what was touched; 0: found by the canary
     uintptr_t pc = 0, sp = 0, fp = 0;
@@ -52,6 +56,9 @@ void fault_set_running_slot(void* (*fn)());
 // [signal, on the alternate stack] Prints the report and ends the process; the default is
 // fault_print_overflow on stderr and exit 2, which also follows if the handler returns.
 void fault_set_overflow_handler(void (*fn)(const OverflowInfo&));
+
+// [signal, on the alternate stack if the thread has one] Called before the default action of a fatal signal; returns.
+void fault_set_crash_handler(void (*fn)(int sig, const siginfo_t* info, void* context));
 
 // Go's words: the limit, where it happened and how to raise it, then "fatal error: stack overflow".
 void fault_print_overflow(kernel::Out& out, const OverflowInfo& info);

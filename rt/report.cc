@@ -33,13 +33,15 @@ enum class Level { kNone, kSingle, kAll, kSystem };
 Level g_level = Level::kSingle;
 bool g_crash = false;
 
-std::atomic<int> g_unwinding{0};       // panics whose destructors run
-std::atomic<int> g_reporters{0};       // reports begun and not ended
-std::atomic<uint32_t> g_printer{0};    // tid of who prints
+std::atomic<int> g_unwinding{0};     // panics whose destructors run
+std::atomic<int> g_reporters{0};     // reports begun and not ended
+std::atomic<uint32_t> g_printer{0};  // tid of who prints
 std::atomic<int> g_broken{0};
+std::atomic<bool> g_crashing{
+    false};  // after its report a process with GORT_TRACEBACK=crash sends itself SIGABRT
 
 kernel::SignalAction g_earlier_quit;
-G* g_overflowed = nullptr;             // by its canary
+G* g_overflowed = nullptr;  // by its canary
 
 const G* current_g() {
     const M* mp = self();
@@ -79,7 +81,10 @@ void begin_report(bool in_handler) {
         kernel::futex_wake(&g_printer, 1);
         sleep_for_ever();
     }
-    if (g_crash) kernel::abort_process();
+    if (g_crash) {
+        g_crashing.store(true, std::memory_order_relaxed);
+        kernel::abort_process();
+    }
     kernel::sys_exit_group(kExitFatal);
 }
 
@@ -88,7 +93,7 @@ struct Stacks {
     const G* gp = nullptr;         // the one that failed; its stack is `trace`
     const Trace* trace = nullptr;  // also of a thread that is no goroutine
     bool all = false;
-    bool in_handler = false;       // no malloc, and no locks unless asked for everything
+    bool in_handler = false;  // no malloc, and no locks unless asked for everything
     bool (*ask)(const G*, int, Trace*) = nullptr;
 };
 
@@ -145,18 +150,65 @@ void on_overflow(const OverflowInfo& info) {
     trace.total = 0;
     if (info.context) trace_context(info.context, &trace);
     begin_report(true);
-    {
-        kernel::Out out(2);
-        fault_print_overflow(out, info);
-    }
     Stacks s;
     s.gp = info.context ? current_g() : g_overflowed;
+    {
+        kernel::Out out(2);
+        OverflowInfo shown = info;
+        shown.main = s.gp && (s.gp->flags & kGMain);
+        fault_print_overflow(out, shown);
+    }
     Images* images = Images::take();
     if (!info.context && images && s.gp) trace_parked(images, s.gp, &trace);
     s.trace = &trace;
     s.in_handler = true;
     print_level(&s);
     end_report();
+}
+
+// ---- fatal signals [signal] ----
+
+const char* signal_text(int sig) {
+    switch (sig) {
+    case SIGSEGV: return "SIGSEGV: segmentation violation";
+    case SIGBUS: return "SIGBUS: bus error";
+    case SIGFPE: return "SIGFPE: floating-point exception";
+    case SIGILL: return "SIGILL: illegal instruction";
+    case SIGABRT: return "SIGABRT: abort";
+    }
+    return "fatal signal";
+}
+
+void print_signal(kernel::Out& out, const char* text, uintptr_t pc, uint64_t m, int code) {
+    out.str(text).str("\nPC=").hex(pc).str(" m=").udec(m).str(" sigcode=").dec(code);
+}
+
+// Of a goroutine only: what other threads do is none of our business. The signal's own action follows.
+void on_crash(int sig, const siginfo_t* info, void* context) {
+    const G* gp = current_g();
+    if (!gp || g_crashing.load(std::memory_order_relaxed)) return;
+    if (g_printer.load(std::memory_order_relaxed) == static_cast<uint32_t>(kernel::gettid())) {
+        kernel::Out(2).str("\n[another fault while reporting this one]\n");
+        return;
+    }
+    Trace trace;
+    trace_context(context, &trace);
+    begin_report(true);
+    {
+        kernel::Out out(2);
+        print_signal(out, signal_text(sig), arch::context_pc(static_cast<const ucontext_t*>(context)),
+                     self()->id, info->si_code);
+        if (info->si_code > 0) out.str(" addr=").hex(info->si_addr);
+        out.ch('\n');
+    }
+    Stacks s;
+    s.gp = gp;
+    s.trace = &trace;
+    s.in_handler = true;
+    print_level(&s);
+    // Whoever waits for the printer waits for the end. If nobody does and the signal ends nothing, all goes on.
+    if (g_reporters.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    g_printer.store(0, std::memory_order_release);
 }
 
 // ---- SIGQUIT ----
@@ -202,29 +254,25 @@ bool ask(const G* gp, int tid, Trace* out) {
     return g_question.answered.load(std::memory_order_acquire);
 }
 
-bool answer(void* context) {
+void answer(void* context) {
     auto me = static_cast<uint32_t>(kernel::gettid());
-    if (g_question.tid.load(std::memory_order_acquire) != me) return false;
+    if (g_question.tid.load(std::memory_order_acquire) != me) return;
     if (interrupted_g() == g_question.gp) {
         trace_context(context, g_question.out);
         g_question.answered.store(true, std::memory_order_relaxed);
     }
     g_question.tid.compare_exchange_strong(me, 0, std::memory_order_acq_rel);
     kernel::futex_wake(&g_question.tid, 1);
-    return true;
 }
 
 // On a thread of its own: the one that got the signal may hold any lock, and goes on meanwhile.
 void quit_main(void*) {
     begin_report(true);
-    kernel::Out(2)
-        .str("SIGQUIT: quit\nPC=")
-        .hex(g_quit.pc)
-        .str(" m=")
-        .udec(g_quit.m)
-        .str(" sigcode=")
-        .dec(g_quit.code)
-        .ch('\n');
+    {
+        kernel::Out out(2);
+        print_signal(out, "SIGQUIT: quit", g_quit.pc, g_quit.m, g_quit.code);
+        out.ch('\n');
+    }
     Stacks s;
     s.gp = g_quit.gp;
     s.trace = g_quit.gp ? &g_quit.trace : nullptr;
@@ -239,9 +287,10 @@ void on_quit(int sig, siginfo_t* info, void* context) {
     if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped ||
         g_forked.load(std::memory_order_relaxed))
         return kernel::forward_signal(&g_earlier_quit, sig, info, context);
+    // A second time it changes nothing: the dump is on its way, and the end after it.
     if (g_quitting.exchange(1, std::memory_order_relaxed)) {
-        if (answer(context) || info->si_pid == kernel::sys_getpid()) return;
-        kernel::sys_exit_group(kExitFatal);  // a second time: at once
+        answer(context);
+        return;
     }
     const M* mp = self();
     g_quit.pc = arch::context_pc(static_cast<const ucontext_t*>(context));
@@ -299,6 +348,7 @@ void report_init() {
     read_level();
     watch_quit();
     fault_set_overflow_handler(on_overflow);
+    fault_set_crash_handler(on_crash);
 }
 
 void fatal_error(const char* text) { die_fatally(text, true); }

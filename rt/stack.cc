@@ -109,7 +109,8 @@ size_t room_of_next(const Pool& p) GORT_REQUIRES(p.lock) {
     if (kernel::sys_prlimit(0, RLIMIT_AS, nullptr, &limit) == 0 && limit.soft / kShare < kRoomySlots * kRoom)
         return 0;
     uint64_t mode = 0;
-    if (p.slots && kernel::read_number("/proc/sys/vm/overcommit_memory", &mode) == 0 && mode == kStrict) return 0;
+    if (p.slots && kernel::read_number("/proc/sys/vm/overcommit_memory", &mode) == 0 && mode == kStrict)
+        return 0;
     return kRoom;
 }
 

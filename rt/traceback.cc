@@ -233,7 +233,14 @@ void trace_context(const void* ucontext, Trace* out) {
     out->total = 0;
     Images* images = Images::take();
     if (!images) return;
-    walk(images, regs, true, range_around(regs.r[arch::kDwarfSp]), out);
+    bool exact = true;
+    // A call through a null or wild pointer: there is no code, but the stack still says who called.
+    if (!images->find(regs.pc) && !Images::mapping_end(regs.pc) &&
+        stack_slot_of(regs.r[arch::kDwarfSp]).part == SlotPart::kStack) {
+        arch::regs_back_from_call(&regs);
+        exact = false;
+    }
+    walk(images, regs, exact, range_around(regs.r[arch::kDwarfSp]), out);
     images->free();
 }
 

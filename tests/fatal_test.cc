@@ -89,6 +89,20 @@ TEST(RT_24_PN_41_stack_overflow_in_a_goroutine_and_in_main) {
     }
 }
 
+TEST(the_hint_for_main_is_its_own) {
+    auto overflow = [] { std::printf("%d\n", overflowing(0)); };
+    Died d = die_in_main(overflow);
+    CHECK_DIED(
+        d, d.matches("^runtime: [0-9]+ bytes or more were needed; main's stack is as large as all others': "
+                     "gort::run\\(main, \\{\\.stack_size = 4096 << 10\\}\\) or GORT_STACK=4096K raises it$"));
+    d = die_in_child(overflow);
+    CHECK_DIED(
+        d,
+        d.matches(
+            "^runtime: [0-9]+ bytes or more were needed; gort::go\\(gort::stack_size\\(4096 << 10\\), f\\) "
+            "raises it for one goroutine, GORT_STACK=4096K for all$"));
+}
+
 TEST(RT_21_RT_22_threads_run_out) {
     Died d = die_in_main([] { rt::fatal_thread_exhaustion(10); });
     CHECK_DIED(d, d.exit_code() == 2);
@@ -186,6 +200,24 @@ TEST(TB_12_SIGQUIT_dumps_and_ends) {
                       d.matches("^goroutine [0-9]+ \\[chan receive\\]:$"));
     d = quit("0", true);
     CHECK_DIED(d, d.signal() == SIGQUIT && d.err == "ready\n");
+}
+
+TEST(TB_12_a_second_SIGQUIT_does_not_cut_the_dump_short) {
+    constexpr int kMany = 1000;
+    test::Child c([&] {
+        with_procs(2, [&] {
+            for (int i = 0; i < kMany; ++i) go([] { park_for_ever(WaitReason::kChanReceive); });
+            for (int i = 0; i < 3 * kMany; ++i) yield();
+            std::fputs("ready\n", stderr);
+            for (;;) yield();
+        });
+    });
+    EVENTUALLY(c.err_so_far() == "ready\n");
+    kill(c.pid(), SIGQUIT);
+    EVENTUALLY(c.err_so_far().find("SIGQUIT: quit") != std::string::npos);
+    kill(c.pid(), SIGQUIT);
+    Died d = c.wait();
+    CHECK_DIED(d, d.exit_code() == 2 && d.count(" [chan receive]:\n") == kMany);
 }
 
 TEST(SIGQUIT_of_a_program_with_its_own_handler_is_left_alone) {

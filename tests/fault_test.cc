@@ -9,33 +9,40 @@ using namespace gort::fault_test;
 namespace kernel = gort::kernel;
 
 // Functions with a frame of N bytes of which only the lowest word is touched, and which call themselves for
-// ever: what a compiler without stack-clash probes makes of a large array.
+// ever: what a compiler without stack-clash probes makes of a large array. HUGE_CALL's do not even touch that: the call
+// is what faults, below the stack pointer.
 #if defined(__x86_64__)
-#define HUGE_FRAME(name, bytes)                                                                             \
+#define TOUCH "movq $1, (%rsp)\n"
+#define ANY_FRAME(name, bytes, touch)                                                                       \
     asm(".text\n.globl " #name "\n.type " #name ", %function\n" #name                                       \
         ":\n.cfi_startproc\nendbr64\n"                                                                      \
         "pushq %rbp\n.cfi_def_cfa_offset 16\n.cfi_offset rbp, -16\nmovq %rsp, %rbp\n.cfi_def_cfa_register " \
         "rbp\n"                                                                                             \
-        "subq $" #bytes ", %rsp\nmovq $1, (%rsp)\ncall " #name                                              \
+        "subq $" #bytes ", %rsp\n" touch "call " #name                                                      \
         "\nleave\n.cfi_def_cfa rsp, 8\nret\n"                                                               \
         ".cfi_endproc\n.size " #name ", . - " #name "\n");                                                  \
     extern "C" void name(void*)
 #else
-#define HUGE_FRAME(name, bytes)                                                                          \
+#define TOUCH "str xzr, [sp]\n"
+#define ANY_FRAME(name, bytes, touch)                                                                    \
     asm(".text\n.globl " #name "\n.type " #name ", %function\n" #name                                    \
         ":\n.cfi_startproc\nhint #34\n"                                                                  \
         "stp x29, x30, [sp, #-16]!\n.cfi_def_cfa_offset 16\n.cfi_offset x29, -16\n.cfi_offset x30, -8\n" \
         "mov x29, sp\n.cfi_def_cfa_register x29\nmov x9, #(" #bytes                                      \
         " & 0xffff)\n"                                                                                   \
-        "movk x9, #(" #bytes " >> 16), lsl #16\nsub sp, sp, x9\nstr xzr, [sp]\nbl " #name                \
+        "movk x9, #(" #bytes " >> 16), lsl #16\nsub sp, sp, x9\n" touch "bl " #name                      \
         "\n"                                                                                             \
         "mov sp, x29\nldp x29, x30, [sp], #16\n.cfi_def_cfa sp, 0\nret\n.cfi_endproc\n"                  \
         ".size " #name ", . - " #name "\n");                                                             \
     extern "C" void name(void*)
 #endif
+#define HUGE_FRAME(name, bytes) ANY_FRAME(name, bytes, TOUCH)
+#define HUGE_CALL(name, bytes) ANY_FRAME(name, bytes, "")
 HUGE_FRAME(frame_20k, 20480);
 HUGE_FRAME(frame_60k, 61440);
-HUGE_FRAME(frame_450k, 460800);
+// Two slots less 32 KiB: from the top of one into the guard of the one below it.
+HUGE_FRAME(frame_two_slots, 2588672);
+HUGE_CALL(call_two_slots, 2588672);
 
 namespace {
 
@@ -64,8 +71,8 @@ static void overflow(GuardKind kind, void (*fn)(void*)) {
     }
     std::string limit = "runtime: goroutine stack exceeds " + std::to_string(b.size()) + "-byte limit\n";
     CHECK_EQ(e.said.compare(0, limit.size(), limit), 0);
-    CHECK(e.has("gort::stack_size(512 << 10)"));
-    CHECK(e.has("GORT_STACK=512K"));
+    CHECK(e.has(" bytes or more were needed; gort::go(gort::stack_size(4096 << 10), f)"));
+    CHECK(e.has("GORT_STACK=4096K"));
     CHECK(e.has("\nfatal error: stack overflow\n"));
 }
 TEST(recursion_meets_madvise) { overflow(GuardKind::kMadvise, recurse_for_ever); }
@@ -99,7 +106,7 @@ TEST(smallest_and_large_class_overflow) {
             m.run(frame_20k);
         });
         CHECK(e.exited(2));
-        CHECK(e.has(cls ? "GORT_STACK=16384K" : "GORT_STACK=256K"));
+        CHECK(e.has(cls ? "GORT_STACK=32768K" : "GORT_STACK=4096K"));
     }
 }
 
@@ -133,16 +140,58 @@ TEST(a_handler_that_returns_ends_the_process_too) {
 }
 
 TEST(a_frame_beyond_the_guard_is_ours_when_the_running_slot_is_known) {
+    for (auto frame : {frame_two_slots, call_two_slots}) {
+        const auto in_child = [frame](void (*report)(const OverflowInfo&)) {
+            return child([=] {
+                Machine first, second;
+                g_running = second.header;
+                CHECK_EQ(stack_slot_of(at(first.header)).base + kDefaultStackSize + kRoom,
+                         stack_slot_of(at(second.header)).base);
+                fault_set_running_slot(running);
+                if (report) fault_set_overflow_handler(report);
+                second.run(frame);
+            });
+        };
+        Ended e = in_child([](const OverflowInfo& o) { _exit(o.header == g_running ? 55 : 56); });
+        CHECK(e.exited(55));
+        e = in_child(nullptr);
+        CHECK(e.exited(2));
+        CHECK(e.has(" bytes or more were needed; gort::go(gort::stack_size(4096 << 10), f)"));
+    }
+}
+
+TEST(a_wild_pointer_of_a_frame_that_fits_is_no_overflow) {
     Ended e = child([] {
+        set_action(SIGSEGV, SIG_DFL);
         Machine first, second;
         g_running = second.header;
-        CHECK_EQ(at(second.header) >> 18, (at(first.header) >> 18) + 1);
         fault_set_running_slot(running);
-        // 450 KiB below the second slot's top: in the guard of the first.
-        fault_set_overflow_handler([](const OverflowInfo& o) { _exit(o.header == g_running ? 55 : 56); });
-        second.run(frame_450k);
+        second.run([](void* guard) { poke(static_cast<char*>(guard)); }, stack_bounds(first.header).lo - 64);
     });
-    CHECK(e.exited(55));
+    CHECK(e.by(SIGSEGV));
+    CHECK(!e.has("overflow"));
+}
+
+TEST(the_hint_says_when_no_stack_is_large_enough_and_what_main_can_do) {
+    int fds[2];
+    CHECK_EQ(pipe(fds), 0);
+    char memory[64];
+    OverflowInfo info;
+    info.bounds = {memory, memory + sizeof memory};
+    info.sp = at(memory) - (size_t{900} << 20);
+    info.main = true;
+    for (size_t depth : {size_t{900}, size_t{1100}}) {
+        kernel::Out out(fds[1]);
+        info.address = at(memory) + sizeof memory - (depth << 20);
+        fault_print_overflow(out, info);
+    }
+    close(fds[1]);
+    char text[2000] = {};
+    CHECK_LT(0, read(fds[0], text, sizeof text - 1));
+    close(fds[0]);
+    CHECK(std::strstr(text, "gort::run(main, {.stack_size = 1048576 << 10}) or GORT_STACK=1048576K"));
+    CHECK(std::strstr(text, "bytes or more were needed, and no stack is larger than 1024 MiB\n"));
+    CHECK(!std::strstr(text, "gort::go("));
 }
 
 TEST(two_overflows_one_report) {
@@ -196,5 +245,5 @@ TEST(the_canary_finds_it_at_the_switch) {
     CHECK(e.exited(2));
     CHECK(e.has("canary overwritten\n"));
     CHECK(e.has("fatal error: stack overflow\n"));
-    CHECK(e.has("GORT_STACK=512K"));
+    CHECK(e.has("GORT_STACK=4096K"));
 }

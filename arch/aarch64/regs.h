@@ -31,4 +31,7 @@ inline uintptr_t strip_return_address(uintptr_t pc) {
     return lr;
 }
 
+// From where pc is to where the call came from that has just arrived there.
+inline void regs_back_from_call(Regs* r) { r->pc = strip_return_address(r->r[kDwarfRa]); }
+
 }  // namespace gort::arch

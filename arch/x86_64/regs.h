@@ -26,6 +26,12 @@ inline void regs_from_context(Regs* out, const ucontext_t* uc) {
     out->pc = out->r[kDwarfRa] = static_cast<uintptr_t>(uc->uc_mcontext.gregs[REG_RIP]);
 }
 
+// From where pc is to where the call came from that has just arrived there.
+inline void regs_back_from_call(Regs* r) {
+    r->pc = r->r[kDwarfRa] = *reinterpret_cast<const uintptr_t*>(r->r[kDwarfSp]);
+    r->r[kDwarfSp] += sizeof(uintptr_t);
+}
+
 inline uintptr_t strip_return_address(uintptr_t pc) { return pc; }
 
 }  // namespace gort::arch
