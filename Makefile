@@ -141,7 +141,8 @@ install: $(LIB) ## the library, public headers and gort.pc into $(DESTDIR)$(PREF
 	@set -e; for h in $(PUBLIC); do install -D -m 644 $$h $(DEST)/include/$(NAME)/$$h; done
 	@mkdir -p $(DEST)/lib/pkgconfig
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: $(NAME)' 'Description: goroutines, channels and select for C++ and C' \
-	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread' 'Cflags: -I$${prefix}/include/$(NAME) -pthread' \
+	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread' \
+	  'Cflags: -I$${prefix}/include/$(NAME) -pthread $(filter -fstack-clash-protection,$(ARCHFLAGS.$(ARCH)))' \
 	  > $(DEST)/lib/pkgconfig/$(NAME).pc
 uninstall: ## take away what install put there
 	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/include/$(NAME)

@@ -41,6 +41,7 @@ constexpr size_t kMaxHeaders = 256;  // program headers of an image, sections of
 class Maps {
 public:
     Maps() : file_("/proc/self/maps", buf_, sizeof buf_) {}
+    int error() const { return file_.error(); }
 
     struct Line {
         uintptr_t lo, hi, offset;
@@ -161,6 +162,7 @@ Images* Images::take() {
         kernel::str_copy(path, kMaxPaths - images->paths_used_, line.path);
     }
     close();
+    images->error_ = maps.error();
     return images;
 }
 

@@ -53,6 +53,7 @@ public:
     void free();
     Image* find(uintptr_t pc);
     void open_file(Image* image);  // fills its sections, as far as there are any
+    int error() const { return error_; }  // 0, or -errno: the system did not say what there is
 
     // Of the mapping that holds `address`: how far up one may read. 0: unknown.
     static uintptr_t mapping_end(uintptr_t address);
@@ -64,10 +65,11 @@ public:
     size_t cache_size = 0;
 
 private:
-    static constexpr uint32_t kMaxImages = 256;
-    static constexpr size_t kMaxPaths = 32 << 10;
+    static constexpr uint32_t kMaxImages = 1024;
+    static constexpr size_t kMaxPaths = 128 << 10;
     void add(uintptr_t lo, uintptr_t hi, const char* path);
     uint32_t n_ = 0;
+    int error_ = 0;
     size_t paths_used_ = 0;
     Image list_[kMaxImages];
     char paths_[kMaxPaths];

@@ -106,6 +106,7 @@ void print_stacks(void* arg) {
     kernel::Out out(2);
     Images* images = Images::take();
     if (!images) return;
+    say_if_nameless(images);
     if (s.gp) {
         out.ch('\n');
         print_goroutine(out, images, s.gp, s.trace, true, how);

@@ -397,6 +397,17 @@ void on_big_stack(void (*fn)(void*), void* arg) {
     give_memory(stack, kBigStack);
 }
 
+void say_if_nameless(const Images* images) {
+    static std::atomic<bool> said{false};
+    if (!images->error() || said.exchange(true, std::memory_order_relaxed)) return;
+    kernel::Out(2)
+        .str("gort: stacks without names: /proc/self/maps: errno ")
+        .dec(-images->error())
+        .str(" (")
+        .str(kernel::errno_name(images->error()))
+        .str(")\n");
+}
+
 }  // namespace gort::rt
 
 namespace gort {
@@ -417,6 +428,7 @@ void dump_goroutines(int fd) {
             kernel::Out out(d->fd);
             rt::Images* images = rt::Images::take();
             if (!images) return;
+            rt::say_if_nameless(images);
             rt::Goroutines all;
             if (me) rt::print_goroutine(out, images, me, &d->here, true, {});
             all.print(out, images, me, !me, {});

@@ -3,6 +3,8 @@
 //
 // Every child prints what it waits for before it is dead; the order of the two is what is tested. The words themselves:
 // tests/traceback_test.cc.
+#include <grp.h>
+
 #include <functional>
 #include <vector>
 
@@ -24,6 +26,21 @@ void block() { select(); }
 void check_dies_after(const Died& d, const std::string& last) {
     CHECK_DIED(d, d.exit_code() == 2);
     CHECK_DIED(d, d.err.rfind(last + kText, 0) == 0);
+}
+
+// They make lines of /proc/self/status long that stand before the number of threads.
+TEST_P(DL_01_in_a_process_with_many_groups, 1, 2) {
+    if (geteuid() != 0) TEST_SKIP("only root may have them");
+    for (size_t n : {300u, 2000u, 60000u}) {
+        check_dies_after(run_child([procs, n] {
+                             std::vector<gid_t> groups;
+                             for (size_t i = 0; i < n; ++i) groups.push_back(static_cast<gid_t>(100'000 + i));
+                             if (setgroups(groups.size(), groups.data()) != 0)
+                                 TEST_SKIP("only root may do that");
+                             with_procs(procs, block);
+                         }),
+                         "");
+    }
 }
 
 TEST_P(DL_04_not_while_a_timer_is_pending, 1, 2) {

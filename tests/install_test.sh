@@ -36,6 +36,7 @@ check 'the library' test -s "$root/lib/libgort.a"
 export PKG_CONFIG_PATH=$root/lib/pkgconfig
 check 'gort.pc' pkg-config --validate gort
 check 'gort.pc: prefix' test "$(pkg-config --variable=prefix gort)" = /opt/gort
+check 'gort.pc asks for stack probes' grep -q -- '-fstack-clash-protection' <(pkg-config --cflags gort)
 read -ra cflags < <(pkg-config --define-variable=prefix="$root" --cflags gort)
 read -ra libs < <(pkg-config --define-variable=prefix="$root" --libs gort)
 

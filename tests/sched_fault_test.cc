@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "kernel/sys.h"
+#include "rt/report.h"
 #include "rt/time.h"
 #include "tests/sched_test.h"
 
@@ -299,6 +300,15 @@ TEST_P(what_proc_does_not_tell_is_done_without, 1, 2) {
             });
         });
         CHECK_DIED(e, e.exit_code() == 2 && e.said("fatal error: all goroutines are asleep - deadlock!\n"));
+        CHECK_DIED(e,
+                   e.count("gort: all goroutines are asleep, but whether this is a deadlock cannot be told: "
+                           "/proc/self/status: errno ") == 1);
+        const Died f = run_child([procs, err] {
+            inject(Sys::kOpenat, 1, err, kInjectForever);
+            with_procs(procs, [] { rt::fatal_error("without names"); });
+        });
+        CHECK_DIED(f, f.exit_code() == 2 && f.said("fatal error: without names\n"));
+        CHECK_DIED(f, f.count("gort: stacks without names: /proc/self/maps: errno ") == 1);
     }
 }
 
