@@ -143,6 +143,7 @@ int sys_madvise(void* addr, size_t size, int advice) { return icall(Sys::kMadvis
 long sys_process_madvise(int pidfd, const iovec* ranges, size_t n, int advice, unsigned flags) {
     return call(Sys::kProcessMadvise, pidfd, ranges, n, advice, flags);
 }
+int sys_mlock2(void* addr, size_t size, unsigned flags) { return icall(Sys::kMlock2, addr, size, flags); }
 int sys_mincore(void* addr, size_t size, unsigned char* pages) {
     return icall(Sys::kMincore, addr, size, pages);
 }

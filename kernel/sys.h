@@ -32,6 +32,7 @@ namespace gort::kernel {
     X(Madvise, madvise)                    \
     X(ProcessMadvise, process_madvise)     \
     X(Mincore, mincore)                    \
+    X(Mlock2, mlock2)                      \
     X(Futex, futex)                        \
     X(Clone, clone)                        \
     X(Gettid, gettid)                      \
@@ -109,6 +110,7 @@ int sys_munmap(void* addr, size_t size);
 int sys_mprotect(void* addr, size_t size, int prot);
 int sys_madvise(void* addr, size_t size, int advice);
 long sys_process_madvise(int pidfd, const iovec* ranges, size_t n, int advice, unsigned flags);
+int sys_mlock2(void* addr, size_t size, unsigned flags);
 int sys_mincore(void* addr, size_t size, unsigned char* pages);
 
 // Threads and processes.

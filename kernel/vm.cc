@@ -14,7 +14,9 @@ namespace gort::kernel {
 
 namespace {
 
-constexpr int kAdviseGuardInstall = 102;  // MADV_GUARD_INSTALL, newer than our headers
+constexpr int kAdviseGuardInstall = 102;   // MADV_GUARD_INSTALL, newer than our headers
+constexpr int kAdviseDontNeedLocked = 24;  // MADV_DONTNEED_LOCKED, Linux 5.18
+constexpr unsigned kLockOnFault = 1;       // MLOCK_ONFAULT
 
 enum : int { kUnknown, kNo, kYes };
 std::atomic<int> g_guards{kUnknown};
@@ -41,6 +43,14 @@ int prot(Access access) {
     return PROT_NONE;
 }
 
+// mlockall(MCL_FUTURE) gives every new mapping all its pages at once, but not one that nobody may access. Such a one is
+// locked, which refuses this advice, and is told to take its pages when they are touched, before it becomes usable.
+// False: it could not be made usable.
+bool open_sparse(void* map, size_t size) {
+    if (sys_madvise(map, page_size(), MADV_DONTNEED) == -EINVAL) sys_mlock2(map, size, kLockOnFault);
+    return sys_mprotect(map, size, PROT_READ | PROT_WRITE) == 0;
+}
+
 }  // namespace
 
 size_t page_size() {
@@ -64,7 +74,7 @@ void* reserve(size_t size, unsigned flags, size_t align, int* error) {
         *error = -EINVAL;
         return nullptr;
     }
-    const int access = flags & kReserveNoAccess ? PROT_NONE : PROT_READ | PROT_WRITE;
+    const int access = flags & (kReserveNoAccess | kReserveSparse) ? PROT_NONE : PROT_READ | PROT_WRITE;
     const int stack = flags & kReserveStack ? MAP_STACK : 0;
     const long r =
         sys_mmap(nullptr, size + slack, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | stack, -1, 0);
@@ -82,6 +92,10 @@ void* reserve(size_t size, unsigned flags, size_t align, int* error) {
         *error = trimmed;
         return nullptr;
     }
+    if ((flags & kReserveSparse) && !open_sparse(map + before, size)) {
+        sys_munmap(map + before, size);
+        return reserve(size, flags & ~unsigned{kReserveSparse}, align, error);
+    }
     // Only a hint: a refusal costs memory, not truth. Linux 6.7, so each kernel with guards, takes it from MAP_STACK.
     if ((flags & kReserveStack) && g_guards.load(std::memory_order_relaxed) != kYes)
         nohugepage(map + before, size);
@@ -91,7 +105,10 @@ void* reserve(size_t size, unsigned flags, size_t align, int* error) {
 
 int release(void* addr, size_t size) { return sys_munmap(addr, size); }
 int protect(void* addr, size_t size, Access access) { return sys_mprotect(addr, size, prot(access)); }
-int decommit(void* addr, size_t size) { return sys_madvise(addr, size, MADV_DONTNEED); }
+int decommit(void* addr, size_t size) {
+    const int r = sys_madvise(addr, size, MADV_DONTNEED);
+    return r == -EINVAL ? sys_madvise(addr, size, kAdviseDontNeedLocked) : r;
+}
 
 int hugepage(void* addr, size_t size) {
     const int r = sys_madvise(addr, size, MADV_HUGEPAGE);

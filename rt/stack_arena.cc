@@ -31,7 +31,7 @@ Arena* arena_map(int cls, size_t stride, uint32_t slots, Arena* older, StackErro
     void* memory = nullptr;
     for (; slots > 0; slots /= 2) {
         size = slot_at(stride, 0, slots) + round_up(slots, kernel::page_size());
-        memory = kernel::reserve(size, kernel::kReserveStack);
+        memory = kernel::reserve(size, kernel::kReserveStack | kernel::kReserveSparse);
         if (memory) break;
     }
     if (!memory) {

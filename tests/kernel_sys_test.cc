@@ -302,6 +302,7 @@ static long call(Sys which) {
     case Sys::kMadvise: return sys_madvise(nullptr, 0, 0);
     case Sys::kProcessMadvise: return sys_process_madvise(-1, &vec, 1, 0, 0);
     case Sys::kMincore: return sys_mincore(nullptr, 0, &in);
+    case Sys::kMlock2: return sys_mlock2(nullptr, 0, 0);
     case Sys::kFutex: return sys_futex(&word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
     case Sys::kClone: return sys_clone(CLONE_THREAD, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);
     case Sys::kGettid: return sys_gettid();

@@ -167,6 +167,36 @@ TEST(resident_bytes_counts_far) {
     CHECK_EQ(resident_bytes(p, pages * page), touched * page);
     release(p, pages * page);
 }
+TEST(a_sparse_reservation_has_the_pages_that_are_touched_also_under_mlockall) {
+    constexpr size_t kSize = 8 << 20;
+    const size_t page = page_size();
+    for (int flags : {0, int{MCL_FUTURE}, int{MCL_CURRENT | MCL_FUTURE}}) {
+        if (flags && mlockall(flags) != 0) TEST_SKIP("this user may not lock memory");
+        auto* dense = static_cast<char*>(reserve(kSize, kReserveStack));
+        const bool locked = resident_bytes(dense, kSize) == kSize;
+        CHECK_EQ(release(dense, kSize), 0);
+        if (flags && !locked) TEST_SKIP("locking means nothing here");
+        auto* p = static_cast<char*>(reserve(kSize, kReserveStack | kReserveSparse));
+        CHECK_EQ(resident_bytes(p, kSize), 0u);
+        p[5 << 20] = 1;
+        p[kSize - 1] = 1;
+        CHECK_EQ(resident_bytes(p, kSize), 2 * page);
+        CHECK_EQ(decommit(p, kSize), 0);
+        CHECK_EQ(resident_bytes(p, kSize), 0u);
+        CHECK_EQ(p[5 << 20], 0);
+        CHECK_EQ(release(p, kSize), 0);
+        munlockall();
+    }
+}
+TEST(a_sparse_reservation_that_cannot_be_opened_is_an_ordinary_one) {
+    if (!inject(Sys::kMprotect, 1, ENOMEM)) TEST_SKIP("only in debug builds");
+    auto* p = static_cast<char*>(reserve(page_size(), kReserveSparse));
+    CHECK(p != nullptr);
+    *p = 1;
+    CHECK_EQ(inject_failures(Sys::kMprotect), 1u);
+    inject_clear();
+    release(p, page_size());
+}
 TEST(a_stack_reservation_touches_single_pages) {
     // With huge pages one touched byte would cost 2 MiB.
     constexpr size_t kSize = 8 << 20;
