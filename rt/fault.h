@@ -5,8 +5,8 @@
 // goroutines has an alternate signal stack. What we take for ours: a fault raised by the CPU, on a thread
 // whose running slot is known (fault_set_running_slot), whose address lies in that slot's guard, or whose
 // stack pointer has left the slot altogether. All else goes to whoever had the signal before fault_init,
-// exactly as if we were not there. Where nobody had it, and the process is about to end, the crash handler speaks first:
-// of SIGSEGV, SIGBUS, SIGFPE and SIGILL for a fault, and of those and SIGABRT when the process itself sent them.
+// exactly as if we were not there. Where nobody had it, and the process is about to end, the crash handler
+// speaks first: of a fault, and of a signal that the process sent to itself, as abort does.
 //
 // Invariants: (1) one overflow is reported; a second thread that overflows meanwhile waits for the end of the
 //             process. (2) a fault inside the report ends the process at once, exit 2, with what was printed

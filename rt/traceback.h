@@ -86,7 +86,7 @@ private:
     size_t running_n_ = 0, running_room_ = 0;
 };
 
-// Once for the process: why the stacks that follow have neither names nor more than a frame or two. Nothing if they have.
+// Once for the process: why the stacks that follow have neither names nor more than a frame or two.
 void say_if_nameless(const Images* images);
 
 // Runs fn(arg) on a stack of 512 KiB of its own: demanglers are hungry. Where there is none, right here.
