@@ -121,7 +121,7 @@ stress: $(TESTS) ## the tests again: repeated N=5 times, all on one CPU, with mo
 	@RUN='$(RUN)' N='$(N)' tests/run.sh stress $(TESTS) -- $(T)
 asan tsan ubsan debug: ## make test with BUILD=asan, tsan, ubsan or debug
 	$(sub) BUILD=$@ test
-bench: all ## run the benchmarks and their Go and Boost twins (bench/run): about 24 minutes; QUICK=1: three at most
+bench: all ## run the benchmarks and their Go and Boost twins (bench/run): about 26 minutes; QUICK=1: three at most
 	@$(NEED) go boost wrk hyperfine || echo 'make bench: what needs them is left out'
 	@bench/run
 model: ## run SPIN on every tests/model/*.pml

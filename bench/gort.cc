@@ -1,4 +1,5 @@
-// bench/gort.cc - what gortbench has and its twins have not: gort's environment, its default number of Ps, its counters.
+// bench/gort.cc - what gortbench has and its twins have not: gort's environment, its default number of Ps, and its
+// counters.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <sys/wait.h>
 #include <unistd.h>

@@ -23,6 +23,7 @@ namespace bench {
 
 namespace {
 
+constexpr unsigned kEarlyRounds = 5;
 constexpr unsigned kSlices = 50;  // per repetition and loop when interleaved
 constexpr double kHeadroom =
     1.08;  // aim above ms(), because speed drifts; a repetition that ends below it is redone
@@ -63,6 +64,12 @@ std::string exact(double v) {
     while (s.back() == '0') s.pop_back();
     if (s.back() == '.') s.pop_back();
     return s;
+}
+
+// What repetitions do to each other: the last over the best of those before.
+std::string drift_note(const std::vector<double>& values) {
+    if (values.size() < 2) return "";
+    return "drift=" + number(values.back() / *std::min_element(values.begin(), values.end() - 1));
 }
 
 // A field in kB of /proc/self/status, as bytes; 0 when the kernel does not say.
@@ -134,6 +141,7 @@ uint64_t Run::calibrate(const Loop& loop, double want_ns) const {
 }
 
 void Run::per_op(const std::string& metric, const std::function<void(uint64_t)>& body, uint64_t granule) {
+    if (!wants(metric)) return;
     const Loop loop{metric, body, granule};
     const double want = ms() * 1e6;
     Series s{metric, "ns", {}, calibrate(loop, want)};
@@ -152,7 +160,38 @@ void Run::per_op(const std::string& metric, const std::function<void(uint64_t)>&
         cpu += used;
     }
     s.cpu = cpu / wall;
+    s.note = drift_note(s.values);
     emit(s);
+}
+
+std::vector<Series> Run::rounds(const std::vector<Loop>& loops) {
+    struct Past {
+        double early = 0, last = 0, wall = 0, cpu = 0;
+    };
+    std::vector<Past> past(loops.size());
+    std::vector<Series> all;
+    for (const Loop& loop : loops) all.push_back({loop.metric, "ns", {}, loop.granule});
+    for (unsigned r = 0; r < kRounds; ++r)
+        for (size_t i = 0; i < loops.size(); ++i) {
+            const bool is_steady = r >= kRounds - kSteadyRounds;
+            double used;
+            const double took =
+                time_ns(loops[i], loops[i].granule, &used, is_steady ? &all[i].counted : nullptr);
+            Past& p = past[i];
+            p.last = took / static_cast<double>(loops[i].granule);
+            // The first one finds everything cold.
+            if (r >= 1 && r < kEarlyRounds) p.early = p.early > 0 ? std::min(p.early, p.last) : p.last;
+            if (!is_steady) continue;
+            all[i].values.push_back(p.last);
+            p.wall += took;
+            p.cpu += used;
+        }
+    for (size_t i = 0; i < loops.size(); ++i) {
+        all[i].steady = true;
+        all[i].cpu = past[i].cpu / past[i].wall;
+        all[i].note = "early=" + number(past[i].early) + " drift=" + number(past[i].last / past[i].early);
+    }
+    return all;
 }
 
 std::vector<Series> Run::interleaved(const std::vector<Loop>& loops) {
@@ -194,6 +233,7 @@ std::vector<Series> Run::interleaved(const std::vector<Loop>& loops) {
 }
 
 void Run::total_ms(const std::string& metric, uint64_t n, const std::function<void()>& body) {
+    if (!wants(metric)) return;
     Series s{metric, "ms", {}, n};
     double wall = 0, cpu = 0;
     for (unsigned r = 0; r < reps(); ++r) {
@@ -204,6 +244,7 @@ void Run::total_ms(const std::string& metric, uint64_t n, const std::function<vo
         s.values.push_back(took / 1e6);
     }
     s.cpu = cpu / wall;
+    s.note = drift_note(s.values);
     emit(s);
 }
 
@@ -224,34 +265,36 @@ void Run::fresh_processes(const std::vector<Column>& columns, uint64_t n, uint64
     for (const Column& c : columns) all.push_back({c.metric, c.unit, {}, n});
     for (unsigned r = 0; r < reps(); ++r) {
         pretouch(cold_bytes);
-        std::fflush(nullptr);
-        const pid_t pid = fork();
-        check(pid >= 0, "fork");
-        if (pid == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            body(static_cast<double*>(shared));
-            std::fflush(nullptr);
-            _exit(0);
-        }
-        int status = 0;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        }
-        if (WIFEXITED(status) && WEXITSTATUS(status)) std::_Exit(WEXITSTATUS(status));  // it has said why
-        check(WIFEXITED(status), "a repetition was killed");
+        in_own_process([&] { body(static_cast<double*>(shared)); });
         for (size_t i = 0; i < all.size(); ++i) all[i].values.push_back(figures[i]);
     }
     munmap(shared, bytes);
     for (const Series& s : all) emit(s);
 }
 
+void Run::in_own_process(const std::function<void()>& body) const {
+    std::fflush(nullptr);
+    const pid_t pid = fork();
+    check(pid >= 0, "fork");
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        body();
+        std::fflush(nullptr);
+        _exit(0);
+    }
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status)) std::_Exit(WEXITSTATUS(status));  // it has said why
+    check(WIFEXITED(status), "a process of its own was killed");
+}
+
 void Run::emit(const Series& series) const {
     std::vector<double> v = series.values;
-    if (v.empty()) return;
+    if (v.empty() || !wants(series.metric)) return;
     std::sort(v.begin(), v.end());
     if (series.better == Better::kHigher) std::reverse(v.begin(), v.end());
-    const size_t half = v.size() / 2;
-    const double median = v.size() % 2 ? v[half] : (v[half - 1] + v[half]) / 2;
-    const std::string best = number(v.front()), mid = number(median), worst = number(v.back());
+    const std::string best = number(v.front()), mid = number(median_of(series)), worst = number(v.back());
     const std::string cpu = series.cpu < 0 ? "" : number(series.cpu);
     const char* metric = series.metric.c_str();
     const char* unit = series.unit.c_str();
@@ -271,8 +314,10 @@ void Run::emit(const Series& series) const {
         std::puts("}");
     } else {
         std::printf("%s P=%u %s %s %s median=%s worst=%s reps=%zu n=%" PRIu64, workload_.name, procs(),
-                    metric, best.c_str(), unit, mid.c_str(), worst.c_str(), v.size(), series.n);
+                    metric, series.steady ? mid.c_str() : best.c_str(), unit, mid.c_str(), worst.c_str(),
+                    v.size(), series.n);
         if (!cpu.empty()) std::printf(" cpu=%s", cpu.c_str());
+        if (series.steady) std::printf(" best=%s", best.c_str());
         std::printf("%s%s\n", series.note.empty() ? "" : " ", series.note.c_str());
     }
     if (options_.counts) emit_counts(series);
@@ -321,6 +366,13 @@ Series ratio(const std::string& metric, const Series& a, const Series& b) {
         s.values.push_back(percentile(each, 0.5));
     }
     return s;
+}
+
+double median_of(const Series& series) {
+    std::vector<double> v = series.values;
+    std::sort(v.begin(), v.end());
+    const size_t half = v.size() / 2;
+    return v.size() % 2 ? v[half] : (v[half - 1] + v[half]) / 2;
 }
 
 double percentile(std::vector<double>& samples, double q) {

@@ -9,6 +9,9 @@
 //      WORKLOAD P=<procs> METRIC <best> <unit> median=<m> worst=<w> reps=<r> n=<ops per rep> [cpu=<cpu/wall>]
 //      [key=value]...
 //
+// What is measured in steady rounds has its median in the place of the best, which follows: best=<b> drift=<last round
+// over the best of the first ones>. Other loops have drift=<last repetition over the best before>.
+//
 // With --counts a line follows that says what the program counted meanwhile, only what is not 0:
 //
 //      WORKLOAD P=<procs> counts of=<metric> [name=<value>]... per op      or, where a metric has no loop,  in all
@@ -31,6 +34,7 @@ struct Options {
     uint64_t size = 0;  // 0: the workload's own
     bool json = false;
     bool counts = false;
+    std::string metric = {};  // only those of this name, or with this as a part of it between underscores
 };
 
 class Run;
@@ -86,6 +90,7 @@ struct Series {
     Better better = Better::kLower;
     std::vector<double> metered = {};  // the loop's meter per operation, once a repetition
     Counted counted = {};
+    bool steady = false;  // of rounds(): the median is the figure
     std::vector<std::vector<double>> slices =
         {};  // of an interleaved loop: CPU ns per operation, by repetition
 };
@@ -105,6 +110,14 @@ public:
     unsigned procs() const { return options_.procs; }
     unsigned reps() const { return options_.reps; }
     double ms() const { return options_.ms; }
+    // Was this one asked for? Loops that are not wanted are not run; what is emitted all the same is not printed.
+    bool wants(const std::string& metric) const {
+        const std::string whole = "_" + metric + "_", part = "_" + options_.metric + "_";
+        const bool yes = options_.metric.empty() || whole.find(part) != std::string::npos;
+        wanted_any_ |= yes;
+        return yes;
+    }
+    bool wanted_any() const { return wanted_any_; }
     uint64_t size(uint64_t own) const { return options_.size ? options_.size : own; }
 
     // Nanoseconds per operation: calibrates n until a repetition lasts ms(), repeats, prints.
@@ -124,6 +137,12 @@ public:
     };
     void fresh_processes(const std::vector<Column>& columns, uint64_t n, uint64_t cold_bytes,
                          const std::function<void(double* figures)>& body);
+    // kRounds rounds in which every loop runs once, with n = its granule: ns per operation. The first kRounds -
+    // kSteadyRounds show how it begins, the others what it settles at; they are the values.
+    static constexpr unsigned kRounds = 24, kSteadyRounds = 16;
+    std::vector<Series> rounds(const std::vector<Loop>& loops);
+    // Runs body in a forked process, whose failure is ours. Call it before the process has threads.
+    void in_own_process(const std::function<void()>& body) const;
     void emit(const Series& series) const;
     // Prints what was wrong and exits with status 1.
     void check(bool good, const char* what) const;
@@ -135,12 +154,14 @@ private:
 
     const Workload& workload_;
     const Options& options_;
+    mutable bool wanted_any_ = false;
     mutable Counters told_;  // what the last line of counts went up to
 };
 
 // a over b once a repetition. Of interleaved loops it is the median over the slices, CPU time over the CPU time of a
 // neighbour in time: other programs that take the CPU away, or slow some slices down, do not move it.
 Series ratio(const std::string& metric, const Series& a, const Series& b);
+double median_of(const Series& series);
 // The q-quantile (0..1) of samples, which it sorts.
 double percentile(std::vector<double>& samples, double q);
 

@@ -25,13 +25,16 @@ namespace {
 using bench::Options;
 using bench::Workload;
 
-constexpr const char* kOptions = "--procs N --ms T --reps R --size N --json --counts --list --help";
+constexpr const char* kOptions =
+    "--procs N --ms T --reps R --size N --metric TEXT --json --counts --list --help";
 
 // The order of the contract; what is not here follows it.
 constexpr const char* kOrder[] = {"switch", "yield",      "spawn",  "pingpong", "buffered", "select",
                                   "mutex",  "threadring", "skynet", "park1m",   "sieve",    "timers",
-                                  "mpmc",   "hog",        "wake",   "forkjoin", "ctx",      "sync",
-                                  "echo",   "http",       "startup"};
+                                  "mpmc",   "hog",        "wake",   "forkjoin", "scale",    "ctx",
+                                  "sync",   "echo",       "http",   "startup"};
+
+constexpr const char* kAnyMetric = "the name of a metric, or a part of it between underscores";
 
 const char* g_program = "gortbench";
 
@@ -88,6 +91,8 @@ void set(Options* options, const std::string& name, double v) {
     if (name == "--size") options->size = static_cast<uint64_t>(v);
 }
 
+constexpr int kNothingWanted = 77;  // the status of a child none of whose metrics was asked for
+
 // Fork, so that no workload inherits another's warm memory, peak of memory or threads, and a crash ends only
 // its own.
 int run_in_child(const Workload* w, const Options& options) {
@@ -102,7 +107,7 @@ int run_in_child(const Workload* w, const Options& options) {
         bench::Run run(*w, options);
         w->body(run);
         std::fflush(nullptr);
-        _exit(0);
+        _exit(run.wanted_any() ? 0 : kNothingWanted);
     }
     int status;
     while (waitpid(pid, &status, 0) < 0)
@@ -134,13 +139,17 @@ int main(int argc, char** argv) {
         if (arg == "--list") return list(), 0;
         if (arg == "--help" || arg == "-h") {
             std::printf(
-                "usage: %s WORKLOAD [--procs N] [--ms T] [--reps R] [--size N] [--json] [--counts]\n"
+                "usage: %s WORKLOAD [--procs N] [--ms T] [--reps R] [--size N] [--json]\n"
+                "       [--counts] [--metric TEXT]\n"
                 "       %s all [the same options]    every workload, each in its own process\n"
                 "       %s --list\n\n"
                 "Prints one line a metric: WORKLOAD P=<procs> METRIC <best> <unit> median= worst= reps= n= "
                 "[cpu=]\n"
                 "A repetition lasts at least T ms (550); R repetitions (5); N sizes what has a size.\n"
-                "--counts: and a line of what was counted meanwhile, per op.\n\n",
+                "--counts: and a line of what was counted meanwhile, per op. --metric TEXT: only the metrics "
+                "of\n"
+                "that name, or with TEXT as a part of it between underscores.\nscale has rounds of its own "
+                "instead of T and R; its figures are medians.\n\n",
                 g_program, g_program, g_program);
             return list(), 0;
         }
@@ -164,12 +173,20 @@ int main(int argc, char** argv) {
             }
             const auto* numeric = std::find_if(std::begin(kNumeric), std::end(kNumeric),
                                                [&](auto& n) { return arg == n.name; });
-            if (numeric == std::end(kNumeric)) refuse("unknown option '%s'; accepted: %s", argv[i], kOptions);
+            const bool is_metric = arg == "--metric";
+            if (numeric == std::end(kNumeric) && !is_metric)
+                refuse("unknown option '%s'; accepted: %s", argv[i], kOptions);
             if (!inline_value) {
-                if (++i == argc)
+                if (++i == argc && is_metric) refuse("--metric: no value; accepted: %s", kAnyMetric);
+                if (i == argc)
                     refuse("%s: no value; accepted: a number from %.0f to %.0f", arg.c_str(), numeric->lo,
                            numeric->hi);
                 value = argv[i];
+            }
+            if (is_metric) {
+                if (value.empty()) refuse("--metric: bad value ''; accepted: %s", kAnyMetric);
+                options.metric = value;
+                continue;
             }
             double v;
             if (!parse(value.c_str(), numeric->lo, numeric->hi, numeric->whole, &v))
@@ -190,7 +207,10 @@ int main(int argc, char** argv) {
     for (const Workload* w : workloads())
         if (chosen == "all" || chosen == w->name) {
             found = true;
-            worst = std::max(worst, run_in_child(w, options));
+            const int status = run_in_child(w, options);
+            if (status != kNothingWanted) worst = std::max(worst, status);
+            else if (chosen != "all")
+                refuse("--metric: %s has no '%s'; accepted: %s", w->name, options.metric.c_str(), kAnyMetric);
         }
     if (!found) refuse("unknown workload '%s'; accepted: %s", chosen.c_str(), names().c_str());
     return worst;

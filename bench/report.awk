@@ -38,7 +38,8 @@ BEGIN {
     row = w SUBSEP $3 SUBSEP $2
     if (!(row in unit)) { unit[row] = $4; rows[w] = rows[w] "\n" row }
     has[w, $5] = 1
-    best[row, $5] = $6; median[row, $5] = $7; note[row, $5] = $10
+    best[row, $5] = $6; median[row, $5] = $7; note[row, $5] = $10; worst[row, $5] = $11; drift[row, $5] = $12
+    said[row, $5] = w == "scale" ? $7 : $6   # what is compared
 }
 # One line a peer: in how many figures gort is ahead of it, and by what factor in the middle.
 function standings(   k, i, n, row, list, p, peer, ahead, total, logs, any) {
@@ -49,8 +50,8 @@ function standings(   k, i, n, row, list, p, peer, ahead, total, logs, any) {
             for (i = 1; i <= n; i++) {
                 row = list[i]; split(row, f, SUBSEP)
                 if (f[3] != procs || !((row, "gort") in best) || !((row, peer) in best)) continue
-                if (best[row, "gort"] <= 0 || best[row, peer] <= 0) continue
-                r = best[row, "gort"] / best[row, peer]
+                if (said[row, "gort"] <= 0 || said[row, peer] <= 0) continue
+                r = said[row, "gort"] / said[row, peer]
                 if (unit[row] == "/s") r = 1 / r
                 total++; ahead += r < 1; logs += log(r)
             }
@@ -97,19 +98,79 @@ function table(w,   p, i, n, np, here, row, list, f, head, rule, line, peer, hig
             for (p = 1; p <= np; p++) {
                 peer = here[p]
                 if (peer == "gort") continue
-                both = ((row, "gort") in best) && ((row, peer) in best) && best[row, peer] > 0
-                line = line " " (both ? quotient(best[row, "gort"], best[row, peer], higher) : "") " |"
+                both = ((row, "gort") in best) && ((row, peer) in best) && said[row, peer] > 0
+                line = line " " (both ? quotient(said[row, "gort"], said[row, peer], higher) : "") " |"
             }
         print line
     }
     print ""
 }
+# Figures of how much is done in a time: not those of how late somebody is, nor of memory.
+function is_throughput(w, metric, unit) {
+    if (w == "switch" || w == "startup" || w == "hog" || w == "wake" || metric ~ /late/) return 0
+    return unit == "ns" || unit == "ms" || unit == "/s"
+}
+function gain_of(row1, row2, peer,   r) {
+    if (!((row1, peer) in median) || !((row2, peer) in median) || median[row1, peer] <= 0) return ""
+    if (median[row2, peer] <= 0) return ""
+    r = median[row1, peer] / median[row2, peer]
+    return unit[row1] == "/s" ? 1 / r : r
+}
+function middle_figure(row, peer) { return (row, peer) in median ? figure(median[row, peer]) : "" }
+# P=2 beside P=1, by medians. No claim at P=2 stands without the same loop at P=1.
+function gains(   k, i, n, list, f, row, one, w, g, line, any, peer, higher) {
+    for (k = 1; k <= workloads; k++) {
+        w = workload[k]
+        n = split(substr(rows[w], 2), list, "\n")
+        for (i = 1; i <= n; i++) {
+            row = list[i]; split(row, f, SUBSEP)
+            if (f[3] != 2 || !is_throughput(w, f[2], unit[row]) || !((row, "gort") in median)) continue
+            one = w SUBSEP f[2] SUBSEP 1
+            higher = unit[row] == "/s"
+            if (!any++) {
+                print "## What a second P gives\n"
+                print "Medians. gain: how many times as much is done in a time at P=2 as at P=1; **bold** where a"
+                print "second P takes away (below 0.95). drift: the last round over the best of the first ones. worst:"
+                print "the worst round over the median. Both at P=2.\n"
+                print "| workload | figure | unit | gort P=1 | P=2 | gain | drift | worst | Go P=1 | P=2 | gain |"
+                print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+            }
+            line = "| " w " | `" f[2] "` | " unit[row]
+            g = gain_of(one, row, "gort")
+            line = line " | " middle_figure(one, "gort") " | " middle_figure(row, "gort") " | " \
+                (g == "" ? "" : g < 0.95 ? sprintf("**%.2f**", g) : sprintf("%.2f", g))
+            line = line " | " (drift[row, "gort"] ~ /^[0-9]/ ? sprintf("%.2f", drift[row, "gort"]) : "")
+            line = line " | " (median[row, "gort"] > 0 && worst[row, "gort"] > 0 ? sprintf("%.2f",
+                higher ? median[row, "gort"] / worst[row, "gort"] : worst[row, "gort"] / median[row, "gort"]) : "")
+            g = gain_of(one, row, "go")
+            line = line " | " middle_figure(one, "go") " | " middle_figure(row, "go")
+            print line " | " (g == "" ? "" : sprintf("%.2f", g)) " |"
+        }
+    }
+    if (any) print ""
+}
+# A process that does different things in turn: each of them beside itself alone.
+function alternates(   i, n, list, f, pairs, any, m, j, p) {
+    n = split(substr(rows["scale"], 2), list, "\n")
+    for (i = 1; i <= n; i++) {
+        split(list[i], f, SUBSEP)
+        if (f[2] !~ /^alternate_/ || !((list[i], "gort") in note)) continue
+        delete pairs
+        m = split(note[list[i], "gort"], p, " ")
+        for (j = 1; j <= m; j++) pairs[substr(p[j], 1, index(p[j], "=") - 1)] = substr(p[j], index(p[j], "=") + 1)
+        if (!any++) print "| in turn with the others | P | ns | alone | times |\n|---|---:|---:|---:|---:|"
+        printf "| `%s` | %s | %s | %s | %.2f |\n", f[2], f[3], figure(median[list[i], "gort"]),
+            figure(pairs["alone"] + 0), pairs["over_alone"]
+    }
+    if (any) print ""
+}
 END {
     print "Every figure is the best of all repetitions, the median behind it in brackets. The programs took"
     print "turns, so what stands in one row was measured side by side. `gort / X` is our figure over X's;"
     print "**bold** where we are ahead: below 1, or above 1 where more is better. P is how many goroutines run"
-    print "at once; for plain threads, how many CPUs the process may use.\n"
+    print "at once; for plain threads, how many CPUs the process may use. Figures of scale are compared by median.\n"
     standings()
+    gains()
     for (k = 1; k <= workloads; k++) {
         w = workload[k]
         print "## " w "\n"
@@ -118,6 +179,7 @@ END {
         for (i = 1; i <= m; i++) print "- " name(used[i]) ": " text[w, used[i]]
         if (m) print ""
         if (w == "switch") switches(); else table(w)
+        if (w == "scale") alternates()
     }
     while ((getline line < hello) > 0) {
         split(line, f, ",")

@@ -1,4 +1,4 @@
-// tests/bench_test.cc - gortbench's command line, its result lines, what it measures by, and the report made of it.
+// tests/bench_test.cc - gortbench's command line, its result lines, and what it measures by.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The harness is compiled into this test, with workloads of its own beside `switch`, and its main is called in a child.
@@ -19,6 +19,7 @@
 #include "bench/counters.cc"
 #include "bench/echo_client.cc"
 #include "bench/harness.cc"
+#include "bench/scale.cc"
 #include "bench/switch.cc"
 #include "bench/switch_variants.cc"
 
@@ -73,6 +74,28 @@ WORKLOAD(zz_oranges, "counts what is known") {
     run.emit({"own", "ms", {1}, 1});
     g_oranges = 1;  // as after a new start
     run.emit({"again", "ms", {1}, 1});
+}
+
+WORKLOAD(zz_rounds, "rounds that cost what is known, by a clock of its own") {
+    bench::Series s{"known", "ns", {7, 5, 6, 9}, 3, 0.25};
+    s.steady = true;
+    s.note = "drift=1.000";
+    run.emit(s);
+    uint64_t calls[2] = {}, asked = 0;
+    const std::vector<bench::Loop> loops = {{"one", [&](uint64_t n) { ++calls[0], asked += n; }, 10},
+                                            {"two",
+                                             [&](uint64_t n) {
+                                                 asked += n;
+                                                 run.check(++calls[1] == calls[0], "not in turn");
+                                             },
+                                             1}};
+    for (const bench::Series& one : run.rounds(loops)) {
+        run.check(one.values.size() == 16, "the beginning counts");
+        run.emit(one);
+    }
+    run.check(calls[0] == 24 && calls[1] == 24 && asked == 24 * 11, "other rounds than promised");
+    run.in_own_process([&] { run.check(calls[0] == 24, "another process"); });
+    run.in_own_process([&] { run.check(!run.wants("fails"), "its failure is ours"); });
 }
 
 namespace {
@@ -132,23 +155,6 @@ std::string line_of(const std::string& text, const std::string& start) {
     return "";
 }
 
-// What a shell command prints, given `input`.
-std::string pipe_through(const std::string& command, const std::string& input) {
-    char name[] = "/tmp/bench_test.XXXXXX";
-    const int fd = mkstemp(name);
-    CHECK_EQ(write(fd, input.data(), input.size()), static_cast<ssize_t>(input.size()));
-    close(fd);
-    FILE* p = popen((command + " < " + name).c_str(), "r");
-    CHECK(p != nullptr);
-    std::string out;
-    char buf[4096];
-    while (std::fgets(buf, sizeof buf, p)) out += buf;
-    const int status = pclose(p);
-    unlink(name);
-    CHECK_EQ(status, 0);
-    return out;
-}
-
 }  // namespace
 
 TEST(refusals_are_one_line_and_status_2) {
@@ -156,10 +162,13 @@ TEST(refusals_are_one_line_and_status_2) {
         const char *line, *culprit, *accepted;
     } cases[] = {
         {"", "no workload", "switch"},
-        {"nosuch", "'nosuch'", "all switch pingpong sieve echo zz_loop"},
+        {"nosuch", "'nosuch'", "all switch pingpong sieve scale echo zz_loop"},
         {"switch pingpong", "'pingpong'", "switch"},
         {"switch --bogus 1", "'--bogus'", "--procs N"},
         {"switch --counts", "counts nothing", "--procs N"},
+        {"switch --metric", "--metric: no value", "the name of a metric"},
+        {"switch --metric=", "''", "the name of a metric"},
+        {"echo --metric nix", "echo has no 'nix'", "the name of a metric"},
         {"switch --json=1", "'--json=1'", "--json"},
         {"--", "'--'", "--list"},
         {"--list pingpong", "'pingpong'", "alone"},
@@ -200,7 +209,7 @@ TEST(list_names_all_in_the_order_of_the_contract) {
         order += line.substr(0, line.find(' ')) + " ";
         CHECK_LT(line.find(' '), line.find_last_not_of(' '));  // something is said of each
     }
-    CHECK_EQ(order, "switch pingpong sieve echo zz_loop zz_oranges ");
+    CHECK_EQ(order, "switch pingpong sieve scale echo zz_loop zz_oranges zz_rounds ");
 }
 
 TEST(result_line) {
@@ -262,6 +271,58 @@ TEST(counts_are_told_per_op_or_in_all) {
     CHECK_EQ(lines(bench_with("zz_oranges --ms 1 --reps 3", read_oranges).out), 4);
 }
 
+TEST(what_is_measured_in_steady_rounds) {
+    const Result r = bench_with("zz_rounds --procs 2");
+    CHECK_EQ(
+        line_of(r.out, "zz_rounds P=2 known"),
+        "zz_rounds P=2 known 6.500 ns median=6.500 worst=9.000 reps=4 n=3 cpu=0.250 best=5.000 drift=1.000");
+    const std::string one = line_of(r.out, "zz_rounds P=2 one ");
+    CHECK(has(one, " reps=16 n=10 cpu="));
+    CHECK(has(one, " best=") && has(one, " early=") && has(one, " drift="));
+    CHECK_EQ(lines(r.out), 3);
+    CHECK_EQ(r.status, 1);  // that of the process that failed
+    CHECK(has(r.err, "its failure is ours") && !has(r.err, "another process"));
+    const Result json = bench_with("zz_rounds --procs 2 --json --metric known");
+    CHECK_EQ(json.out,
+             "{\"workload\":\"zz_rounds\",\"P\":2,\"metric\":\"known\",\"best\":5.000,\"unit\":\"ns\","
+             "\"median\":6.500,"
+             "\"worst\":9.000,\"reps\":4,\"n\":3,\"cpu\":0.250,\"drift\":\"1.000\"}\n");
+    CHECK_EQ(json.status, 0);
+}
+
+TEST(scale_prints_the_contract) {
+    const Result all = bench_with("scale --procs 2 --size 200 --metric g300");
+    CHECK_EQ(all.err, "");
+    CHECK_EQ(all.status, 0);
+    CHECK_EQ(lines(all.out), 8);
+    const struct {
+        const char *way, *items;
+    } ways[] = {{"yield", " n=64 "}, {"spawn", " n=57 "}, {"pool", " n=57 "},   {"pool0", " n=57 "},
+                {"pipe", " n=56 "},  {"pair", " n=56 "},  {"phases", " n=48 "}, {"phases2", " n=56 "}};
+    for (const auto& w : ways) {
+        const std::string line = line_of(all.out, "scale P=2 " + std::string(w.way) + "_g300 ");
+        double figure, median, worst;
+        CHECK_EQ(std::sscanf(line.c_str() + line.find("_g300 ") + 6,
+                             "%lf ns median=%lf worst=%lf reps=16 n=", &figure, &median, &worst),
+                 3);
+        CHECK_EQ(figure, median);
+        CHECK_LE(median, worst);
+        CHECK_LE(100.0, median);  // 300 ns of computing on two Ps
+        CHECK(has(line, w.items));
+        CHECK(has(line, " best=") && has(line, " early=") && has(line, " drift="));
+    }
+    const Result turns = bench_with("scale --procs 2 --size 800 --metric alternate");
+    CHECK_EQ(turns.status, 0);
+    CHECK_EQ(lines(turns.out), 3);
+    for (const char* part : {"phases", "mpmc", "mixed"}) {
+        const std::string line = line_of(turns.out, "scale P=2 alternate_" + std::string(part));
+        double alone, over;
+        CHECK_EQ(std::sscanf(line.c_str() + line.find(" alone="), " alone=%lf over_alone=%lf", &alone, &over),
+                 2);
+        CHECK(alone > 0 && over > 0);
+    }
+}
+
 TEST(a_failed_self_check_is_status_1) {
     const Result r = bench_with("pingpong");
     CHECK_EQ(r.status, 1);
@@ -270,7 +331,7 @@ TEST(a_failed_self_check_is_status_1) {
 }
 
 TEST(all_goes_on_past_what_fails) {
-    const Result r = bench_with("all --ms 1 --reps 1");
+    const Result r = bench_with("all --ms 1 --reps 1 --size 100");
     CHECK_EQ(r.status, 1);
     CHECK(has(r.err, "two and two is five"));
     CHECK(has(r.err, "sieve: killed by signal 9"));
@@ -389,35 +450,4 @@ TEST(echo_client_counts_and_compares) {
     const Result bad = load_with([](char* text) { text[15] ^= 1; });
     CHECK_EQ(bad.status, 1);
     CHECK(has(bad.err, "the echo differs"));
-}
-
-TEST(report_is_made_of_the_lines) {
-    if (access("bench/lines.awk", R_OK)) TEST_SKIP("not run from the top of the tree");
-    const std::string rows =
-        pipe_through("awk -v run=R -v round=1 -v peer=gort -f bench/lines.awk",
-                     "yield P=1 g2 10.00 ns median=12.00 worst=14.00 reps=2 n=9 cpu=1.000\n"
-                     "echo P=1 roundtrips 300000 /s median=2 worst=1 reps=2 n=9 cpu=1.000 load=epoll\n"
-                     "yield P=1 g1000 99.00 ns med") +
-        pipe_through("awk -v run=R -v round=2 -v peer=gort -f bench/lines.awk",
-                     "yield P=1 g2 8.00 ns median=20.00 worst=30.00 reps=2 n=9 cpu=1.000\n"
-                     "echo P=1 roundtrips 200000 /s median=4 worst=1 reps=2 n=9 cpu=1.000 load=epoll\n") +
-        pipe_through("awk -v run=R -v round=1 -v peer=go -f bench/lines.awk",
-                     "yield P=1 g2 16.00 ns median=17.00 worst=18.00 reps=2 n=9 cpu=1.000\n"
-                     "echo P=1 roundtrips 150000 /s median=2 worst=1 reps=2 n=9 cpu=1.000 load=epoll\n");
-    CHECK_EQ(lines(rows), 6);  // the line that was cut short is none
-    CHECK(!has(rows, "g1000"));
-    const std::string summary = pipe_through("awk -f bench/summary.awk", rows);
-    CHECK(has(summary, "yield\t1\tg2\tns\tgort\t8\t16\t2\t"));
-    CHECK(has(summary, "echo\t1\troundtrips\t/s\tgort\t300000\t3\t2\t"));
-    const std::string report = pipe_through(
-        "awk -v machine=/dev/null -v what=/dev/null -v hello=/dev/null -f bench/report.awk", summary);
-    CHECK(has(report, "| `g2` | 1 | ns | 8.00 (16.0) | 16.0 (17.0) | **0.50** |"));
-    CHECK(has(report, "| `roundtrips` | 1 | /s, more is better |"));
-    CHECK(has(report, "| **2.00** |"));
-    CHECK(has(report, "| Go | 1 | 2 | 2 | 0.50 |"));  // standings: ahead in both, by half
-    const std::string chart = pipe_through("awk -v machine=/dev/null -f bench/chart.awk", summary);
-    CHECK(has(chart, "<svg ") && has(chart, "</svg>"));
-    CHECK(has(chart, "yield  g2"));
-    CHECK(has(chart, "class=\"gort\"") && has(chart, "class=\"go\""));
-    CHECK(!has(chart, "nan") && !has(chart, "inf"));
 }

@@ -15,11 +15,12 @@ import (
 )
 
 type options struct {
-	procs int
-	ms    float64 // a repetition lasts at least this long
-	reps  int
-	size  uint64 // 0: the workload's own
-	json  bool
+	procs  int
+	ms     float64 // a repetition lasts at least this long
+	reps   int
+	size   uint64 // 0: the workload's own
+	json   bool
+	metric string // only those of this name, or with this as a part of it between underscores
 }
 
 type run struct {
@@ -35,6 +36,7 @@ type series struct {
 	cpu          float64 // process CPU time over wall time; negative: not measured
 	note         string
 	higher       bool
+	steady       bool // of rounds: the median is the figure
 }
 
 const headroom = 1.08
@@ -60,6 +62,55 @@ func (r *run) sizeOr(own uint64) uint64 {
 	return own
 }
 
+// Was this one asked for? Loops that are not wanted are not run; what is emitted all the same is not printed.
+func (r *run) wants(metric string) bool {
+	yes := r.metric == "" || strings.Contains("_"+metric+"_", "_"+r.metric+"_")
+	wantedAny = wantedAny || yes
+	return yes
+}
+
+var wantedAny bool
+
+// What repetitions do to each other: the last over the best of those before.
+func driftNote(values []float64) string {
+	last := len(values) - 1
+	if last < 1 {
+		return ""
+	}
+	early := values[0]
+	for _, v := range values[:last] {
+		early = math.Min(early, v)
+	}
+	return "drift=" + decimals(values[last]/early)
+}
+
+const (
+	allRounds    = 24
+	steadyRounds = 16
+	earlyRounds  = 5
+)
+
+// allRounds rounds of n operations each: the first ones show how it begins, the steadyRounds last ones what it settles at.
+func (r *run) rounds(metric string, n uint64, round func()) {
+	s := series{metric: metric, unit: "ns", n: n, steady: true}
+	early, last, wall, cpu := 0.0, 0.0, 0.0, 0.0
+	for i := 0; i < allRounds; i++ {
+		took, used := timeOf(round)
+		last = took / float64(n)
+		if i >= 1 && i < earlyRounds && (early == 0 || last < early) { // the first one finds everything cold
+			early = last
+		}
+		if i >= allRounds-steadyRounds {
+			s.values = append(s.values, last)
+			wall += took
+			cpu += used
+		}
+	}
+	s.cpu = cpu / wall
+	s.note = "early=" + decimals(early) + " drift=" + decimals(last/early)
+	r.emit(s)
+}
+
 func timeOf(body func()) (wall, cpu float64) {
 	cpu0, start := cpuNs(), nowNs()
 	body()
@@ -68,6 +119,9 @@ func timeOf(body func()) (wall, cpu float64) {
 
 // Nanoseconds per operation; n is always a multiple of granule.
 func (r *run) perOp(metric string, granule uint64, body func(n uint64)) {
+	if !r.wants(metric) {
+		return
+	}
 	want := r.ms * 1e6
 	n := float64(granule)
 	for {
@@ -92,11 +146,15 @@ func (r *run) perOp(metric string, granule uint64, body func(n uint64)) {
 		cpu += used
 	}
 	s.cpu = cpu / wall
+	s.note = driftNote(s.values)
 	r.emit(s)
 }
 
 // Milliseconds of the whole of body, once a repetition.
 func (r *run) totalMs(metric string, n uint64, body func()) {
+	if !r.wants(metric) {
+		return
+	}
 	s := series{metric: metric, unit: "ms", n: n}
 	wall, cpu := 0.0, 0.0
 	for i := 0; i < r.reps; i++ {
@@ -106,6 +164,7 @@ func (r *run) totalMs(metric string, n uint64, body func()) {
 		cpu += used
 	}
 	s.cpu = cpu / wall
+	s.note = driftNote(s.values)
 	r.emit(s)
 }
 
@@ -124,6 +183,9 @@ func decimals(v float64) string {
 }
 
 func (r *run) emit(s series) {
+	if !r.wants(s.metric) {
+		return
+	}
 	v := append([]float64(nil), s.values...)
 	sort.Float64s(v)
 	best, worst := v[0], v[len(v)-1]
@@ -148,10 +210,17 @@ func (r *run) emit(s series) {
 		fmt.Println(line + "}")
 		return
 	}
+	figure := best
+	if s.steady {
+		figure = median
+	}
 	line := fmt.Sprintf("%s P=%d %s %s %s median=%s worst=%s reps=%d n=%d", r.workload, r.procs, s.metric,
-		decimals(best), s.unit, decimals(median), decimals(worst), len(v), s.n)
+		decimals(figure), s.unit, decimals(median), decimals(worst), len(v), s.n)
 	if s.cpu >= 0 {
 		line += " cpu=" + decimals(s.cpu)
+	}
+	if s.steady {
+		line += " best=" + decimals(best)
 	}
 	if s.note != "" {
 		line += " " + s.note
@@ -219,6 +288,20 @@ func pretouch(bytes uint64) {
 const freshMark = "GOBENCH_FRESH"
 
 func inFreshProcess() bool { return os.Getenv(freshMark) != "" }
+
+// The same for one metric of many: its process prints the line itself.
+func (r *run) ownProcess(metric string) {
+	cmd := exec.Command("/proc/self/exe", r.workload, "--procs", fmt.Sprint(r.procs), "--metric", metric)
+	if r.size != 0 {
+		cmd.Args = append(cmd.Args, "--size", fmt.Sprint(r.size))
+	}
+	if r.json {
+		cmd.Args = append(cmd.Args, "--json")
+	}
+	cmd.Env = append(os.Environ(), freshMark+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	r.check(cmd.Run() == nil, "the process of "+metric+" failed")
+}
 
 func (r *run) freshProcess() []float64 {
 	cmd := exec.Command("/proc/self/exe", r.workload, "--procs", fmt.Sprint(r.procs), "--ms", fmt.Sprint(r.ms),

@@ -32,14 +32,17 @@ var workloads = []workload{
 	{"mpmc", "8 producers, 8 consumers, one channel", benchMpmc},
 	{"hog", "how late a sleeper wakes while every P is hogged", benchHog},
 	{"wake", "how soon a readied goroutine runs while its waker computes on", benchWake},
-	{"forkjoin", "fib(27) with a goroutine for every call", benchForkjoin},
+	{"forkjoin", "fib(27): a goroutine for every call and channels; one for each fork and a wait group", benchForkjoin},
+	{"scale", "items of 0 to 100 us, spread in eight ways: medians of steady rounds", benchScale},
 	{"ctx", "contexts: create, cancel, look up", benchCtx},
 	{"sync", "once, pool, map, wait group, condition", benchSync},
 	{"echo", "TCP echo, 64 connections from an epoll client", benchEcho},
 	{"http", "HTTP hello, 64 keep-alive connections", benchHTTP},
 }
 
-const accepted = "--procs N --ms T --reps R --size N --json --list --help"
+const accepted = "--procs N --ms T --reps R --size N --metric TEXT --json --list --help"
+
+const anyMetric = "the name of a metric, or a part of it between underscores"
 
 func refuse(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "gobench: "+format+"\n", args...)
@@ -88,7 +91,7 @@ func main() {
 			}
 			return
 		case arg == "--help":
-			fmt.Printf("usage: gobench WORKLOAD|all [--procs N] [--ms T] [--reps R] [--size N] [--json]\n")
+			fmt.Printf("usage: gobench WORKLOAD|all [--procs N] [--ms T] [--reps R] [--size N] [--metric TEXT] [--json]\n")
 			return
 		case arg == "--json":
 			opt.json = true
@@ -100,6 +103,10 @@ func main() {
 			opt.reps = int(number(name, value(), 1, 1000, true))
 		case name == "--size":
 			opt.size = uint64(number(name, value(), 1, 1e12, true))
+		case name == "--metric":
+			if opt.metric = value(); opt.metric == "" {
+				refuse("--metric: bad value ''; accepted: %s", anyMetric)
+			}
 		case strings.HasPrefix(arg, "-"):
 			refuse("unknown option '%s'; accepted: %s", arg, accepted)
 		case chosen != "":
@@ -112,6 +119,9 @@ func main() {
 	for _, w := range workloads {
 		if w.name == chosen {
 			w.body(&run{options: opt, workload: w.name})
+			if !wantedAny {
+				refuse("--metric: %s has no '%s'; accepted: %s", w.name, opt.metric, anyMetric)
+			}
 			return
 		}
 	}
@@ -128,6 +138,9 @@ func main() {
 		}
 		if opt.json {
 			args = append(args, "--json")
+		}
+		if opt.metric != "" {
+			args = append(args, "--metric", opt.metric)
 		}
 		cmd := exec.Command("/proc/self/exe", args...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr

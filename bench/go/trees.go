@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 package main
 
+import "sync"
+
 const ringSize = 503
 
 // The token counts down; who gets 0 reports its number. The ring then closes itself.
@@ -118,10 +120,25 @@ func fib(n int, up chan int) {
 	up <- a + b
 }
 
+func fibWg(n int) int {
+	if n < 2 {
+		return n
+	}
+	a := 0
+	var wg sync.WaitGroup
+	start(&wg, func() { a = fibWg(n - 1) })
+	b := fibWg(n - 2)
+	wg.Wait()
+	return a + b
+}
+
 func benchForkjoin(r *run) {
 	r.totalMs("fib27", 635621, func() { // n: the number of calls
 		up := make(chan int)
 		go fib(27, up)
 		r.check(<-up == 196418, "wrong sum")
+	})
+	r.totalMs("fib27_wg", 317810, func() { // n: the number of forks
+		r.check(fibWg(27) == 196418, "wrong sum")
 	})
 }
