@@ -19,16 +19,16 @@ namespace bench {
 }
 
 inline uint64_t steps_per_ms() {
-    constexpr uint64_t kSteps = 1'000'000;
+    constexpr uint64_t kMeasured = 1'000'000;
     for (const double end = now_ns() + 20e6; now_ns() < end;)
-        compute(kSteps);  // the clock has come up to its speed
+        compute(kMeasured);  // the clock has come up to its speed
     double best = 1e18;
     for (int i = 0; i < 5; ++i) {
         const double start = now_ns();
-        compute(kSteps);
+        compute(kMeasured);
         best = std::min(best, now_ns() - start);
     }
-    return static_cast<uint64_t>(static_cast<double>(kSteps) * 1e6 / best);
+    return static_cast<uint64_t>(static_cast<double>(kMeasured) * 1e6 / best);
 }
 
 }  // namespace bench

@@ -51,7 +51,7 @@ WORKLOAD(ctx, "contexts: create and cancel, a tree's cancel, a value ten up") {
         {
             auto [parent, stop] = ctx::with_cancel(root);
             run.per_op("withcancel_cancel_under_parent",
-                       [&run, &parent = parent](uint64_t n) { create_and_cancel(run, parent, n); });
+                       [&run, &under = parent](uint64_t n) { create_and_cancel(run, under, n); });
             stop();
         }
         run.per_op("withtimeout_cancel", [&root](uint64_t n) {
