@@ -1,5 +1,5 @@
-// bench/forkjoin.cc - parallel fib(27): a goroutine for every call, results through channels; and one for each fork, joined
-// by a wait_group on the caller's stack.
+// bench/forkjoin.cc - parallel fib(27): a goroutine for every call, results through channels; and one for each fork,
+// joined by a wait_group on the caller's stack.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "bench/runtime.h"
 #include "chan/chan.h"

@@ -1,5 +1,5 @@
-# bench/summary.awk - joins the rounds of one run: the best of the bests, the median of the medians and of the drifts, the
-# worst of the worsts.
+# bench/summary.awk - joins the rounds of one run: the best of the bests, the median of the medians and of the drifts,
+# the worst of the worsts.
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # In: rows of lines.awk. Out, in order of first appearance:

@@ -90,7 +90,8 @@ const (
 	earlyRounds  = 5
 )
 
-// allRounds rounds of n operations each: the first ones show how it begins, the steadyRounds last ones what it settles at.
+// allRounds rounds of n operations each: the first ones show how it begins, the steadyRounds last ones what it settles
+// at.
 func (r *run) rounds(metric string, n uint64, round func()) {
 	s := series{metric: metric, unit: "ns", n: n, steady: true}
 	early, last, wall, cpu := 0.0, 0.0, 0.0, 0.0
