@@ -326,6 +326,12 @@ namespace detail {
 
 using ValueText = void (*)(std::string* out, const void* value);
 std::string type_text(const std::type_info& type);
+// The same without RTTI: what stands behind "T = " in the compiler's own words.
+std::string type_text(const char* function);
+template <class T>
+const char* function_text() {
+    return __PRETTY_FUNCTION__;
+}
 
 template <class T>
 void value_text(std::string* out, const void* value) {
@@ -338,7 +344,11 @@ void value_text(std::string* out, const void* value) {
     } else {
         if constexpr (requires(const T& v) { v == nullptr; })
             if (*static_cast<const T*>(value) == nullptr) return void(*out += "<nil>");
+#if defined(__cpp_rtti)
         *out += type_text(typeid(T));
+#else
+        *out += type_text(function_text<T>());
+#endif
     }
 }
 

@@ -69,9 +69,20 @@ std::string type_text(const std::type_info& type) {
     return result;
 }
 
+std::string type_text(const char* function) {
+    const std::string text = function;
+    const size_t at = text.find("T = ");
+    return at == text.npos ? "a value" : text.substr(at + 4, text.rfind(']') - at - 4);
+}
+
 }  // namespace detail
 
-std::string context_base::to_string() const { return detail::type_text(typeid(*this)); }
+std::string context_base::to_string() const {
+    // The type_info is the word before the virtual table's first function; a class that was compiled with -fno-rtti has
+    // a null pointer there, which typeid would not look at.
+    const std::type_info* type = (*reinterpret_cast<const std::type_info* const* const*>(this))[-1];
+    return type ? detail::type_text(*type) : "a context";
+}
 
 std::string to_string(const context& context) {
     using namespace detail;

@@ -390,6 +390,8 @@ void goexit() {
 
 namespace detail {
 
+void exit_goroutine() { goexit(); }
+
 bool scope_unwinds(int uncaught) noexcept {
     if (std::uncaught_exceptions() > uncaught) return true;
     if (g_count.load(std::memory_order_relaxed) == 0) return false;

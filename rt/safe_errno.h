@@ -10,8 +10,8 @@
 //      does not know. So the calls in inline functions that were compiled before this header (std::stoi) are not
 //      merged once they are inlined elsewhere; and neither are ours when link-time optimization takes the declaration,
 //      const and all, of a file that does not include gort.
-//   3. Where <errno.h> came first, errno is a macro for a function of ours. clang needs it: it merges const calls in one
-//      function once before it inlines anything.
+//   3. Where <errno.h> came first, errno is a macro for a function of ours. clang needs it: it merges const calls in
+//      one function once before it inlines anything.
 // What is left, with clang only: one function, defined before this header was included, that itself uses errno, calls
 // something that parks, and uses errno again. Include gort's headers before the header that defines it.
 //

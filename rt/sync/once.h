@@ -75,18 +75,23 @@ struct OnceState {
                 std::optional<F>* f;
                 ~Release() { f->reset(); }
             } release{&f};
-// the core is compiled without them, and clang looks into templates nobody uses
 #if defined(__cpp_exceptions)
             try {
-                if constexpr (std::is_void_v<R>) std::invoke(*f);
-                else value.emplace(std::invoke(*f));
+                call();
             } catch (...) {
                 failed = std::current_exception();
                 if (!failed) throw;  // goexit is not an exception, and goes on
             }
+#else
+            call();  // with -fno-exceptions f throws nothing
 #endif
         });
         if (failed) std::rethrow_exception(failed);
+    }
+
+    void call() {
+        if constexpr (std::is_void_v<R>) std::invoke(*f);
+        else value.emplace(std::invoke(*f));
     }
 
     struct Nothing {};

@@ -49,7 +49,7 @@ public:
         if (join(key, &flight, nullptr)) {
             flight->over.wait();
             if (flight->failed) std::rethrow_exception(flight->failed);
-            if (!flight->value) goexit();
+            if (!flight->value) detail::exit_goroutine();
             return {*flight->value, true};
         }
         fly(key, *flight, std::forward<F>(f));
@@ -118,12 +118,16 @@ private:
             Flight& flight;
             ~Land() { group->land(key, flight); }
         } land{this, key, flight};
+#if defined(__cpp_exceptions)
         try {
             flight.value.emplace(std::invoke(std::forward<F>(f)));
         } catch (...) {
             flight.failed = std::current_exception();
             if (!flight.failed) throw;  // goexit
         }
+#else
+        flight.value.emplace(std::invoke(std::forward<F>(f)));
+#endif
     }
     void land(const K& key, Flight& flight) {
         std::vector<std::unique_ptr<Receiver>> receivers;
