@@ -39,9 +39,11 @@
 
 namespace gort {
 
-// What `for (T v : ch)` walks over: each step receives, the end is the channel's close. Input iteration: an element is
-// gone once it was received, whoever received it. Breaking out leaves the rest in the channel. The channel must outlive
-// the iterator, as range-for sees to.
+// What `for (T v : ch)` walks over; the end is the channel's close. Input iteration: an element is gone once it was
+// received, whoever received it. An iterator receives when somebody looks, by * or by a comparison with the end, and
+// not before: what a loop that ends otherwise has not looked at stays in the channel, so `ch | std::views::take(3)`
+// receives three. A step without a look receives the element and drops it. The channel must outlive the iterator, as
+// range-for sees to.
 template <class T>
 class recv_iterator {
 public:
@@ -49,47 +51,68 @@ public:
     using value_type = T;
     using difference_type = std::ptrdiff_t;
 
-    recv_iterator() = default;
-    explicit recv_iterator(detail::Hchan* c) : c_(c) { next(); }
-    recv_iterator(recv_iterator&& o) noexcept : c_(std::exchange(o.c_, nullptr)) { take(o); }
+    recv_iterator() = default;  // at the end
+    explicit recv_iterator(detail::Hchan* c) : c_(c), at_(kUnseen) {}
+    recv_iterator(recv_iterator&& o) noexcept { take(o); }
     recv_iterator& operator=(recv_iterator&& o) noexcept {
         if (this == &o) return *this;
-        place_.clear();
-        c_ = std::exchange(o.c_, nullptr);
+        clear();
         take(o);
         return *this;
     }
+    ~recv_iterator() { clear(); }
 
     // An rvalue, so that `T v` moves; the element stays in the iterator until the next step.
-    T&& operator*() const { return std::move(place_.get()); }
+    T&& operator*() const {
+        if (at_ == kUnseen) [[unlikely]]
+            look();
+        return std::move(*place());
+    }
     recv_iterator& operator++() {
-        place_.clear();
-        next();
+        if (at_ == kUnseen) [[unlikely]]
+            look();
+        if (at_ == kSeen) [[likely]] {
+            place()->~T();
+            at_ = kUnseen;
+        }
         return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const recv_iterator& it, std::default_sentinel_t) { return !it.place_.full(); }
+    friend bool operator==(const recv_iterator& it, std::default_sentinel_t) {
+        if (it.at_ == kUnseen) [[likely]]
+            it.look();
+        return it.at_ == kEnd;
+    }
 
 private:
-    void next() {
+    // kUnseen: the element is in the channel, or still to come
+    enum At : unsigned char { kEnd, kUnseen, kSeen };
+
+    [[gnu::always_inline]] void look() const {
         if constexpr (detail::is_word<T>) {
             const detail::WordResult r = detail::chan_recv_word(c_);
-            if (!r.ok) return;
-            ::new (place_.address()) T(detail::from_word<T>(r.word));
+            at_ = kEnd;
+            if (__builtin_expect(!r.ok, false)) return;
+            ::new (static_cast<void*>(bytes_)) T(detail::from_word<T>(r.word));
         } else {
-            if (!detail::chan_recv(c_, place_.address())) return;
+            at_ = kEnd;
+            if (__builtin_expect(!detail::chan_recv(c_, bytes_), false)) return;
         }
-        place_.filled();
+        at_ = kSeen;
+    }
+    T* place() const { return std::launder(reinterpret_cast<T*>(bytes_)); }
+    void clear() {
+        if (at_ == kSeen) place()->~T();
     }
     void take(recv_iterator& o) {
-        if (!o.place_.full()) return;
-        detail::Ops<T>::relocate(place_.address(), std::addressof(o.place_.get()));
-        o.place_.emptied();
-        place_.filled();
+        c_ = std::exchange(o.c_, nullptr);
+        at_ = std::exchange(o.at_, kEnd);
+        if (at_ == kSeen) detail::Ops<T>::relocate(bytes_, std::addressof(*o.place()));
     }
 
     detail::Hchan* c_ = nullptr;
-    mutable detail::Place<T> place_;
+    mutable At at_ = kEnd;
+    alignas(T) mutable unsigned char bytes_[sizeof(T)];
 };
 
 // The receiving half.

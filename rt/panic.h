@@ -26,8 +26,8 @@
 #include <type_traits>
 #include <utility>
 
-// With -fno-exceptions: panic ends the process with its report all the same (or reaches a handler in a function that was
-// compiled with exceptions), but no destructor and no deferred function of this file's frames runs on its way.
+// With -fno-exceptions: panic ends the process with its report all the same, or reaches a handler in a function that
+// was compiled with exceptions, but no destructor and no deferred function of this file's frames runs on its way.
 namespace gort {
 
 class [[gnu::visibility("default")]] panic_error : public std::runtime_error {
@@ -45,12 +45,12 @@ public:
 [[noreturn]] void panic(std::string_view message);
 
 // Ends this goroutine only, after the destructors of all its frames. From main: the others go on. On a thread that is
-// not a goroutine's: a panic. Code that is compiled with -fno-exceptions has frames without destructors to run, so there
-// it cannot be called.
+// not a goroutine's: a panic. It cannot be called in code that is compiled with -fno-exceptions: the destructors of its
+// frames would not run.
 #if !defined(__cpp_exceptions) && __STDC_HOSTED__
-[[noreturn]] void goexit()
-    __attribute__((unavailable("with -fno-exceptions: goexit unwinds the stack, and the destructors of this file's "
-                               "functions would not run; return from the goroutine's function instead")));
+[[noreturn]] void goexit() __attribute__((
+    unavailable("with -fno-exceptions: goexit unwinds the stack, and the destructors of this file's "
+                "functions would not run; return from the goroutine's function instead")));
 #else
 [[noreturn]] void goexit();
 #endif
