@@ -1,8 +1,8 @@
 // rt/stack.h - the memory that goroutines stand on: slots of address space with a guard, pooled by size.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A slot's class is what it is promised to have: a power of two from 128 KiB to 1 GiB, guard included. `stride` is what it
-// has: as long as a class has few slots, kRoom more.
+// A slot's class is what it is promised to have: a power of two from 128 KiB to 1 GiB, guard included. `stride`
+// is what it has: as long as a class has few slots, kRoom more.
 //
 //   base        lo                                              header        end = base + stride
 //    | guard    | stack: grows down from header                   | G | SlotInfo | colour |

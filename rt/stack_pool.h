@@ -1,7 +1,7 @@
 // rt/stack_pool.h - what the files of rt/stack share: arenas, and what we keep in a slot.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// An arena is one mapping: `slots` slots of one class and one stride, then a byte for each that says what it is. The table
+// An arena is one mapping: slots of one class and one stride, then a byte for each that says what it is. The table
 // of arenas only grows (until stack_release_all), and an entry is complete before its base is published, so
 // that a signal handler may walk it.
 // Context:  as rt/stack.h says; `_locked`: the class's pool lock is held.
