@@ -149,7 +149,7 @@ void print_level(Stacks* s) {
 void on_overflow(const OverflowInfo& info) {
     Trace trace;
     trace.total = 0;
-    if (info.context) trace_context(info.context, &trace);
+    if (info.context) trace_context(info.context, &trace, &info.bounds);
     begin_report(true);
     Stacks s;
     s.gp = info.context ? current_g() : g_overflowed;

@@ -226,7 +226,7 @@ void print_frame(kernel::Out& out, const Symbol& s, uintptr_t pc, const PrintHow
     images->free();
 }
 
-void trace_context(const void* ucontext, Trace* out) {
+void trace_context(const void* ucontext, Trace* out, const StackBounds* stack) {
     arch::Regs regs;
     kernel::zero_bytes(&regs, sizeof regs);
     arch::regs_from_context(&regs, static_cast<const ucontext_t*>(ucontext));
@@ -240,7 +240,9 @@ void trace_context(const void* ucontext, Trace* out) {
         arch::regs_back_from_call(&regs);
         exact = false;
     }
-    walk(images, regs, exact, range_around(regs.r[arch::kDwarfSp]), out);
+    StackRange range = range_around(regs.r[arch::kDwarfSp]);
+    if (stack) range = {reinterpret_cast<uintptr_t>(stack->lo), reinterpret_cast<uintptr_t>(stack->hi)};
+    walk(images, regs, exact, range, out);
     images->free();
 }
 

@@ -24,6 +24,8 @@ namespace gort::rt {
 
 // The innermost and the outermost frames of one stack.
 inline constexpr uint32_t kTraceHead = 64, kTraceTail = 64;
+struct StackBounds;
+
 struct Trace {
     uint64_t total;  // frames; more than are stored: those between were left out
     uintptr_t pc[kTraceHead + kTraceTail];  // the innermost, then the outermost
@@ -35,7 +37,8 @@ struct Trace {
 inline constexpr uintptr_t kExactPc = uintptr_t{1} << 63;
 
 void trace_here(Trace* out);                           // of the caller, on whatever stack
-void trace_context(const void* ucontext, Trace* out);  // of what a signal interrupted
+// Of what a signal interrupted; `stack`, if given, is where it should be, although its pointer may have left it.
+void trace_context(const void* ucontext, Trace* out, const StackBounds* stack = nullptr);
 bool trace_parked(Images* images, const G* gp, Trace* out);  // false: it runs, or it has no stack
 
 struct PrintHow {

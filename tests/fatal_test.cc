@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "rt/report.h"
+#include "rt/stack.h"
 #include "tests/panic_test.h"
 
 using namespace gort;
@@ -86,6 +87,18 @@ TEST(RT_24_PN_41_stack_overflow_in_a_goroutine_and_in_main) {
         CHECK_DIED(d, d.matches("^\\.\\.\\.[0-9]+ frames elided\\.\\.\\.$"));
         CHECK_DIED(d, d.out.empty());
         if (!in_main) CHECK_DIED(d, d.matches("^created by "));
+    }
+}
+
+// There the stack pointer lies in memory that nobody may read, in a mapping of its own.
+TEST(PN_41_the_stack_is_shown_whatever_the_guard) {
+    for (auto kind : {rt::GuardKind::kMadvise, rt::GuardKind::kMprotect}) {
+        const Died d = run_child([kind] {
+            rt::stack_force_guard(kind);
+            with_procs(2, [] { std::printf("%d\n", overflowing(0)); });
+        });
+        CHECK_DIED(d, d.exit_code() == 2 && d.matches("^\\.\\.\\.[0-9]+ frames elided\\.\\.\\.$"));
+        CHECK_DIED(d, d.count("overflowing") > 50);
     }
 }
 
