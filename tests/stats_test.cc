@@ -53,6 +53,7 @@ TEST(per_p_figures_and_their_sums) {
                 all.done();
             });
         all.wait();
+        EVENTUALLY(num_goroutine() == 1);  // the last one says that it is done before it has finished
         const runtime_stats s = stats();
         CHECK_EQ(s.per_p.size(), 3u);
         uint64_t created = 0, finished = 0, switches = 0, parks = 0;
