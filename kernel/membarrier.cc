@@ -17,14 +17,13 @@ std::atomic<unsigned> g_tsan_fence{0};
 void membarrier_init() {
 #if GORT_TSAN
     // Both sides by read-modify-write: TSan cannot see a membarrier, and would report what it orders.
-    g_expedited = false;
 #else
     // The registration first; then proof that it works, since an emulator may accept what it does not do.
     const int commands = sys_membarrier(MEMBARRIER_CMD_QUERY, 0);
     const bool works = commands > 0 && (commands & MEMBARRIER_CMD_PRIVATE_EXPEDITED) &&
                        sys_membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0) == 0 &&
                        sys_membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == 0;
-    g_expedited = works;
+    __atomic_store_n(&g_expedited, works, __ATOMIC_RELEASE);  // threads that wait for the first run read it
 #endif
 }
 
@@ -68,12 +67,15 @@ void fall_back() {
 
 void heavy_barrier(Count asker) {
     count(asker);
-    if (__atomic_load_n(&g_expedited, __ATOMIC_ACQUIRE)) {  // F1
-        if (expedited_barrier()) return;
-        return fall_back();
+    if (!__atomic_load_n(&g_expedited, __ATOMIC_ACQUIRE)) {  // F1
+        full_barrier();
+        // The second look: membarrier_init may just have told the others that they need no fence.
+        if (!__atomic_load_n(&g_expedited, __ATOMIC_ACQUIRE)) {
+            while (g_settling.load(std::memory_order_relaxed)) pause_for(1'000'000);
+            return;
+        }
     }
-    full_barrier();
-    while (g_settling.load(std::memory_order_relaxed)) pause_for(1'000'000);
+    if (!expedited_barrier()) fall_back();
 }
 
 void membarrier_in_child() { g_settling.store(0, std::memory_order_relaxed); }

@@ -196,7 +196,7 @@ TEST_P(foreign_threads_fork_while_the_runtime_is_up, 1, 2, 8) {
             CHECK_EQ(fork_here([] { _exit(3); }).exit_code(), 3);
             yield();
             refused([] { (void)make_chan<int>(); });
-            CHECK_EQ(fork_here([] { pthread_exit(nullptr); }).status, 0);
+            if (!GORT_TSAN) CHECK_EQ(fork_here([] { pthread_exit(nullptr); }).status, 0);  // its report
         });
         other.join();
     }
@@ -257,6 +257,7 @@ void deadlock(int procs) {
 }  // namespace
 
 TEST_P(a_daemon_may_fork_before_and_after_runs, 1, 2, 8) {
+    if (GORT_TSAN) TEST_SKIP("TSan lets the child of a process with threads have none");
     for (int i = 0; i < 3; ++i) {
         Died d = fork_here([procs] { whole_program(procs); });
         CHECK_DIED(d, d.exit_code() == 42);
@@ -273,6 +274,7 @@ TEST_P(a_daemon_may_fork_before_and_after_runs, 1, 2, 8) {
 
 // Threads of the parent's that have called in are nothing to the child, which sees a deadlock.
 TEST_P(what_the_parents_threads_were_is_forgotten, 1, 2) {
+    if (GORT_TSAN) TEST_SKIP("TSan lets the child of a process with threads have none");
     gort::start(sched_test::procs_of(procs));
     std::atomic<bool> in{false}, end{false};
     std::thread other([&] {
