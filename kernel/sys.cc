@@ -173,6 +173,10 @@ int sys_sched_getaffinity(int tid, size_t size, void* mask) {
 int sys_sched_setaffinity(int tid, size_t size, const void* mask) {
     return icall(Sys::kSchedSetaffinity, tid, size, mask);
 }
+int sys_sched_getattr(int tid, SchedAttr* attr) {
+    return icall(Sys::kSchedGetattr, tid, attr, sizeof *attr, 0);
+}
+int sys_sched_setattr(int tid, const SchedAttr* attr) { return icall(Sys::kSchedSetattr, tid, attr, 0); }
 int sys_prctl(int op, unsigned long a, unsigned long b, unsigned long c, unsigned long d) {
     return icall(Sys::kPrctl, op, a, b, c, d);
 }

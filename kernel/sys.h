@@ -63,6 +63,8 @@ namespace gort::kernel {
     X(SchedYield, sched_yield)             \
     X(SchedGetaffinity, sched_getaffinity) \
     X(SchedSetaffinity, sched_setaffinity) \
+    X(SchedGetattr, sched_getattr)         \
+    X(SchedSetattr, sched_setattr)         \
     X(Nanosleep, nanosleep)                \
     X(ClockNanosleep, clock_nanosleep)     \
     X(ClockGettime, clock_gettime)         \
@@ -127,6 +129,15 @@ int sys_tgkill(int pid, int tid, int sig);
 int sys_sched_yield();
 int sys_sched_getaffinity(int tid, size_t size, void* mask);  // bytes written to the mask
 int sys_sched_setaffinity(int tid, size_t size, const void* mask);
+struct SchedAttr {  // the kernel's struct sched_attr, as of its first version
+    uint32_t size = 48, policy = 0;
+    uint64_t flags = 0;
+    int32_t nice = 0;
+    uint32_t priority = 0;
+    uint64_t runtime = 0, deadline = 0, period = 0;
+};
+int sys_sched_getattr(int tid, SchedAttr* attr);
+int sys_sched_setattr(int tid, const SchedAttr* attr);
 int sys_prctl(int op, unsigned long a = 0, unsigned long b = 0, unsigned long c = 0, unsigned long d = 0);
 struct Rlimit {
     uint64_t soft, hard;

@@ -336,7 +336,7 @@ void watch(const M* m0) {
     tid.store(0, std::memory_order_relaxed);
 }
 
-// A new thread takes over its maker's signal mask, CPUs and more. The program's own threads may have changed theirs,
+// A new thread takes over its maker's signal mask, CPUs, priority and more. The program's own threads may have changed theirs,
 // and all Ms would inherit it.
 void be_like_the_first() {
     constexpr size_t kWords = 128;
@@ -344,6 +344,9 @@ void be_like_the_first() {
     kernel::set_signal_mask(first_signals, nullptr);
     const int size = kernel::sys_sched_getaffinity(first_tid, sizeof cpus, cpus);
     if (size > 0) kernel::sys_sched_setaffinity(0, static_cast<size_t>(size), cpus);
+    // Who may not raise his priority stays below.
+    kernel::SchedAttr attr;
+    if (kernel::sys_sched_getattr(first_tid, &attr) == 0) kernel::sys_sched_setattr(0, &attr);
 }
 
 void thread_main(void*) {

@@ -149,6 +149,10 @@ TEST(thread_calls) {
     const int size = sys_sched_getaffinity(0, sizeof mask, mask);
     CHECK_LT(0, size);
     CHECK_EQ(sys_sched_setaffinity(0, static_cast<size_t>(size), mask), 0);
+    SchedAttr attr;
+    CHECK_EQ(sys_sched_getattr(0, &attr), 0);
+    CHECK_EQ(attr.size, sizeof attr);
+    CHECK_EQ(sys_sched_setattr(0, &attr), 0);
     uint32_t word = 1;
     CHECK_EQ(sys_futex(&word, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0), -EAGAIN);
     CHECK_EQ(sys_futex(&word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0), 0);
@@ -333,6 +337,14 @@ static long call(Sys which) {
     case Sys::kSchedYield: return sys_sched_yield();
     case Sys::kSchedGetaffinity: return sys_sched_getaffinity(0, sizeof mask, mask);
     case Sys::kSchedSetaffinity: return sys_sched_setaffinity(0, 8, mask);
+    case Sys::kSchedGetattr: {
+        SchedAttr attr;
+        return sys_sched_getattr(0, &attr);
+    }
+    case Sys::kSchedSetattr: {
+        const SchedAttr attr;
+        return sys_sched_setattr(0, &attr);
+    }
     case Sys::kNanosleep: return sys_nanosleep(&none, &t);
     case Sys::kClockNanosleep: return sys_clock_nanosleep(CLOCK_MONOTONIC, 0, &none, &t);
     case Sys::kClockGettime: return sys_clock_gettime(CLOCK_MONOTONIC, &t);

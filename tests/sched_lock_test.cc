@@ -3,6 +3,7 @@
 //
 // The ids (GR-…, RT-…, CC-…) are those of the list of Go's behaviours.
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <mutex>
 
@@ -266,6 +267,35 @@ TEST_P(RT_17_main_that_ends_locked_by_goexit_leaves_nothing_to_the_others, 1, 2,
         });
     });
     CHECK_DIED(d, d.exit_code() == 0);
+}
+
+// What a thread of the program's own has made of itself is not the others' either, although nobody but it is there to
+// make sysmon, which makes them: main waits for it without a word.
+TEST_P(GR_40_a_foreign_threads_state_is_not_the_new_threads, 1, 2) {
+    with_procs(procs, [] {
+        errno = 0;
+        const int nice = getpriority(PRIO_PROCESS, 0);
+        if (errno) TEST_SKIP("no priorities here");
+        std::atomic<int> low{0}, blocked{0};
+        Join join;
+        join.add(20);
+        std::thread([&] {
+            auto become = [](int n) { return setpriority(PRIO_PROCESS, id_t(gettid()), n) == 0; };
+            if (become(nice + 2) && become(nice) && become(nice + 2)) low = 1;  // who may go back
+            block_usr1();
+            for (int i = 0; i < 20; ++i)
+                go([&] {
+                    const int mine = getpriority(PRIO_PROCESS, id_t(gettid()));
+                    if (low && mine != nice) low = 2;
+                    if (usr1_is_blocked()) ++blocked;
+                    usleep(100);
+                    join.done();
+                });
+        }).join();
+        join.wait();
+        CHECK_EQ(blocked.load(), 0);
+        CHECK_NE(low.load(), 2);
+    });
 }
 
 TEST(RT_17_after_the_unlock_it_is_not) {
