@@ -36,8 +36,8 @@
 
 namespace gort::kernel {
 
-// Set by membarrier_init; cleared for ever when the command is refused later. Not std::atomic, whose load would cost the
-// common side an instruction more: it stands between two compiler fences there, and either value will do.
+// Set by membarrier_init; cleared for ever when the command is refused later. Not std::atomic, whose load would cost
+// the common side an instruction more: it stands between two compiler fences there, and either value will do.
 extern bool g_expedited;
 
 void membarrier_init();

@@ -45,7 +45,7 @@ inline constexpr uint16_t kDescBorrowed = 2;  // not ours to close
 inline constexpr uint16_t kDescShared = 4;    // others may hold it open: take it out of epoll by name
 inline constexpr uint16_t kDescSocket = 8;    // send and recv work on it
 inline constexpr uint16_t kDescStream = 16;   // an empty read is its end
-inline constexpr uint16_t kDescFile = 32;     // epoll does not take it: calls block, and are made as blocking does
+inline constexpr uint16_t kDescFile = 32;     // epoll does not take it: its calls block
 
 // The results that are no errno: net::errc of rt/net/error.h, which asserts that they agree.
 inline constexpr int kErrClosed = -10001, kErrNotPollable = -10004;
@@ -84,8 +84,8 @@ struct alignas(64) PollDesc {
 // takes it.
 int poll_open(int fd, uint16_t flags, bool now, PollDesc** out);
 inline void poll_retain(PollDesc* d) { d->handles.fetch_add(1, std::memory_order_relaxed); }
-void poll_drop(PollDesc* d);   // the last one closes
-int poll_close(PollDesc* d);   // and waits until the descriptor is given up
+void poll_drop(PollDesc* d);    // the last one closes
+int poll_close(PollDesc* d);    // and waits until the descriptor is given up
 int poll_release(PollDesc* d);  // as close, but the descriptor stays open: it, or an error
 
 // An operation of one side: begin (waits for its turn, and if nothing can be there, for an edge), tries with d->fd,

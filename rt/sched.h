@@ -101,12 +101,13 @@ struct Sched {
     std::atomic<bool (*)(M*, G*)> give_up{nullptr};
 
     // --- set by chan/time.cc once there are channels with timers
-    std::atomic<bool (*)(const Timer*)> wakes_nobody{nullptr};  // [all Ps idle] a channel's, and nobody waits there
+    // [all Ps idle] it is a channel's, and nobody waits there
+    std::atomic<bool (*)(const Timer*)> wakes_nobody{nullptr};
 
     // --- constant after start
     P* allp[kMaxProcs] = {};
     Config config;
-    bool has_main = false;  // run(), not start(): deadlock is detected
+    bool has_main = false;             // run(), not start(): deadlock is detected
     std::atomic<bool> stopped{false};  // stop() has returned, or is about to, and no other run has begun
     int stack_class = 0;
     int ncpu = 1;
@@ -206,7 +207,7 @@ void sysmon_begin();  // a run begins, without it
 // something may have to be seen from now on: starts it unless it is there. Not under sched.lock
 void sysmon_ensure();
 void sysmon_stop();
-void sysmon_forget();  // [a forked child] its thread is the parent's
+void sysmon_forget();      // [a forked child] its thread is the parent's
 bool sysmon_has_thread();  // besides the Ms'
 // M0 takes the watch: its thread is to be an M that runs pp, first of all `first`. False: it has none.
 bool sysmon_to_work_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);
