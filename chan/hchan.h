@@ -86,12 +86,14 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
         return LockGot::kOwn;
     if (!is_shared(bias)) [[unlikely]]
         return LockGot::kNothing;
+    rt::P* pp = rt::p_of(mp);
+    const int64_t began = rt::remote_begin(pp);
     c->lock.gate.lock();
     if (!is_shared(c->lock.bias.load(std::memory_order_relaxed))) [[unlikely]] {
         c->lock.gate.unlock();
         return LockGot::kNothing;
     }
-    if (!c->lock.count(rt::p_of(mp))) [[unlikely]] {
+    if (!c->lock.count(pp, began)) [[unlikely]] {
         chan_make_own(mp, c);
         return is_shared(c->lock.bias.load(std::memory_order_relaxed)) ? LockGot::kGate : LockGot::kOwn;
     }

@@ -45,8 +45,7 @@ void chan_revoke(Hchan* c) {
         }
         if (!bias.compare_exchange_strong(owner, kRevoking, std::memory_order_acq_rel)) continue;
         auto* pp = reinterpret_cast<P*>(owner);
-        kernel::heavy_barrier(kernel::Count::kBarrierChannel);
-        wait_for_outside(pp);
+        handshake(pp, kernel::Count::kBarrierChannel);
         ChanPast& past = c->past;
         if (!past.was_shared.load(std::memory_order_relaxed)) {
             past.was_shared.store(true, std::memory_order_release);

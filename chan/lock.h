@@ -30,6 +30,7 @@
 
 #include "kernel/lock_rank.h"
 #include "rt/gate.h"
+#include "rt/look.h"
 
 namespace gort::detail {
 
@@ -78,13 +79,16 @@ struct ChanLock {
     static constexpr uint64_t kStreak = 128;
 
     // Holding the gate of a shared one: false if it is this P's turn to have it.
-    [[gnu::always_inline]] bool count(const rt::P* pp) {
+    // began: rt::remote_begin.
+    [[gnu::always_inline]] bool count(rt::P* pp, int64_t began) {
         const uint64_t seen = bias.load(std::memory_order_relaxed);
         const uint64_t place = pp ? pp->index + 1 : 0;
         const uint64_t losses = seen >> 17 & 15;
         uint64_t next = seen - (uint64_t{1} << 32);
-        if ((seen >> 1 & 0xffff) != place)
+        if ((seen >> 1 & 0xffff) != place) {
             next = kShared | place << 1 | losses << 17 | ((kStreak << losses) - 1) << 32;
+            rt::remote_end(pp, began);
+        }
         bias.store(next, std::memory_order_relaxed);
         return next >> 32 != 0;
     }

@@ -234,7 +234,6 @@ enum class Released { kNot, kDone, kLast };
     }
     c->owned -= 1;
     if (c->owned + c->shared.load(std::memory_order_acquire) != 0) return Released::kDone;  // R1
-    pp->chan_reluctance.kept();
     if (buffer_of(c)) return Released::kLast;
     count_live(-1);
     free_header(pp, c);

@@ -24,8 +24,7 @@ void bias_revoke(Bias& bias) {
             continue;
         if (is_new) return;
         P* pp = sched.allp[b - 1];
-        kernel::heavy_barrier(kernel::Count::kBarrierSync);
-        wait_for_outside(pp);
+        handshake(pp, kernel::Count::kBarrierSync);
         bias.store(kBiasShared, std::memory_order_release);  // B1
         return pp->sync_reluctance.lost();
     }
@@ -39,7 +38,6 @@ M* bias_settle_slow(M* mp, Bias& bias, bool* mine) {
         if (*mine || b == kBiasShared) return mp;
         if (b == kBiasNew) {
             const bool ours = place && p_of(mp)->sync_reluctance.overcome();
-            if (ours) p_of(mp)->sync_reluctance.kept();
             *mine = ours;
             const uint16_t after = ours ? static_cast<uint16_t>(place) : kBiasShared;
             if (bias.compare_exchange_strong(b, after, std::memory_order_acq_rel)) return mp;  // B1

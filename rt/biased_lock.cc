@@ -4,6 +4,7 @@
 
 #include "arch/arch.h"
 #include "kernel/sys.h"
+#include "rt/look.h"
 
 namespace gort::rt {
 
@@ -26,6 +27,7 @@ void BiasedLock::revoke(uint16_t owner) {
 }
 
 void BiasedLock::lock_shared(uint32_t place) GORT_NO_TSA {
+    int64_t began = 0;
     for (;;) {
         uint16_t bias = bias_.load(std::memory_order_acquire);  // B3
         if (bias == kNew) {
@@ -37,6 +39,7 @@ void BiasedLock::lock_shared(uint32_t place) GORT_NO_TSA {
             revoke(bias);
             continue;
         }
+        began = place ? remote_begin(p_of(self())) : 0;
         lock_.lock();
         if (bias_.load(std::memory_order_acquire) == kShared) break;  // B3
         lock_.unlock();
@@ -45,6 +48,7 @@ void BiasedLock::lock_shared(uint32_t place) GORT_NO_TSA {
         if (last_ != 0 && streak_ > wanted_ && wanted_ < kMostStreak)
             wanted_ = static_cast<uint16_t>(wanted_ * 2);
         last_ = static_cast<uint16_t>(place);
+        if (place) remote_end(p_of(self()), began);
         streak_ = 0;
         return;
     }

@@ -4,6 +4,7 @@
 #include "kernel/thread.h"
 #include "rt/fork.h"
 #include "rt/host.h"
+#include "rt/look.h"
 #include "rt/park.h"
 #include "rt/sema_fast.h"
 #include "rt/solo.h"
@@ -23,11 +24,14 @@ void leave_run(void* arg, G* left) {
 }
 
 // What was asked while this goroutine was inside, and left at the gate for it.
-M* answer(M* mp) {
+M* answer_late(M* mp) {
     P* pp = p_of(mp);
     const uint32_t asked = pp->attention.load(std::memory_order_relaxed);
     if (asked & (kAskPreempt | kAskRelease)) return yield_slow(mp);
-    if (asked & kAskSteal) answer_steal(pp);
+    if (asked & kAskShare) {
+        pp->attention.fetch_and(~kAskShare, std::memory_order_acquire);
+        share_all(pp);
+    }
     return mp;
 }
 
@@ -40,7 +44,7 @@ M* enter_slow(M* mp) {
         GORT_DCHECK(mp->p);
         mp->open.store(mp->p->index + 1, std::memory_order_relaxed);
         mp->gate_lock.unlock();
-        return answer(mp);
+        return answer_late(mp);
     }
     mp->lost_p.store(false, std::memory_order_relaxed);
     detail::g_strays.fetch_sub(1, std::memory_order_relaxed);

@@ -27,19 +27,10 @@ public:
     uint32_t popped() const {
         return popped_.load(std::memory_order_relaxed);
     }  // ever, from the newest group
-    uint32_t pushed() const { return pushed_.load(std::memory_order_relaxed); }  // ever
-    // Is anything here that was here when pushed() was `before`?
-    bool waits_since(uint32_t before) const {
-        return !empty() && static_cast<int32_t>(oldest_.load(std::memory_order_relaxed) - before) < 0;
-    }
-
     // `maker` is the same as long as one goroutine runs on: rt/sched.h, picks.
     void push(G* gp, uint64_t maker) {
-        const uint32_t seq = pushed();
-        pushed_.store(seq + 1, std::memory_order_relaxed);
         size_.store(size() + 1, std::memory_order_relaxed);
         gp->next = nullptr;
-        gp->seq = seq;
         if (maker == maker_ && top_ != bottom_) {
             Group& group = at(top_ - 1);
             group.tail->next = gp;
@@ -47,8 +38,8 @@ public:
             return;
         }
         maker_ = maker;
-        if (top_ == bottom_) oldest_.store(seq, std::memory_order_relaxed);
-        else if (top_ - bottom_ > mask_) [[unlikely]] grow();
+        if (top_ - bottom_ > mask_) [[unlikely]]
+            grow();
         at(top_++) = {gp, gp};
     }
 
@@ -59,7 +50,6 @@ public:
         Group& group = at(top_ - 1);
         G* gp = take_first(group);
         if (!group.head) --top_;
-        else if (top_ - 1 == bottom_) oldest_.store(group.head->seq, std::memory_order_relaxed);
         return gp;
     }
 
@@ -68,9 +58,10 @@ public:
         if (empty()) return nullptr;
         G* gp = take_first(at(bottom_));
         if (!at(bottom_).head) ++bottom_;
-        if (!empty()) oldest_.store(at(bottom_).head->seq, std::memory_order_relaxed);
         return gp;
     }
+
+    uint32_t oldest_group() const { return bottom_; }  // changes with it
 
     struct Group {
         G* head;
@@ -95,8 +86,6 @@ private:
     // Atomic for those who only look.
     std::atomic<uint32_t> size_{0};
     std::atomic<uint32_t> popped_{0};
-    std::atomic<uint32_t> pushed_{0};
-    std::atomic<uint32_t> oldest_{0};  // the seq of the oldest group's first, unless empty
     Group* groups_ = nullptr;
     Group* first_ = nullptr;
     uint32_t mask_ = 0;

@@ -3,6 +3,7 @@
 #include "rt/gate.h"
 
 #include "arch/arch.h"
+#include "kernel/clock.h"
 #include "kernel/fatal.h"
 #include "kernel/sys.h"
 #include "rt/sched.h"
@@ -83,6 +84,53 @@ void wait_for_outside(const P* pp) {
         else kernel::sys_sched_yield();
         if (pp->m.load(std::memory_order_acquire) != mp) return;  // it gave the P up, so it was outside
     }
+}
+
+void answer(P* pp) {
+    pp->answered.store(pp->answers_wanted.load(std::memory_order_acquire), std::memory_order_release);
+}
+
+// Two that wait for each other would both wait in vain; so who waits answers for his own P. He is outside of the gate,
+// if only now and then for a moment inside, and has nothing half done.
+static void answer_from_outside() {
+    M* mp = self();
+    if (!mp || mp->foreign || mp->in_rt.load(std::memory_order_relaxed)) return;
+    mp->in_rt.store(1, std::memory_order_relaxed);
+    kernel::light_barrier();
+    if (mp->open.load(std::memory_order_acquire)) {  // G2
+        P* pp = mp->p;
+        if (pp->attention.load(std::memory_order_relaxed) & kAskAnswer) {
+            pp->attention.fetch_and(~kAskAnswer, std::memory_order_acquire);
+            answer(pp);
+        }
+    }
+    leave(mp);
+}
+
+void handshake(P* pp, kernel::Count why) {
+    constexpr int64_t kLeast = 1'000, kMost = 5'000;
+    static std::atomic<int64_t> barrier_ns{kMost / 2};
+    if (pp->m.load(std::memory_order_acquire)) {
+        kernel::count(kernel::Count::kHandshakes);
+        const uint32_t number = pp->answers_wanted.fetch_add(1, std::memory_order_acq_rel) + 1;
+        pp->attention.fetch_or(kAskAnswer, std::memory_order_release);
+        int64_t patience = 2 * barrier_ns.load(std::memory_order_relaxed);
+        if (patience < kLeast) patience = kLeast;
+        if (patience > kMost) patience = kMost;
+        const int64_t end = kernel::nanotime() + patience;
+        do {
+            for (int i = 0; i < 4; ++i) {
+                if (static_cast<int32_t>(pp->answered.load(std::memory_order_acquire) - number) >= 0) return;
+                arch::pause();
+            }
+            answer_from_outside();
+        } while (kernel::nanotime() < end);
+    }
+    const int64_t start = kernel::nanotime();
+    kernel::heavy_barrier(why);
+    const int64_t took = kernel::nanotime() - start;
+    barrier_ns.store((barrier_ns.load(std::memory_order_relaxed) * 7 + took) / 8, std::memory_order_relaxed);
+    wait_for_outside(pp);
 }
 
 void wait_for_all_outside() {

@@ -67,6 +67,20 @@ void keep(P* pp, M* holder);  // sysmon's end: the M is without P when it comes 
 // up.
 void wait_for_outside(const P* pp);
 
+// [outside the gate] The same without the barrier, where it can be had: returns when pp's holder has made a scheduling
+// decision since the call, or has been outside. What the caller wrote before, everybody sees who is inside with pp
+// later; what was done inside with pp, the caller sees.
+//
+//      who asks                                 pp's holder, on g0 after the commit (answer)
+//      1  answers_wanted + 1 is our number      1  takes kAskAnswer off (acquire)
+//      2  attention |= kAskAnswer (release)     2  answered = answers_wanted (release)
+//      3  waits until answered has reached it
+//
+// On g0 the holder is in the middle of nothing, so that is as good as outside. One that computes in user code does not
+// answer: after twice the time that a barrier has taken lately the caller pays for one.
+void handshake(P* pp, kernel::Count why);
+void answer(P* pp);  // [pp's holder, on g0]
+
 // [outside the gate] Returns when everybody who was inside with a P has been outside, or has given the P up: so who
 // has seen what was written before the call is the only one inside.
 void wait_for_all_outside();

@@ -25,9 +25,6 @@ struct EhGlobals {
 
 using CommitFn = void (*)(void* arg, G* left);
 
-// An M that a poke has woken (rt/sysmon.cc) looks around: has it found anything since?
-enum class Scout : uint8_t { kNo, kLooks, kFound };
-
 // The gate comes first: see rt/gate.h.
 struct alignas(64) M : detail::Gate {
     P* p = nullptr;
@@ -66,7 +63,6 @@ struct alignas(64) M : detail::Gate {
     M* prev_all = nullptr;
     bool in_midle = false;  // sched.lock
     bool gave_up = false;   // a foreign thread's last wait for a cond ended because of stop()
-    Scout scout = Scout::kNo;
     bool dying = false;  // its locked G ended: the thread ends too
     // a locked G ended on it: signal mask, CPUs and all else may be what that made of them, so it makes no thread
     bool altered = false;

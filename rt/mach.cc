@@ -12,6 +12,7 @@
 #include "rt/clock.h"
 #include "rt/fault.h"
 #include "rt/host.h"
+#include "rt/look.h"
 #include "rt/park.h"
 #include "rt/report.h"
 #include "rt/slab.h"
@@ -205,7 +206,6 @@ M* new_m(bool foreign) {
         sched.lock.unlock();
         mp->in_rt.store(0, std::memory_order_relaxed);
         mp->is_m0 = mp->dying = mp->altered = false;
-        mp->scout = Scout::kNo;
         mp->curg = nullptr;
         mp->g0 = {};
         mp->called.store(0, std::memory_order_relaxed);
@@ -270,11 +270,13 @@ void stop_m(M* mp) {
 bool go_idle(M* mp) {
     sched.lock.lock();
     P* pp = p_of(mp);
-    if (!running() || sched.runq.count || poll_pending() || pp->attention.load(std::memory_order_relaxed)) {
+    if (!running() || sched.runq.count || poll_pending() || !pp->open_to_all.empty() ||
+        pp->attention.load(std::memory_order_relaxed)) {
         sched.lock.unlock();
         return running();
     }
     push_idle_p_locked(release_p(mp));
+    if (sched.looking.load(std::memory_order_relaxed) == 0) arm_makers(kernel::nanotime());
     wait_for_p_locked(mp);
     return p_of(mp) != nullptr;
 }
@@ -305,19 +307,29 @@ void wake_one() {
     wake_one_locked();
 }
 
-bool wake_scout() {
-    kernel::LockGuard guard(sched.lock);
-    if (!sched.pidle || !running()) return true;
-    M* mp = pop_idle_m_locked();
-    if (!mp) return false;
-    if (mp == sched.timekeeper || mp->is_m0) {  // the timekeeper has enough to do
+// The timekeeper has enough to do, and M0 runs main only: rather another thread than one of these.
+void wake_looker() {
+    if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
+    sched.lock.lock();
+    M* mp = running() && sched.pidle ? pop_idle_m_locked() : nullptr;
+    if (mp && (mp == sched.timekeeper || mp->is_m0)) {
         push_idle_m_locked(mp);
-        return false;
+        mp = nullptr;
     }
-    mp->scout = Scout::kLooks;
+    if (!running() || !sched.pidle || (!mp && !may_make_m_locked())) return sched.lock.unlock();
+    P* pp = pop_idle_p_locked();
+    pp->sent_to_look = true;
     sched.wakes.fetch_add(1, std::memory_order_relaxed);
-    wake_m(mp, pop_idle_p_locked(), nullptr);
-    return true;
+    if (mp) {
+        wake_m(mp, pp, nullptr);
+        return sched.lock.unlock();
+    }
+    ++sched.starting;
+    sched.lock.unlock();
+    start_another_m(pp);
+    sched.lock.lock();
+    --sched.starting;
+    sched.lock.unlock();
 }
 
 void wake_m0() {

@@ -12,6 +12,7 @@
 #include "kernel/rand.h"
 #include "rt/fresh.h"
 #include "rt/runq.h"
+#include "rt/share.h"
 #include "rt/timers.h"
 
 namespace gort::rt {
@@ -19,54 +20,40 @@ namespace gort::rt {
 inline constexpr uint32_t kMaxProcs = 1024;
 // scheduling decisions between two looks at the global queue (Go's figure)
 inline constexpr uint32_t kGlobalEvery = 61;
-// So many decisions between two looks of sysmon's, or during a spin, 20 to 25 us: goroutines that run for no longer
-// than a wake of another thread takes. What waits behind those waits longer before it is given away.
-inline constexpr uint64_t kLively = 8;
-inline constexpr int64_t kLongRun = 1'000'000'000;
-// A batch of events that will be done sooner is not shared: two wakes, and what it costs to share caches.
-inline constexpr int64_t kBriefBatch = 250'000;
-// So many between two looks: what is run here is done sooner than a thief has its cache lines. For a while such a P's
-// queue is left alone also where nothing moves: while somebody spawns the next batch of the kind.
-inline constexpr uint64_t kTiny = 128;
 inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in chains of this many
 inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
 // Reasons why a P's holder should look up at its next scheduling decision.
-// a thief met us inside the runtime: put half the queue where it can be had
-inline constexpr uint32_t kAskSteal = 1;
+inline constexpr uint32_t kAskShare = 1;    // a looker wants work from here: make some public (rt/share.h)
 inline constexpr uint32_t kAskPreempt = 2;  // the time slice is over: runnext goes to the tail of the queue
 inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps changes, or the runtime stops
 inline constexpr uint32_t kAskPoll = 8;     // nobody has looked at the descriptors for too long
 inline constexpr uint32_t kAskTimers = 16;  // a timer of some P is late: rt/late.cc
 inline constexpr uint32_t kAskRound = 32;   // what has waited longest is late: as if kGlobalEvery were over
+inline constexpr uint32_t kAskAnswer = 64;  // somebody waits until this P has made a decision: handshake, rt/gate.h
+inline constexpr uint32_t kAskTakeBack = 128;  // something lies in the public part that this P is to run itself
+inline constexpr uint32_t kAskGather = 256;    // what runs here had better run on one P: rt/share.h
 
-// Does a P make its next new objects its own? Each one that is taken away from it doubles the number of those that are
-// shared from the start, each that it keeps makes it smaller. The first loss costs nothing: it may be an accident.
+// Does a P make its next new objects its own? An object that is its own saves four to ten locked instructions, some 40
+// ns; one that is taken away costs the taker 1 to 8 us. So a P that loses more than one of kLoss makes them shared from
+// the start: each loss takes kLoss from its credit, each object gives one back, and below zero they are shared.
 class Reluctance {
 public:
     bool overcome() {  // [the P's M]
-        const uint32_t n = shared_.load(std::memory_order_relaxed);
-        if (n) shared_.store(n - 1, std::memory_order_relaxed);
-        return n == 0;
-    }
-    void kept() {  // [the P's M]
-        if (const uint32_t n = penalty_.load(std::memory_order_relaxed))
-            penalty_.store(n - 1, std::memory_order_relaxed);
+        const int32_t credit = credit_.load(std::memory_order_relaxed);
+        if (credit < kMost) credit_.store(credit + 1, std::memory_order_relaxed);
+        return credit >= 0;
     }
     void lost() {  // [any thread]
-        const uint32_t n = penalty_.load(std::memory_order_relaxed);
-        shared_.store(n, std::memory_order_relaxed);
-        if (n < kMost) penalty_.store(n ? n * 2 : 1, std::memory_order_relaxed);
+        const int32_t credit = credit_.load(std::memory_order_relaxed);
+        if (credit > kLeast) credit_.store(credit - kLoss, std::memory_order_relaxed);
     }
-    void forget() {  // for tests
-        shared_.store(0, std::memory_order_relaxed);
-        penalty_.store(0, std::memory_order_relaxed);
-    }
+    void forget() { credit_.store(kMost, std::memory_order_relaxed); }  // for tests
+
+    static constexpr int32_t kLoss = 128, kMost = 2 * kLoss - 1, kLeast = -4 * kLoss;
 
 private:
-    static constexpr uint32_t kMost = 4096;
-    std::atomic<uint32_t> shared_{0};  // so many more
-    std::atomic<uint32_t> penalty_{0};
+    std::atomic<int32_t> credit_{kMost};
 };
 
 struct alignas(64) P {
@@ -93,10 +80,12 @@ struct alignas(64) P {
     std::atomic<uint64_t> parks{0};
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
-    // The goroutines that descriptors' events have readied: since when and since which pick they run, 0: they have; and
-    // how long each ran the last time. Not kept at P=1.
-    std::atomic<int64_t> batch_start{0}, batch_each{kLongRun};
-    uint64_t batch_picks = 0;
+    Loot loot;                  // what this P took from another one last, until that has been judged
+    int64_t measured = 0;       // when the grain was measured last, and what picks() was
+    uint64_t measured_picks = 0;
+    bool sent_to_look = false;  // its M was woken for work that waits at some P, and has not looked yet
+    uint32_t vain_looks = 0;    // in a row
+    int64_t look_for = 50'000;  // ns that its M looks before it sleeps: rt/look.cc
     void* stack_cache[kStackCache];
     G* runq_first[RunQueue::kFirst];  // as long as that is enough
     FreshQueue::Group fresh_first[FreshQueue::kFirst];
@@ -111,29 +100,29 @@ struct alignas(64) P {
     alignas(64) std::atomic<uint32_t> attention{0};
     // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
     std::atomic<M*> m{nullptr};
-    uint32_t index = 0;                  // in sched.allp
-    std::atomic<int64_t> tiny_until{0};  // sysmon's, see kTiny
-    // turn() when its M poked sysmon: what waited then has been seen once
-    std::atomic<uint64_t> poked_turn{UINT64_MAX};
+    // What spawn and ready look at: kHungry, kWakeOne
+    std::atomic<uint32_t> wanted{0};
+    uint32_t index = 0;      // in sched.allp
     P* next_idle = nullptr;  // sched.lock
     bool retired = false;    // sched.lock: gomaxprocs shrank
+    // handshake: the last number that was drawn, and the last that has been answered
+    std::atomic<uint32_t> answers_wanted{0}, answered{0};
+    alignas(64) PublicQueue open_to_all;
+    Sharing sharing;
 
     // --- sysmon's own notes
-    uint32_t seen_tick = 0;
+    uint32_t seen_tick = 0;   // picks from the queues
+    int64_t tick_since = 0;
     uint64_t seen_turn = 0;
-    int64_t seen_when = 0;
-    uint32_t seen_head = 0;
-    uint32_t seen_tail = 0;
-    uint32_t seen_pushed = 0;
+    int64_t turn_since = 0;
     uint64_t seen_picks = 0;
-    int64_t old_when = 0;  // and of a look longer ago
-    uint32_t old_tail = 0;
-    uint32_t old_pushed = 0;
-    G* seen_runnext = nullptr;
+    uint64_t seen_created = 0;
+    int64_t seen_when = 0;  // when the two were noted
+    bool seen_queue = false;  // something waited at the last look
     bool blocking_seen = false;
     int64_t round_when = 0;  // rt/late.cc: a look, and what was queued then
     uint32_t round_tail = 0;
-    uint32_t round_pushed = 0;
+    uint32_t round_group = 0;
 
     Timers timers;  // own lock
 
@@ -180,14 +169,6 @@ struct alignas(64) P {
     }
     uint32_t queued() const {
         return runq.size() + fresh.size() + (runnext.load(std::memory_order_relaxed) != nullptr);
-    }
-    // Is anything queued that was when runq.tail() and fresh.pushed() were these?
-    bool waits_since(uint32_t tail, uint32_t pushed) const {
-        return static_cast<int32_t>(runq.head() - tail) < 0 || fresh.waits_since(pushed);
-    }
-    bool in_brief_batch(int64_t now) const {
-        return now - batch_start.load(std::memory_order_relaxed) < kBriefBatch &&
-               queued() * batch_each.load(std::memory_order_relaxed) < kBriefBatch;
     }
     bool has_work() const { return !runq.empty() || !fresh.empty(); }
 

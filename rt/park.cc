@@ -96,7 +96,8 @@ void ready(M* mp, G* gp) {
     if (!pp) [[unlikely]]
         return put_global(gp);
     pp->put_next(gp);
-    maybe_poke();
+    if (pp->wanted.load(std::memory_order_relaxed)) [[unlikely]]
+        left_behind(mp);
 }
 
 void ready_global(G* gp) {

@@ -9,6 +9,7 @@
 // another P.
 #include "kernel/cpu.h"
 #include "kernel/sys.h"
+#include "rt/look.h"
 #include "rt/park.h"
 #include "rt/slab.h"
 #include "rt/solo.h"
@@ -76,6 +77,7 @@ P* new_p(uint32_t index) {
 }
 
 void take_all(P* pp, GList* to) {
+    take_back(pp);
     if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
         pp->runnext.store(nullptr, std::memory_order_relaxed);
         to->push(gp);

@@ -124,6 +124,8 @@ void reset_p(P* pp) {
     pp->steal_tries.store(0, std::memory_order_relaxed);
     pp->looks.store(0, std::memory_order_relaxed);
     pp->parks.store(0, std::memory_order_relaxed);
+    pp->wanted.store(kWakeOne, std::memory_order_relaxed);  // the first goroutine that it starts makes sysmon
+    pp->loot.from = nullptr;
     pp->set_until_look(kGlobalEvery);
     pp->picked.store(0, std::memory_order_relaxed);
     pp->attention.store(0, std::memory_order_relaxed);
@@ -251,6 +253,7 @@ void end() {
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
         pp->runnext.store(nullptr, std::memory_order_relaxed);
+        pp->open_to_all.take_all();
         while (pp->runq.pop()) {
         }
         while (pp->fresh.pop_oldest()) {
@@ -327,7 +330,7 @@ bool blocking_begin() {
     if (!mp || mp->foreign) return false;
     mp = enter();
     p_of(mp)->blocking.store(true, std::memory_order_relaxed);
-    maybe_poke();
+    left_behind(mp);
     leave(mp);
     return true;
 }

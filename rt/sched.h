@@ -6,11 +6,13 @@
 //   first run     pick_next takes it; the goroutine that just ended hands over its stack in place, else a warm one
 //   parks         park.cc: picks the next G itself and switches to it; nobody runs on g0 while there is work
 //   is readied    runnext of the waker's P
+//   moves         look.cc: an M without work takes what another P makes public (share.h)
 //   ends          spawn.cc: goroutine_entry looks at what is next before it gives up the stack
 //
-// WHO WAKES AN M. Not the one who makes work: a wake costs as much as a thousand switches. Work waits for its own P,
-// and sysmon.cc, which looks every 20 to 50 us while any P is idle and another one busy, wakes an M when what waited
-// at one look still waits at the next. Only work without a P (from foreign threads, the poller, timers) wakes at once.
+// WHO WAKES AN M. An M without work looks for some itself before it sleeps (look.cc). When the last one goes to sleep it
+// arms the Ps at work: the next who leaves work behind there wakes an M, if what waits is worth a wake and waking has
+// not been in vain lately (left_behind). Stores and loads may pass each other there, so sysmon.cc looks once more, a
+// few milliseconds later at most. Work without a P (from foreign threads, the poller, timers) wakes an M at once.
 //
 // Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under
 //             sched.lock: so no wake-up is lost. (3) while some P is idle and some other runs, sysmon is awake or
@@ -81,9 +83,10 @@ struct Sched {
     std::atomic<int> detached{0};      // goroutines that run on without a P
     std::atomic<int> foreign{0};       // attached foreign threads
     std::atomic<int> poll_waiters{0};  // goroutines blocked on descriptors
-    std::atomic<int> spinning{0};
-    std::atomic<bool> in_hand{false};      // sysmon moves goroutines to the global queue
-    std::atomic<uint32_t> poke_wanted{0};  // nobody looks for a while: whoever leaves work behind says so
+    std::atomic<int64_t> line_ns{100};  // what it costs to read a line that another CPU has written
+    std::atomic<int> looking{0};  // Ms that look for work: rt/look.cc
+    // When makers may be armed again, and how long it will be after the next wake in vain
+    std::atomic<int64_t> wake_after{0}, wake_pause{0};
     std::atomic<int64_t> timekeeper_until{INT64_MAX};  // written under lock
     std::atomic<int64_t> coarse_now{0};                // a recent clock reading, for "waits since"
     std::atomic<uint64_t> next_goid{2};                // 1 is main
@@ -126,8 +129,7 @@ G* find_runnable(M* mp);    // null: the M must look at itself again
 void execute(M* mp, G* gp);
 void put_global(G* gp);  // any thread; wakes an M if a P is idle
 void put_global_locked(G* gp) GORT_REQUIRES(sched.lock);
-void put_global_list(GList* list, bool in_hand = false);  // in_hand: sysmon had them
-uint32_t steal_from(M* mp, P* victim);
+void put_global_list(GList* list);
 
 // --- mach.cc
 M* new_m(bool foreign = false);
@@ -141,7 +143,7 @@ bool go_idle(M* mp);
 void hand_off_and_wait(M* mp, G* first);  // locked M or M0: another M goes on, until ours is wanted
 void run_locked(M* mp, G* gp);            // gp may run on its own M only: hand the P to that
 void wake_one();                          // an idle P and an M for it, if there are both
-bool wake_scout();                        // the same, to look around; false: no M to spare
+void wake_looker();                       // the same, to look for work
 void wake_one_locked() GORT_REQUIRES(sched.lock);
 void wake_all_for_stop();
 void wake_m0();  // main has returned
@@ -153,11 +155,13 @@ int64_t earliest_timer();
 // --- threads.cc
 // An idle or new M runs pp, `first` at once. If no thread can be had, pp goes to the idle ones and its work to all.
 void start_m(P* pp, G* first = nullptr);
+void start_another_m(P* pp);  // the same by a new thread, whoever is idle
 int start_thread_of(M* mp);  // 0 or -errno
 bool count_one_more_m();     // false: there are as many as may be
 void start_births();         // [sysmon] the threads that others may not make
 bool may_start_m();          // a guess: is there an idle M, or can one be made?
 bool may_start_m_locked() GORT_REQUIRES(sched.lock);
+bool may_make_m_locked() GORT_REQUIRES(sched.lock);  // without an idle M
 void end_shortage();  // [sysmon, now and then] tries what could not be done for want of threads
 void start_monitor(struct HostStart* start);  // sysmon's thread
 
@@ -215,10 +219,10 @@ void sysmon_watch(M* m0);   // then; until M0 is called
 void sysmon_wake_locked();  // an idle P was taken while it rested
 void sysmon_nudge();
 bool on_sysmon();  // is this its thread
-// Nobody looks for a while, or yet, and there is something to see. What is readied on g0, by timers, is seen there:
-// only what is left when it picks one is worth a poke.
-[[gnu::noinline]] void poke();
-void poke_from_g0();
+
+// --- look.cc
+// mp's P is `wanted`, and something waits there: for a looker, or to have one woken.
+[[gnu::noinline]] void left_behind(M* mp);
 
 // --- late.cc
 bool ask_for_what_is_late(int64_t now);  // [sysmon] true if somebody was
@@ -245,15 +249,9 @@ inline bool poll_pending() {
     return hooks && hooks->pending();
 }
 
-inline void maybe_poke() {
-    if (sched.poke_wanted.load(std::memory_order_relaxed)) [[unlikely]]
-        poke();
-}
-
-// Half of what waits, the oldest first, goes to `to`; at most `most`, and runnext if nothing else waits and or_next.
-void take_half(P* pp, GList* to, uint32_t most, bool or_next);
-// [P's holder] if a thief or sysmon asked: half of what is queued to the global queue
-void answer_steal(P* pp);
+// Half of what waits, the oldest first, goes to `to`, at most `most`: those that have run only if those_that_ran, and
+// of those that have not only what one goroutine spawned, the largest pieces of work.
+void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
 
 // The next G of this P, or null. runnext inherits the time slice.
 [[gnu::always_inline]] inline G* pick_next(P* pp) {

@@ -97,7 +97,7 @@ void print_counts(Out& out) {
     out.str("ms: gomaxprocs=").dec(sched.nprocs.load(kRelaxed));
     out.str(" idleprocs=").dec(sched.npidle.load(kRelaxed));
     out.str(" threads=").dec(sched.nm.load(kRelaxed) + sysmon_has_thread());  // as in Go
-    out.str(" spinningthreads=").dec(sched.spinning.load(kRelaxed)).str(" needspinning=0");
+    out.str(" spinningthreads=").dec(sched.looking.load(kRelaxed)).str(" needspinning=0");
     out.str(" idlethreads=").dec(sched.midle_count);
     out.str(" runqueue=").udec(sched.runq_size.load(kRelaxed));
     if (!detail) {

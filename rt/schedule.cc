@@ -1,11 +1,13 @@
-// rt/schedule.cc - an M on its own stack: what to run next when the P's queue does not say, stealing, going idle.
+// rt/schedule.cc - an M on its own stack: what to run next when the P's queue does not say, going idle.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Order of looking: own runnext, fresh ones and queue (every 61st time the global queue first) - global queue -
-// descriptors - timers of all Ps - other Ps' queues - a short spin - idle. An M that goes idle gives its P up under
+// descriptors - timers of all Ps - other Ps (rt/look.cc) - idle. An M that goes idle gives its P up under
 // sched.lock after a last look at the global queue under the same lock, so what comes there later finds the idle P
 // and wakes an M for it.
 #include "rt/clock.h"
+#include "rt/gate.h"
+#include "rt/look.h"
 #include "rt/sched.h"
 
 namespace gort::rt {
@@ -15,11 +17,8 @@ constinit Sched sched;
 namespace {
 
 constexpr uint32_t kGlobalBatch = 128;
-constexpr uint32_t kStealMost = 1024;
 constexpr uint32_t kOldestEvery = 16;  // rounds; seldom enough for trees to stay depth first
-constexpr int64_t kSpin = 20'000;      // ns of looking before an M goes idle; about what a wake takes
-constexpr int kSpinsMost = 64;         // rounds of that: a pause takes from 10 to 70 ns
-constexpr int kSpinPauses = 16;        // between two rounds
+constexpr uint32_t kMeasureEvery = 16;  // rounds from one measurement of the grain to the next
 constexpr int64_t kPollRecent = 200'000;
 
 // Up to a fair share of the global queue; the first is returned, the rest goes to the P's queue. Who made that work
@@ -65,11 +64,15 @@ void run_own_timers(P* pp) {
     if (when <= now) timers_run(&pp->timers, now);
 }
 
-// Half the queue to where others can have it; the asker has either spun for it or gone idle, so wake one.
-void give_half(P* pp) {
-    GList list;
-    take_half(pp, &list, kStealMost, true);  // runnext, too: somebody has time for it
-    if (list.head) put_global_list(&list);
+// How long kMeasureEvery rounds took, for each decision.
+void measure_grain(P* pp) {
+    if (sched.nprocs.load(std::memory_order_relaxed) < 2) return;
+    const int64_t now = kernel::nanotime();
+    const uint64_t picks = pp->picks();
+    if (const uint64_t made = picks - pp->measured_picks; made - 1 < 10 * kMeasureEvery * kGlobalEvery)
+        pp->sharing.grain.store((now - pp->measured) / static_cast<int64_t>(made), std::memory_order_relaxed);
+    pp->measured = now;
+    pp->measured_picks = picks;
 }
 
 // Also sees to it that nobody starves the queue: not a stream of fresh goroutines, and not two that hand a value to
@@ -79,6 +82,8 @@ void begin_round(P* pp, bool late = false) {
     pp->set_until_look(kGlobalEvery);
     const uint32_t round = pp->rounds.load(std::memory_order_relaxed) + 1;
     pp->rounds.store(round, std::memory_order_relaxed);
+    if (round % kMeasureEvery == 0) measure_grain(pp);
+    if (!pp->open_to_all.empty()) take_back(pp);  // nobody came for it
     if (!late && !pp->fresh.empty() && pp->runnext.load(std::memory_order_relaxed)) return;
     G* gp = round % (late ? 2 : kOldestEvery) ? nullptr : pp->fresh.pop_oldest();
     if (late && !gp && pp->runq.empty()) gp = pp->fresh.pop_oldest();
@@ -98,7 +103,10 @@ G* look_around(P* pp) {
                                   std::memory_order_relaxed);
                 pp->runq.push(gp);  // a fresh one, too: else it would be next again
             }
-        if (asked & kAskSteal) give_half(pp);
+        if (asked & kAskAnswer) answer(pp);
+        if (asked & kAskTakeBack) end_offer(pp);
+        if (asked & kAskGather) gather(pp);
+        if (asked & kAskShare) share(pp);
         if (asked & kAskPoll) poll_take(pp, true);
         // Whom a late timer wakes goes first; the round is for the next decision.
         if ((asked & kAskTimers) && run_timers() && (asked & kAskRound)) {
@@ -112,59 +120,6 @@ G* look_around(P* pp) {
     begin_round(pp, late);
     return take_global(pp);
 }
-
-// What other Ps' queues held at the first of two looks. Only what still waits at the second is stolen, and not from a
-// lively queue: the rules of sysmon.cc. Goroutines that hand values to each other all the time have something queued at
-// most instants, and lose their caches, and their channels' bias, to a thief who takes it.
-class Loot {
-public:
-    explicit Loot(P* pp) {
-        pp->looks.store(pp->looks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        const auto n = static_cast<uint32_t>(sched.nallp.load(std::memory_order_acquire));
-        const uint32_t start = pp->rand.below(n);
-        for (uint32_t i = 0; i < n && count_ < kMost; ++i) {
-            P* victim = sched.allp[(start + i) % n];
-            if (victim == pp || !victim->queued()) continue;
-            seen_[count_++] = {victim,
-                               victim->runnext.load(std::memory_order_relaxed),
-                               victim->turn(),
-                               victim->picks(),
-                               victim->runq.tail(),
-                               victim->fresh.pushed()};
-        }
-    }
-    // What waited when its P's goroutine poked, if that one still runs: the first look was then.
-    G* take_poked(M* mp, P* pp) const {
-        for (const Seen* s = seen_; s != seen_ + count_; ++s)
-            if (s->turn == s->victim->poked_turn.load(std::memory_order_relaxed) && steal_from(mp, s->victim))
-                return pick_next(pp);
-        return nullptr;
-    }
-    G* take(M* mp, P* pp) const {
-        for (const Seen* s = seen_; s != seen_ + count_; ++s)
-            if (still_waits(*s) && rt::now() >= s->victim->tiny_until.load(std::memory_order_relaxed) &&
-                steal_from(mp, s->victim))
-                return pick_next(pp);
-        return nullptr;
-    }
-
-private:
-    static constexpr uint32_t kMost = 64;
-    struct Seen {
-        P* victim;
-        G* runnext;
-        uint64_t turn, picks;
-        uint32_t tail, pushed;
-    };
-    static bool still_waits(const Seen& s) {
-        if (s.victim->picks() - s.picks >= kLively) return false;
-        return s.victim->waits_since(s.tail, s.pushed) ||
-               (s.runnext && s.turn == s.victim->turn() &&
-                s.runnext == s.victim->runnext.load(std::memory_order_relaxed));
-    }
-    Seen seen_[kMost];
-    uint32_t count_ = 0;
-};
 
 // Other Ps at work than the caller's.
 int busy_others() {
@@ -184,43 +139,16 @@ bool should_look(M* mp) {
     return !mp->others_poll;
 }
 
-void begin_batch(P* pp) {
-    if (sched.nprocs.load(std::memory_order_relaxed) < 2) return;
-    pp->batch_start.store(rt::now(), std::memory_order_relaxed);
-    pp->batch_picks = pp->picks();
-}
-
-void end_batch(P* pp) {
-    const int64_t start = pp->batch_start.load(std::memory_order_relaxed);
-    if (!start) return;
-    if (const auto n = static_cast<int64_t>(pp->picks() - pp->batch_picks); n > 0)
-        pp->batch_each.store((rt::now() - start) / n, std::memory_order_relaxed);
-    pp->batch_start.store(0, std::memory_order_relaxed);
-}
-
-// Some other P has work queued or somebody may put it there soon.
-bool worth_spinning() {
-    if (sched.ncpu < 2) return false;
-    const int busy = busy_others();
-    return busy > 0 && sched.spinning.load(std::memory_order_relaxed) * 2 < busy + 1;
-}
-
 }  // namespace
 
-void take_half(P* pp, GList* to, uint32_t most, bool or_next) {
-    for (uint32_t n = pp->runq.size() - pp->runq.size() / 2; n > 0 && to->count < most; --n)
-        to->push(pp->remove_oldest());
-    for (uint32_t n = pp->fresh.size() - pp->fresh.size() / 2; n > 0 && to->count < most; --n)
+void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran) {
+    if (those_that_ran)
+        for (uint32_t n = (pp->runq.size() + 1) / 2; n > 0 && to->count < most; --n) to->push(pp->remove_oldest());
+    const uint32_t group = pp->fresh.oldest_group();
+    for (uint32_t n = (pp->fresh.size() + 1) / 2; n > 0 && to->count < most; --n) {
         to->push(pp->fresh.pop_oldest());
-    if (to->head || !or_next) return;
-    if (G* gp = pp->runnext.load(std::memory_order_relaxed)) {
-        pp->runnext.store(nullptr, std::memory_order_relaxed);
-        to->push(gp);
+        if (pp->fresh.oldest_group() != group) break;
     }
-}
-
-void answer_steal(P* pp) {
-    if (pp->attention.fetch_and(~kAskSteal, std::memory_order_acquire) & kAskSteal) give_half(pp);
 }
 
 bool nothing_around(P* pp) {
@@ -229,20 +157,6 @@ bool nothing_around(P* pp) {
     if (when != kForever && when <= rt::now()) return false;
     begin_round(pp);
     return true;
-}
-
-uint32_t steal_from(M* mp, P* victim) {
-    M* holder;
-    P* pp = p_of(mp);
-    pp->steal_tries.store(pp->steal_tries.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (take(victim, &holder, kAskSteal) != Taken::kYes) return 0;
-    GList list;
-    take_half(victim, &list, kStealMost, true);
-    give_back(holder);
-    const uint32_t n = list.count;
-    while (G* gp = list.pop()) pp->put_aside(gp);
-    pp->steals.store(pp->steals.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-    return n;
 }
 
 // When the run ends nothing is queued any more: what would be is abandoned.
@@ -257,51 +171,13 @@ void put_global_locked(G* gp) {
     wake_one_locked();
 }
 
-void put_global_list(GList* list, bool in_hand) {
+void put_global_list(GList* list) {
     kernel::LockGuard guard(sched.lock);
-    if (in_hand) sched.in_hand.store(false, std::memory_order_relaxed);
     if (!running()) return;
     while (G* gp = list->pop()) sched.runq.push(gp);
     sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
     wake_one_locked();
 }
-
-namespace {
-
-// Before an M goes idle. A scout that had luck asks for the next poke when its work is done, and looks once more for
-// what was left before that could be seen; else sysmon is to look. True: look again.
-bool scout_again(M* mp) {
-    switch (mp->scout) {
-    case Scout::kNo: return false;
-    case Scout::kLooks: sysmon_nudge(); break;
-    case Scout::kFound:
-        sched.poke_wanted.store(1, std::memory_order_relaxed);
-        kernel::heavy_barrier(kernel::Count::kBarrierArm);
-        break;
-    }
-    const bool again = mp->scout == Scout::kFound;
-    mp->scout = Scout::kNo;
-    return again;
-}
-
-// A short time in which somebody may come up with something.
-G* spin(M* mp, P* pp) {
-    const Loot loot(pp);
-    if (mp->scout == Scout::kLooks)
-        if (G* gp = loot.take_poked(mp, pp)) return gp;
-    sched.spinning.fetch_add(1, std::memory_order_relaxed);
-    G* gp = nullptr;
-    const int64_t end = rt::now() + kSpin;
-    for (int i = 0; i < kSpinsMost && !gp && rt::now() < end; ++i) {
-        for (int j = 0; j < kSpinPauses; ++j) arch::pause();
-        if (sched.runq_size.load(std::memory_order_relaxed)) gp = take_global(pp);
-        if (!running() || pp->attention.load(std::memory_order_relaxed)) break;
-    }
-    sched.spinning.fetch_sub(1, std::memory_order_relaxed);
-    return gp ? gp : loot.take(mp, pp);
-}
-
-}  // namespace
 
 // Something to run, or null when the M must look at itself again: no P, or the run ends.
 G* find_runnable(M* mp) {
@@ -313,17 +189,10 @@ G* find_runnable(M* mp) {
             if (G* gp = look_around(pp)) return gp;
         if (G* gp = pick_next(pp)) return gp;
         if (G* gp = take_global(pp)) return gp;
-        end_batch(pp);
-        if (poll_take(pp, should_look(mp))) {
-            begin_batch(pp);
-            continue;
-        }
+        if (take_back(pp)) continue;
+        if (poll_take(pp, should_look(mp))) continue;
         if (run_timers()) continue;
-        if (worth_spinning()) {
-            if (G* gp = spin(mp, pp)) return gp;
-            if (sched.runq_size.load(std::memory_order_relaxed)) continue;
-        }
-        if (scout_again(mp)) continue;
+        if (G* gp = look(mp)) return gp;
         if (!go_idle(mp) || mp->next_g) return nullptr;
     }
 }
@@ -362,10 +231,7 @@ void schedule_loop(M* mp) {
         }
         if (!gp) gp = find_runnable(mp);
         if (!gp) continue;
-        if (mp->scout == Scout::kLooks) mp->scout = Scout::kFound;
-        if (p_of(mp)->queued() && sched.poke_wanted.load(std::memory_order_relaxed) &&
-            !p_of(mp)->in_brief_batch(rt::now()))
-            poke_from_g0();
+        if (p_of(mp)->wanted.load(std::memory_order_relaxed)) left_behind(mp);
         if ((gp->flags & kGLocked) && gp->locked_m != mp) {
             run_locked(mp, gp);
             continue;

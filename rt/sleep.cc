@@ -32,7 +32,7 @@ void sleep_thread(int64_t ns) {
 
 // A P's own M looks at its timers before it goes idle. Who has no P leaves them to others, who may all be asleep.
 void timer_hurry(M* mp) {
-    if (p_of(mp)) maybe_poke();
+    if (p_of(mp)) sysmon_ensure();
     else wake_one();
 }
 

@@ -4,10 +4,12 @@
 // Free Gs lie in magazines of kMagazine, two per P, and travel through a depot as whole chains: one lock for each 128
 // spawns that move between Ps, none for those that do not. Free stacks of the default class lie in the P's stack_cache.
 // Locked instructions: spawn 0, end 0.
+#include "kernel/clock.h"
 #include "kernel/mem.h"
 #include "rt/host.h"
 #include "rt/go.h"
 #include "rt/local.h"
+#include "rt/look.h"
 #include "rt/park.h"
 #include "rt/report.h"
 #include "rt/sema.h"
@@ -103,7 +105,9 @@ void* stack_from_cache(P* pp, int cls) {
         StackError error = StackError::kNone;
         // A batch is made warm, guards and pages: a program that needs two stacks should not pay for thirty-two.
         if (pp->stack_batch < kStackBatch) pp->stack_batch *= 2;
+        const int64_t start = kernel::nanotime();
         const size_t n = stack_alloc_batch(cls, pp->stack_cache, pp->stack_batch, &error);
+        note_lost(pp, kernel::nanotime() - start);
         if (!n) fatal_no_stack(stack_error_text(error));
         pp->stacks = static_cast<uint32_t>(n);
         return pop_stack(pp);
@@ -359,7 +363,8 @@ namespace {
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
     pp->created.store(pp->created.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     pp->put_next(gp);
-    maybe_poke();
+    if (pp->wanted.load(std::memory_order_relaxed)) [[unlikely]]
+        left_behind(mp);
 }
 
 int class_of(size_t stack_size) {

@@ -1,17 +1,10 @@
 // rt/sysmon.cc - the monitor thread: wakes Ms for work that waits, takes Ps from goroutines that keep them too long.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// WORK THAT WAITS. The makers of work never wake anybody (rt/sched.h). While some P is idle and another one runs,
-// sysmon looks every kFast: a G that was queued at the last look and still is has waited that long, so part of the
-// queue goes to the global one and an M is woken; where decisions follow each other fast (kLively) only after kLong.
-// Where they were very fast (kTiny), nothing goes before kLong either while the next ones are spawned.
-// A queue of up to kFew that turns over faster than that is left alone: goroutines that hand values to each
-// other stay on one CPU, whose caches they share. Measured at P=2 with 25 us for all, and thieves that asked
-// nothing: select recv4 725 ns instead of 51, mpmc 48 instead of 5.
-// After kPatience fruitless looks it sleeps longer and longer, up to kSlow, and asks to be poked by whoever leaves
-// work; pokes that lead to nothing make it deaf for a time that doubles up to kDeafMost. A poke wakes an M, the scout,
-// that looks for itself, since to wake sysmon first is one wake more: if it finds work it asks for the next poke when
-// that is done, if not it leaves the looking to sysmon (rt/schedule.cc).
+// WORK THAT WAITS is found by Ms that look for it (rt/look.cc) and by makers, which the last one that goes to sleep has
+// armed. What both miss is seen here: a queue where something waited at two looks, and that is worth a wake, has an M
+// woken that looks. Makers are armed again here after a wake in vain. The looks follow each other after kFast when the
+// last one led to something, after twice as long each time when not, up to kSlow.
 // TIME SLICES. A P that picks nothing from its queues for kSlice while others want a P: if its goroutine is in user
 // code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
@@ -19,7 +12,7 @@
 // REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups.
 // WHO. Nobody, as long as main is the only goroutine, no timer runs and no other thread has called in: then there is
 // nothing to see, and a program that starts, does something and ends needs no second thread. Whoever changes that calls
-// maybe_poke, attach_foreign or lock_os_thread, and those sysmon_ensure. From then on a thread of its own; until M0,
+// left_behind, attach_foreign or lock_os_thread, and those sysmon_ensure. From then on a thread of its own; until M0,
 // which runs main only, has to hand its P over while no M is idle: instead of making one it takes the watch and sends
 // that thread to work. M0 then watches until the run ends. After its first sleep, whoever it is makes the Ps of a run
 // that was not told how many to have (rt/procs.cc): a small program has ended before.
@@ -29,6 +22,7 @@
 #include "kernel/thread.h"
 #include "rt/clock.h"
 #include "rt/host.h"
+#include "rt/look.h"
 #include "rt/park.h"
 #include "rt/report.h"
 
@@ -38,17 +32,13 @@ namespace {
 
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
-constexpr int64_t kLong = 1'000'000;
+constexpr int64_t kStuck = 4'000'000;  // no decision for so long: what waits there is served even beside busy CPUs
 constexpr int64_t kSlice = 10'000'000;
 constexpr int64_t kLate = 200'000;
 // so that a process with a ticker does not stop and start it each time
 constexpr int64_t kRestAfter = 12'000'000;
 constexpr int64_t kSuspectFirst = 1'000'000, kSuspectMost = 60'000'000'000;
 constexpr int64_t kPollIdle = 100'000, kPollBusy = 4'000'000, kPollWatch = 500'000;
-constexpr int kPatience = 50;
-constexpr uint32_t kFew = 256;
-constexpr int64_t kDeafMost = 64'000'000;
-constexpr uint32_t kShedMost = 1024;
 constexpr int kPrSetTimerslack = 29, kPrGetTimerslack = 30;
 
 enum class Who : uint32_t { kNobody, kThread, kM0 };
@@ -75,27 +65,6 @@ bool over(const M* m0) {
     return m0 ? m0->called.load(std::memory_order_acquire) != 0 : relieved.load(std::memory_order_acquire);
 }
 
-// Part of what waits in pp's queue goes to where an idle M finds it. If its M is inside the runtime, it is asked to
-// do so.
-bool shed(P* pp) {
-    if (!may_start_m()) return false;
-    M* holder;
-    switch (take(pp, &holder, kAskSteal)) {
-    case Taken::kGone: return false;
-    case Taken::kInside: return true;
-    case Taken::kYes: break;
-    }
-    GList list;
-    take_half(pp, &list, kShedMost, true);
-    // From here to there they are nowhere, and their M may go idle: that is no deadlock. They may have run and blocked
-    // before put_global_list is back here: who looks for a deadlock then must not be told that we hold some.
-    sched.in_hand.store(list.head != nullptr, std::memory_order_relaxed);
-    give_back(holder);
-    if (!list.head) return false;
-    put_global_list(&list, true);
-    return true;
-}
-
 bool others_want_a_p(const P* pp) {
     return pp->has_work() || pp->runnext.load(std::memory_order_relaxed) ||
            sched.runq_size.load(std::memory_order_relaxed) ||
@@ -120,64 +89,62 @@ bool no_p_to_spare() {
     static bool before = false;
     const bool was = before;
     before = sched.npidle.load(std::memory_order_relaxed) == 0 &&
-             sched.spinning.load(std::memory_order_relaxed) == 0;
+             sched.looking.load(std::memory_order_relaxed) == 0;
     return before && was;
+}
+
+// Its decisions since the last look, as a measure of its grain.
+void measure(P* pp, int64_t now) {
+    const uint64_t picks = pp->picks(), created = pp->created.load(std::memory_order_relaxed);
+    const int64_t elapsed = now - pp->seen_when;
+    if (elapsed < kFast / 2) return;
+    note_grain(pp, elapsed, picks - pp->seen_picks, created - pp->seen_created);
+    if (picks == pp->seen_picks && created == pp->seen_created) return;
+    pp->seen_picks = picks;
+    pp->seen_created = created;
+    pp->seen_when = now;
+}
+
+bool enough_at_work() {
+    const int working = sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed);
+    return working >= sched.ncpu;
 }
 
 // One look at one P; true if it led to anything.
 bool look_at(P* pp, int64_t now, bool all_busy) {
     if (!pp->m.load(std::memory_order_acquire)) {
-        pp->seen_runnext = nullptr;
-        pp->old_tail = pp->seen_tail = pp->seen_head = pp->runq.head();
-        pp->old_pushed = pp->seen_pushed = pp->fresh.pushed() - pp->fresh.size();
-        pp->blocking_seen = false;
+        pp->seen_queue = pp->blocking_seen = false;
+        pp->seen_when = now;
+        pp->seen_picks = pp->picks();
         return false;
     }
     bool acted = false;
-    const uint32_t head = pp->runq.head(), tail = pp->runq.tail(), pushed = pp->fresh.pushed();
-    const uint32_t tick = head + pp->fresh.popped();
-    G* next = pp->runnext.load(std::memory_order_relaxed);
-    const uint64_t turn = pp->turn();
+    const uint32_t tick = pp->runq.head() + pp->fresh.popped();
     if (tick != pp->seen_tick) {
         pp->seen_tick = tick;
-        pp->seen_when = now;
+        pp->tick_since = now;
     }
-    const bool idle_p = sched.npidle.load(std::memory_order_relaxed) > 0;
-    const uint64_t picks = pp->picks();
-    if (picks - pp->seen_picks >= kTiny) pp->tiny_until.store(now + kLong, std::memory_order_relaxed);
-    const bool lively = pp->runq.size() <= kFew && (picks - pp->seen_picks >= kLively ||
-                                                    now < pp->tiny_until.load(std::memory_order_relaxed));
-    bool waits = !lively && !pp->in_brief_batch(now) && pp->waits_since(pp->seen_tail, pp->seen_pushed);
-    if (now - pp->old_when >= kLong) {
-        waits |= pp->waits_since(pp->old_tail, pp->old_pushed);
-        pp->old_when = now;
-        pp->old_tail = tail;
-        pp->old_pushed = pushed;
-    }
-    const bool seen = next == pp->seen_runnext && turn == pp->seen_turn && head == pp->seen_head;
-    const bool next_waits = next && (seen || turn == pp->poked_turn.load(std::memory_order_relaxed));
-    if (idle_p && (waits || next_waits)) acted = shed(pp);
+    const uint64_t turn = pp->turn();
+    const bool same_turn = turn == pp->seen_turn;
+    if (!same_turn) pp->turn_since = now;
+    pp->seen_turn = turn;
+    measure(pp, now);
+    const bool queue = pp->has_work() || (same_turn && pp->runnext.load(std::memory_order_relaxed));
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
-    if ((blocking && pp->blocking_seen) || now - pp->seen_when >= kSlice) {
+    if (queue && (pp->seen_queue || blocking) && sched.npidle.load(std::memory_order_relaxed) > 0 &&
+        sched.looking.load(std::memory_order_relaxed) == 0 && worth_a_wake(pp, now) &&
+        ((!enough_at_work() && now >= sched.wake_after.load(std::memory_order_relaxed)) ||
+         now - pp->turn_since >= kStuck)) {
+        acted = true;
+        wake_looker();
+    }
+    pp->seen_queue = queue;
+    if ((blocking && pp->blocking_seen) || now - pp->tick_since >= kSlice) {
         if (all_busy && others_want_a_p(pp) && retake(pp)) acted = true;
-        if (!blocking) pp->seen_when = now;
+        if (!blocking) pp->tick_since = now;
     }
     pp->blocking_seen = blocking;
-    pp->seen_head = head;
-    pp->seen_turn = turn;
-    pp->seen_tail = tail;
-    pp->seen_pushed = pushed;
-    pp->seen_picks = picks;
-    pp->seen_runnext = next;
     return acted;
-}
-
-// On a P, while another one is idle.
-bool somebody_waits() {
-    if (sched.npidle.load(std::memory_order_relaxed) == 0) return false;
-    for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
-        if (sched.allp[i]->queued()) return true;
-    return false;
 }
 
 bool all_idle() {
@@ -260,13 +227,10 @@ bool serve_poll(int64_t now) {
 void watch(const M* m0) {
     tid.store(kernel::gettid(), std::memory_order_relaxed);
     kernel::sys_prctl(kPrSetTimerslack, 1);
-    int64_t delay = kFast, deaf = 0, deaf_until = 0;
+    int64_t delay = kFast;
     int64_t quiet_since = 0;
-    int fruitless = 0;
-    bool deceived = false;  // poked, and nothing to do since
-    int again = 0;
     while (!over(m0)) {
-        // before the look at what it may be about
+        // before the look at what a nudge may be about
         const uint32_t seen = word.load(std::memory_order_acquire);
         start_births();
         int64_t now = rt::now();
@@ -278,7 +242,6 @@ void watch(const M* m0) {
             if (now - quiet_since > kRestAfter) {
                 rest(m0);
                 quiet_since = 0;
-                fruitless = 0;
                 delay = kFast;
                 continue;
             }
@@ -288,24 +251,13 @@ void watch(const M* m0) {
         }
         if (delay > longest_watch_sleep()) delay = longest_watch_sleep();
         int64_t sleep = delay;
-        const bool slow = delay > 4 * kFast;
-        if (slow && now >= deaf_until) {
-            // Who left work before this looked for a wish to be poked in vain: so two short looks for those.
-            sched.poke_wanted.store(1, std::memory_order_relaxed);
-            kernel::heavy_barrier(kernel::Count::kBarrierArm);
-            again = again < 2 && somebody_waits() ? again + 1 : 0;
-            if (again) sleep = kFast;
-        } else if (slow && deaf_until - now < sleep) {
-            sleep = deaf_until - now;
-        }
         if (sched.npidle.load(std::memory_order_relaxed) > 0) {
             const int64_t until = our_timer();
             if (until != INT64_MAX && until - now < sleep) sleep = until - now < kFast ? kFast : until - now;
             if (sleep > kPollWatch && nobody_polls()) sleep = kPollWatch;
         }
         if (trace - now < sleep) sleep = trace - now;
-        const bool poked = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
-        sched.poke_wanted.store(0, std::memory_order_relaxed);
+        const bool nudged = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         if (over(m0)) break;
         while (!settle_procs(nullptr)) kernel::sys_sched_yield();
         now = rt::now();
@@ -319,19 +271,9 @@ void watch(const M* m0) {
         acted |= serve_timers(now);
         acted |= ask_for_what_is_late(now);
         acted |= serve_poll(now);
-        if (acted || poked) {
-            deceived = !acted;
-            if (acted) deaf = 0;
-            fruitless = 0;
-            delay = kFast;
-        } else if (++fruitless >= kPatience) {
-            if (delay == kFast && deceived) {
-                deceived = false;
-                deaf = deaf ? (deaf * 2 < kDeafMost ? deaf * 2 : kDeafMost) : 1'000'000;
-                deaf_until = now + deaf;
-            }
-            delay = delay * 2 < kSlow ? delay * 2 : kSlow;
-        }
+        if (sched.npidle.load(std::memory_order_relaxed) > 0 && sched.looking.load(std::memory_order_relaxed) == 0)
+            arm_makers(now);
+        delay = acted || nudged ? kFast : delay * 2 < kSlow ? delay * 2 : kSlow;
     }
     tid.store(0, std::memory_order_relaxed);
 }
@@ -383,7 +325,8 @@ void sysmon_begin() {
     first_tid = kernel::gettid();
     kernel::block_signals(0, &first_signals);
     sched.coarse_now.store(0, std::memory_order_relaxed);  // unknown
-    sched.poke_wanted.store(1, std::memory_order_relaxed);
+    sched.wake_after.store(0, std::memory_order_relaxed);
+    sched.wake_pause.store(0, std::memory_order_relaxed);
 }
 
 void sysmon_ensure() {
@@ -446,21 +389,6 @@ void sysmon_forget() {
 void sysmon_wake_locked() {
     sched.sysmon_rests = false;
     sysmon_nudge();
-}
-
-void poke() {
-    sysmon_ensure();
-    const M* mp = self();
-    if (!mp || mp->foreign || mp->curg) poke_from_g0();
-}
-
-void poke_from_g0() {
-    sysmon_ensure();
-    if (sched.npidle.load(std::memory_order_relaxed) == 0) return;
-    if (!sched.poke_wanted.exchange(0, std::memory_order_relaxed)) return;
-    M* mp = self();
-    if (P* pp = mp ? p_of(mp) : nullptr) pp->poked_turn.store(pp->turn(), std::memory_order_relaxed);
-    if (!wake_scout()) sysmon_nudge();
 }
 
 }  // namespace gort::rt

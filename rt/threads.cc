@@ -140,6 +140,10 @@ void start_m(P* pp, G* first) {
     }
 }
 
+void start_another_m(P* pp) {
+    if (make_m(pp, nullptr)) start_m(pp);
+}
+
 void start_monitor(HostStart* start) {
     for (int tries = 1;; ++tries) {
         const int err = host_start_thread(start, kThreadStack);
@@ -149,8 +153,9 @@ void start_monitor(HostStart* start) {
     }
 }
 
-bool may_start_m_locked() {
-    if (sched.midle) return true;
+bool may_start_m_locked() { return sched.midle || may_make_m_locked(); }
+
+bool may_make_m_locked() {
     if (sched.nm.load(std::memory_order_relaxed) >= sched.max_threads.load(std::memory_order_relaxed))
         return false;
     const int64_t when = sched.retry_when.load(std::memory_order_relaxed);

@@ -66,31 +66,21 @@ TEST(as_a_stack_of_queues) {
     q.destroy();
 }
 
-TEST(what_has_waited_since_a_look_is_known) {
-    static G gs[8];
+// A thief takes from one group at a time: the number tells it when the next one begins.
+TEST(the_oldest_group_has_a_number) {
+    static G gs[4];
     FreshQueue q;
     FreshQueue::Group first[FreshQueue::kFirst];
     q.init(first);
-    uint32_t look = q.pushed();
-    CHECK(!q.waits_since(look));
     q.push(&gs[0], 1);
     q.push(&gs[1], 1);
-    CHECK(!q.waits_since(look));  // came after it
-    look = q.pushed();
-    CHECK(q.waits_since(look));
-    q.pop();
-    CHECK(q.waits_since(look));
     q.push(&gs[2], 2);
-    q.pop();
-    CHECK(q.waits_since(look));  // gs[1], under the other group
-    q.pop();
-    CHECK(!q.waits_since(look));
-    q.push(&gs[1], 3);  // the same G is another goroutine now
-    CHECK(!q.waits_since(look));
-    look = q.pushed();
-    q.push(&gs[3], 4);
-    q.pop_oldest();
-    CHECK(!q.waits_since(look));
+    const uint32_t group = q.oldest_group();
+    CHECK_EQ(q.pop_oldest(), &gs[0]);
+    CHECK_EQ(q.oldest_group(), group);
+    CHECK_EQ(q.pop_oldest(), &gs[1]);
+    CHECK_NE(q.oldest_group(), group);
+    CHECK_EQ(q.pop_oldest(), &gs[2]);
     q.destroy();
 }
 

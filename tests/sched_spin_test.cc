@@ -34,12 +34,12 @@ TEST_P(GR_29_at_most_half_of_the_busy_ps_spin, 2, 8) {
     std::thread looks([&] {
         while (!stop) {
             const int before = said;
-            if (rt::sched.spinning > before && said == before) ++more;
+            if (rt::sched.looking > before && said == before) ++more;
         }
     });
     with_procs(procs, [&] {
         while (!more) burst(4 * procs);
-        rt::sched.spinning += procs / 2;
+        rt::sched.looking += procs / 2;
         said = procs / 2;
         EVENTUALLY([&] {  // one that had looked before may still begin, once
             more = 0;
@@ -47,7 +47,7 @@ TEST_P(GR_29_at_most_half_of_the_busy_ps_spin, 2, 8) {
             return more == 0;
         }());
         said = 0;
-        rt::sched.spinning -= procs / 2;
+        rt::sched.looking -= procs / 2;
     });
     stop = true;
     looks.join();

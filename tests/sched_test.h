@@ -125,7 +125,7 @@ inline void nap(std::chrono::nanoseconds d) {
         mp,
         [](void* p, rt::G*) {
             if (rt::timer_start(&rt::p_of(rt::self())->timers, &static_cast<Nap*>(p)->timer))
-                rt::maybe_poke();
+                rt::sysmon_ensure();
         },
         &nap, rt::WaitReason::kSleep));
 }
