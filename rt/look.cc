@@ -124,7 +124,7 @@ G* adopt(P* me, P* from, G* list, int64_t now) {
         me->put_aside(gp);
         ++n;
     }
-    me->loot = {from, n, now, 0, 0, now, 0};
+    me->loot = {from, n, now, 0, 0, me->loot.stacks, now, 0};
     me->steals.store(me->steals.load(kRelaxed) + n, kRelaxed);
     return pick_next(me);
 }
@@ -267,7 +267,7 @@ G* look(M* mp) {
     const bool sent = me->sent_to_look;
     DBG(sent ? 6 : 7);
     G* got = nullptr;
-    if (may_look(me)) {
+    if (!mp->is_m0 && may_look(me)) {  // M0 could only hand on what it finds
         Watched watched[kVictims];
         const uint32_t n = choose_victims(me, watched, now);
         const int64_t start = now;

@@ -87,6 +87,7 @@ struct Loot {
     // how often this P has used an object that another P used last, on the ways that see it
     uint32_t remote = 0;
     int64_t lost = 0;          // ns spent on other things that it would not have had to do: note_lost
+    uint32_t stacks = 0;       // how many its goroutines have needed; every eighth is timed
     int64_t checked = 0;       // when `lost` was looked at last,
     int64_t lost_then = 0;     // and what it was
 };

@@ -247,7 +247,11 @@ void give_stack(M* mp, G* gp) {
         const StackBounds b = stack_bounds(stack);
         arch::context_init(&gp->ctx, b.lo, b.size(), goroutine_entry, stack);
     } else {
+        P* pp = p_of(mp);
+        const bool timed = pp->loot.from && (++pp->loot.stacks & 7) == 0;
+        const int64_t start = timed ? kernel::nanotime() : 0;
         arch::context_init(&gp->ctx, stack, 0, goroutine_entry, stack);  // it ends where its header begins
+        if (timed) note_lost(pp, 8 * (kernel::nanotime() - start));      // a page, where the stack is cold
     }
 }
 
