@@ -278,8 +278,8 @@ void watch(const M* m0) {
     tid.store(0, std::memory_order_relaxed);
 }
 
-// A new thread takes over its maker's signal mask, CPUs, priority and more. The program's own threads may have changed theirs,
-// and all Ms would inherit it.
+// A new thread takes over its maker's signal mask, CPUs, priority and more. The program's own threads may have changed
+// theirs, and all Ms would inherit it.
 void be_like_the_first() {
     constexpr size_t kWords = 128;
     uint64_t cpus[kWords];
