@@ -115,8 +115,7 @@ void check_deadlock_locked() {
     if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
     if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed))
         return;
-    if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed))
-        return;
+    if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed)) return;
     switch (timers_sign_locked()) {
     case Sign::kLife: return;
     case Sign::kUnknown: return suspect_locked();

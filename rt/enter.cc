@@ -30,7 +30,7 @@ M* answer_late(M* mp) {
     if (asked & (kAskPreempt | kAskRelease)) return yield_slow(mp);
     if (asked & kAskShare) {
         pp->attention.fetch_and(~kAskShare, std::memory_order_acquire);
-        share_all(pp);
+        share_whatever(pp);
     }
     return mp;
 }

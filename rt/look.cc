@@ -19,8 +19,8 @@
 //   kFine       150 ns   decisions that follow each other faster move less work than their cache lines cost; of such a
 //                        P only goroutines that have not run are taken, since those may be whole trees
 //   kOfferGrain 3 us     what was readied last is worth more here than there unless its waker runs on for long
-//   kGainLines  4        a goroutine that was moved costs as many lines more, on both sides together; what a line costs is
-//                        measured as it comes, at first glances (sched.line_ns)
+//   kGainLines  4        a goroutine that was moved costs as many lines more, on both sides together; what a line
+//                        costs is measured as it comes, at first glances (sched.line_ns)
 // What the lines of objects cost that several Ps use is measured as it comes: more than half of the time, and what was
 // taken goes back.
 #include "rt/look.h"
@@ -47,7 +47,7 @@ constexpr int64_t kPauseFirst = 250'000, kPauseMost = 64'000'000;
 constexpr int64_t kWakePauseFirst = 1'000'000, kWakePauseMost = 64'000'000;
 constexpr int64_t kWakePays = 10'000;  // ns of work that waits: less is done before a sleeper is awake
 constexpr int64_t kGainLines = 4;
-constexpr int kPauses = 6;             // of 10 to 70 ns, between two rounds
+constexpr int kPauses = 6;  // of 10 to 70 ns, between two rounds
 constexpr uint32_t kVictims = 8;
 
 // One P that a looker watches.
@@ -145,19 +145,23 @@ G* take_public(P* me, Watched& w, int64_t now) {
     return list ? adopt(me, w.pp, list, now) : nullptr;
 }
 
+// Of a P whose goroutine makes no decision: also what is to run next.
+void take_what_waits(P* pp, GList* to) {
+    take_half(pp, to, pp->sharing.batch.load(kRelaxed), true);
+    if (to->head) return;
+    if (G* gp = pp->runnext.load(kRelaxed)) {
+        pp->runnext.store(nullptr, kRelaxed);
+        to->push(gp);
+    }
+}
+
 // The owner does not answer: through the gate.
 G* force(P* me, P* victim, int64_t now) {
     M* holder;
     me->steal_tries.store(me->steal_tries.load(kRelaxed) + 1, kRelaxed);
     if (take(victim, &holder, kAskShare) != Taken::kYes) return nullptr;
     GList list;
-    take_half(victim, &list, victim->sharing.batch.load(kRelaxed), true);
-    if (!list.head) {
-        if (G* gp = victim->runnext.load(kRelaxed)) {
-            victim->runnext.store(nullptr, kRelaxed);
-            list.push(gp);
-        }
-    }
+    take_what_waits(victim, &list);
     give_back(holder);
     if (list.head) DBG(3);
     return list.head ? adopt(me, victim, list.head, now) : nullptr;
@@ -344,6 +348,13 @@ void end_offer(P* pp) {
     take_back(pp);
 }
 
+void share_whatever(P* pp) {
+    if (!pp->open_to_all.empty()) return;
+    GList list;
+    take_what_waits(pp, &list);
+    if (list.head) pp->open_to_all.push(list.head, list.tail);
+}
+
 bool take_back(P* pp) {
     G* list = pp->open_to_all.take_all();
     if (!list) return false;
@@ -406,7 +417,8 @@ void arm_makers(int64_t now) {
     if (now < sched.wake_after.load(kRelaxed)) return;
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
-        if (pp->m.load(kRelaxed) && !(pp->wanted.load(kRelaxed) & kWakeOne)) pp->wanted.fetch_or(kWakeOne, kRelaxed);
+        if (pp->m.load(kRelaxed) && !(pp->wanted.load(kRelaxed) & kWakeOne))
+            pp->wanted.fetch_or(kWakeOne, kRelaxed);
     }
 }
 

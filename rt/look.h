@@ -13,6 +13,9 @@ G* look(M* mp);
 void share(P* pp);
 // The same for an owner whose goroutine runs on: it also offers what it has readied last.
 void share_all(P* pp);
+// The same for an owner whose goroutine has made no decision for so long that a looker wanted to take the P: whatever
+// there is.
+void share_whatever(P* pp);
 
 // [P's holder, g0] What lies in the P's own public part comes back into its queues. False: nothing did.
 bool take_back(P* pp);

@@ -63,7 +63,7 @@ struct alignas(64) M : detail::Gate {
     M* prev_all = nullptr;
     bool in_midle = false;  // sched.lock
     bool gave_up = false;   // a foreign thread's last wait for a cond ended because of stop()
-    bool dying = false;  // its locked G ended: the thread ends too
+    bool dying = false;     // its locked G ended: the thread ends too
     // a locked G ended on it: signal mask, CPUs and all else may be what that made of them, so it makes no thread
     bool altered = false;
     // gate_lock: the P was retaken while user code ran; counted in sched.detached

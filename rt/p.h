@@ -30,9 +30,11 @@ inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps c
 inline constexpr uint32_t kAskPoll = 8;     // nobody has looked at the descriptors for too long
 inline constexpr uint32_t kAskTimers = 16;  // a timer of some P is late: rt/late.cc
 inline constexpr uint32_t kAskRound = 32;   // what has waited longest is late: as if kGlobalEvery were over
-inline constexpr uint32_t kAskAnswer = 64;  // somebody waits until this P has made a decision: handshake, rt/gate.h
-inline constexpr uint32_t kAskTakeBack = 128;  // something lies in the public part that this P is to run itself
-inline constexpr uint32_t kAskGather = 256;    // what runs here had better run on one P: rt/share.h
+inline constexpr uint32_t kAskAnswer =
+    64;  // somebody waits until this P has made a decision: handshake, rt/gate.h
+inline constexpr uint32_t kAskTakeBack =
+    128;                                     // something lies in the public part that this P is to run itself
+inline constexpr uint32_t kAskGather = 256;  // what runs here had better run on one P: rt/share.h
 
 // Does a P make its next new objects its own? An object that is its own saves four to ten locked instructions, some 40
 // ns; one that is taken away costs the taker 1 to 8 us. So a P that loses more than one of kLoss makes them shared from
@@ -80,8 +82,8 @@ struct alignas(64) P {
     std::atomic<uint64_t> parks{0};
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
-    Loot loot;                  // what this P took from another one last, until that has been judged
-    int64_t measured = 0;       // when the grain was measured last, and what picks() was
+    Loot loot;                          // what this P took from another one last, until that has been judged
+    int64_t measured = 0;               // when the grain was measured last, and what picks() was
     uint64_t measured_picks = 0;
     bool sent_to_look = false;  // its M was woken for work that waits at some P, and has not looked yet
     uint32_t vain_looks = 0;    // in a row
@@ -111,13 +113,13 @@ struct alignas(64) P {
     Sharing sharing;
 
     // --- sysmon's own notes
-    uint32_t seen_tick = 0;   // picks from the queues
+    uint32_t seen_tick = 0;  // picks from the queues
     int64_t tick_since = 0;
     uint64_t seen_turn = 0;
     int64_t turn_since = 0;
     uint64_t seen_picks = 0;
     uint64_t seen_created = 0;
-    int64_t seen_when = 0;  // when the two were noted
+    int64_t seen_when = 0;    // when the two were noted
     bool seen_queue = false;  // something waited at the last look
     bool blocking_seen = false;
     int64_t round_when = 0;  // rt/late.cc: a look, and what was queued then
@@ -171,6 +173,7 @@ struct alignas(64) P {
         return runq.size() + fresh.size() + (runnext.load(std::memory_order_relaxed) != nullptr);
     }
     bool has_work() const { return !runq.empty() || !fresh.empty(); }
+    bool has_waiting() const { return has_work() || !open_to_all.empty(); }
 
     // gp, which somebody else displaces from runnext, waits for its turn.
     void put_aside(G* gp) {

@@ -9,9 +9,9 @@
 //   moves         look.cc: an M without work takes what another P makes public (share.h)
 //   ends          spawn.cc: goroutine_entry looks at what is next before it gives up the stack
 //
-// WHO WAKES AN M. An M without work looks for some itself before it sleeps (look.cc). When the last one goes to sleep it
-// arms the Ps at work: the next who leaves work behind there wakes an M, if what waits is worth a wake and waking has
-// not been in vain lately (left_behind). Stores and loads may pass each other there, so sysmon.cc looks once more, a
+// WHO WAKES AN M. An M without work looks for some itself before it sleeps (look.cc). When the last one goes to
+// sleep it arms the Ps at work: the next who leaves work behind there wakes an M, if what waits is worth a wake and
+// waking has not been in vain lately (left_behind). Stores and loads may pass each other there, so sysmon.cc looks once more, a
 // few milliseconds later at most. Work without a P (from foreign threads, the poller, timers) wakes an M at once.
 //
 // Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under
@@ -80,11 +80,11 @@ struct Sched {
     std::atomic<uint64_t> epoch{0};  // counts run() and start()
 
     // --- atomics
-    std::atomic<int> detached{0};      // goroutines that run on without a P
-    std::atomic<int> foreign{0};       // attached foreign threads
-    std::atomic<int> poll_waiters{0};  // goroutines blocked on descriptors
+    std::atomic<int> detached{0};       // goroutines that run on without a P
+    std::atomic<int> foreign{0};        // attached foreign threads
+    std::atomic<int> poll_waiters{0};   // goroutines blocked on descriptors
     std::atomic<int64_t> line_ns{100};  // what it costs to read a line that another CPU has written
-    std::atomic<int> looking{0};  // Ms that look for work: rt/look.cc
+    std::atomic<int> looking{0};        // Ms that look for work: rt/look.cc
     // When makers may be armed again, and how long it will be after the next wake in vain
     std::atomic<int64_t> wake_after{0}, wake_pause{0};
     std::atomic<int64_t> timekeeper_until{INT64_MAX};  // written under lock
@@ -156,10 +156,10 @@ int64_t earliest_timer();
 // An idle or new M runs pp, `first` at once. If no thread can be had, pp goes to the idle ones and its work to all.
 void start_m(P* pp, G* first = nullptr);
 void start_another_m(P* pp);  // the same by a new thread, whoever is idle
-int start_thread_of(M* mp);  // 0 or -errno
-bool count_one_more_m();     // false: there are as many as may be
-void start_births();         // [sysmon] the threads that others may not make
-bool may_start_m();          // a guess: is there an idle M, or can one be made?
+int start_thread_of(M* mp);   // 0 or -errno
+bool count_one_more_m();      // false: there are as many as may be
+void start_births();          // [sysmon] the threads that others may not make
+bool may_start_m();           // a guess: is there an idle M, or can one be made?
 bool may_start_m_locked() GORT_REQUIRES(sched.lock);
 bool may_make_m_locked() GORT_REQUIRES(sched.lock);  // without an idle M
 void end_shortage();  // [sysmon, now and then] tries what could not be done for want of threads

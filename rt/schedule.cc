@@ -17,7 +17,7 @@ constinit Sched sched;
 namespace {
 
 constexpr uint32_t kGlobalBatch = 128;
-constexpr uint32_t kOldestEvery = 16;  // rounds; seldom enough for trees to stay depth first
+constexpr uint32_t kOldestEvery = 16;   // rounds; seldom enough for trees to stay depth first
 constexpr uint32_t kMeasureEvery = 16;  // rounds from one measurement of the grain to the next
 constexpr int64_t kPollRecent = 200'000;
 
@@ -143,7 +143,8 @@ bool should_look(M* mp) {
 
 void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran) {
     if (those_that_ran)
-        for (uint32_t n = (pp->runq.size() + 1) / 2; n > 0 && to->count < most; --n) to->push(pp->remove_oldest());
+        for (uint32_t n = (pp->runq.size() + 1) / 2; n > 0 && to->count < most; --n)
+            to->push(pp->remove_oldest());
     const uint32_t group = pp->fresh.oldest_group();
     for (uint32_t n = (pp->fresh.size() + 1) / 2; n > 0 && to->count < most; --n) {
         to->push(pp->fresh.pop_oldest());
@@ -231,7 +232,7 @@ void schedule_loop(M* mp) {
         }
         if (!gp) gp = find_runnable(mp);
         if (!gp) continue;
-        if (p_of(mp)->wanted.load(std::memory_order_relaxed)) left_behind(mp);
+        if (p_of(mp)->wanted.load(std::memory_order_relaxed) && p_of(mp)->queued()) left_behind(mp);
         if ((gp->flags & kGLocked) && gp->locked_m != mp) {
             run_locked(mp, gp);
             continue;

@@ -55,8 +55,8 @@ public:
     // It is an offer no more, but stays.
     bool keep_offer() {
         uintptr_t h = head_.load(std::memory_order_relaxed);
-        return (h & 1) && head_.compare_exchange_strong(h, h - 1, std::memory_order_release,
-                                                        std::memory_order_relaxed);
+        return (h & 1) &&
+               head_.compare_exchange_strong(h, h - 1, std::memory_order_release, std::memory_order_relaxed);
     }
     G* take_all() {
         if (empty()) return nullptr;
@@ -70,11 +70,11 @@ private:
 // What is known about a P as one to take from. Written by those who look, seldom; a guess to all.
 struct Sharing {
     static constexpr uint32_t kFirstBatch = 8, kMostBatch = 256;
-    std::atomic<int64_t> grain{0};         // ns from one decision to the next, lately; 0: unknown
+    std::atomic<int64_t> grain{0};             // ns from one decision to the next, lately; 0: unknown
     std::atomic<uint32_t> batch{kFirstBatch};  // so many at once
-    std::atomic<int64_t> pause{0};         // how long it is left alone after the next bad experience
+    std::atomic<int64_t> pause{0};             // how long it is left alone after the next bad experience
     std::atomic<int64_t> pause_until{0};
-    std::atomic<int64_t> pause_grain{0};   // the grain that the bad experience was made with
+    std::atomic<int64_t> pause_grain{0};  // the grain that the bad experience was made with
 };
 
 struct P;
@@ -86,10 +86,10 @@ struct Loot {
     int64_t since = 0;
     // how often this P has used an object that another P used last, on the ways that see it
     uint32_t remote = 0;
-    int64_t lost = 0;          // ns spent on other things that it would not have had to do: note_lost
-    uint32_t stacks = 0;       // how many its goroutines have needed; every eighth is timed
-    int64_t checked = 0;       // when `lost` was looked at last,
-    int64_t lost_then = 0;     // and what it was
+    int64_t lost = 0;       // ns spent on other things that it would not have had to do: note_lost
+    uint32_t stacks = 0;    // how many its goroutines have needed; every eighth is timed
+    int64_t checked = 0;    // when `lost` was looked at last,
+    int64_t lost_then = 0;  // and what it was
 };
 
 }  // namespace gort::rt

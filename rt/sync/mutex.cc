@@ -36,7 +36,7 @@ bool may_spin(const M* mp) {
     if (mp->foreign) return true;
     const P* pp = p_of(const_cast<M*>(mp));
     return sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed) > 1 &&
-           !pp->has_work() && !pp->runnext.load(std::memory_order_relaxed);
+           !pp->has_waiting() && !pp->runnext.load(std::memory_order_relaxed);
 }
 
 [[gnu::always_inline]] inline bool take(MutexWord* word, bool mine) {
