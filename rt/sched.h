@@ -9,10 +9,10 @@
 //   moves         look.cc: an M without work takes what another P makes public (share.h)
 //   ends          spawn.cc: goroutine_entry looks at what is next before it gives up the stack
 //
-// WHO WAKES AN M. An M without work looks for some itself before it sleeps (look.cc). When the last one goes to
-// sleep it arms the Ps at work: the next who leaves work behind there wakes an M, if what waits is worth a wake and
-// waking has not been in vain lately (left_behind). Stores and loads may pass each other there, so sysmon.cc looks once more, a
-// few milliseconds later at most. Work without a P (from foreign threads, the poller, timers) wakes an M at once.
+// WHO WAKES AN M. An M without work looks for some itself before it sleeps (look.cc). When the last one goes to sleep
+// it arms the Ps at work: the next who leaves work behind there wakes an M, if what waits is worth a wake and waking
+// has not been in vain lately (left_behind). Stores and loads may pass each other there, so sysmon.cc looks once more,
+// a few milliseconds later at most. Work without a P (from foreign threads, the poller, timers) wakes an M at once.
 //
 // Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under
 //             sched.lock: so no wake-up is lost. (3) while some P is idle and some other runs, sysmon is awake or

@@ -69,7 +69,8 @@ void measure_grain(P* pp) {
     if (sched.nprocs.load(std::memory_order_relaxed) < 2) return;
     const int64_t now = kernel::nanotime();
     const uint64_t picks = pp->picks();
-    if (const uint64_t made = picks - pp->measured_picks; made - 1 < 10 * kMeasureEvery * kGlobalEvery)
+    if (const uint64_t made = picks - pp->measured_picks;
+        made - 1 < uint64_t{10} * kMeasureEvery * kGlobalEvery)
         pp->sharing.grain.store((now - pp->measured) / static_cast<int64_t>(made), std::memory_order_relaxed);
     pp->measured = now;
     pp->measured_picks = picks;
