@@ -63,9 +63,11 @@ bool oldest_late(P* pp, int64_t now) {
     if (now - pp->round_when < kOldestLong) return false;
     const bool waits = pp->m.load(std::memory_order_relaxed) && pp->round_when &&
                        (static_cast<int32_t>(pp->runq.head() - pp->round_tail) < 0 ||
+                        (pp->round_public && !pp->open_to_all.empty()) ||
                         (!pp->fresh.empty() && pp->fresh.oldest_group() == pp->round_group));
     pp->round_when = now;
     pp->round_tail = pp->runq.tail();
+    pp->round_public = !pp->open_to_all.empty();
     pp->round_group = pp->fresh.empty() ? UINT32_MAX : pp->fresh.oldest_group();
     return waits && ask(pp, kAskRound);
 }

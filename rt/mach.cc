@@ -171,7 +171,7 @@ void m_main(void* arg) {
 }
 
 void push_idle_p_locked(P* pp) {
-    GORT_DCHECK(!pp->has_work() && !pp->runnext.load(std::memory_order_relaxed));
+    GORT_DCHECK(!pp->has_waiting() && !pp->runnext.load(std::memory_order_relaxed));
     pp->next_idle = sched.pidle;
     sched.pidle = pp;
     sched.npidle.fetch_add(1, std::memory_order_relaxed);

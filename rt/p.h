@@ -125,6 +125,7 @@ struct alignas(64) P {
     int64_t round_when = 0;  // rt/late.cc: a look, and what was queued then
     uint32_t round_tail = 0;
     uint32_t round_group = 0;
+    bool round_public = false;
 
     Timers timers;  // own lock
 
