@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/look.pml - Looking, sleeping and waking (rt/look.cc look, left_behind, arm_makers; rt/mach.cc go_idle and
-// wake_looker; rt/sysmon.cc look_at). One M makes work in its own queue, through a store buffer: its stores reach memory
-// late and in order, its loads overtake them, locked instructions and others' barriers empty it. Between two pieces it
-// may make decisions; in the end it computes for ever, in user code. The other Ms look, at any pace, give up at any
-// time, arm the maker and sleep. Pieces are counted, not told apart: share.pml does that.
+// tests/model/look.pml - Looking, sleeping and waking (rt/look.cc look, left_behind, arm_makers; rt/mach.cc go_idle,
+// wake_looker; rt/sysmon.cc look_at). One M makes work in its own queue, through a store buffer: its stores reach
+// memory late and in order, its loads overtake them, locked instructions and others' barriers empty it. Between two
+// pieces it may make decisions; in the end it computes for ever, in user code. The other Ms look, at any pace, give up
+// at any time, arm the maker and sleep. Pieces are counted, not told apart: share.pml does that.
 //
 // Shown: (1) when nothing more can happen, all work is done: with sysmon's look no lost wake lasts; (2) a maker wakes
 // nobody while one looks, but for one who has begun since.
 // Why sysmon is needed: without it (NO_SYSMON) a wake is lost, since nobody looks again after he has armed. If he did
 // (LOOK_AGAIN), that would not do: the maker's work may be in its store buffer, and on a machine that is in order
 // (IN_ORDER), for a moment neither in the queue nor in the public part.
-// To see the model work: sysmon does not see what is public (SYSMON_PRIVATE) or rests beside a P at work (SYSMON_RESTS),
-// left_behind does not ask whether one looks (WAKES_ALWAYS).
+// To see the model work: sysmon does not see what is public (SYSMON_PRIVATE) or rests beside a P at work
+// (SYSMON_RESTS), left_behind does not ask whether one looks (WAKES_ALWAYS).
 //
 // run: -DITEMS=3 -DLOOKERS=1
 // run: -DITEMS=1 -DLOOKERS=2
