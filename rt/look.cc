@@ -450,7 +450,9 @@ void left_behind(M* mp) {
     if (!(wanted & kWakeOne) || !pp->queued()) return;
     pp->wanted.fetch_and(~kWakeOne, kRelaxed);
     if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0) return;
-    if (working_others() + 1 >= sched.ncpu || !pays(pp) || left_alone(pp, kernel::nanotime())) return;
+    if (working_others() + 1 >= sched.ncpu || !pays(pp)) return;
+    const int64_t now = kernel::nanotime();
+    if (now < sched.wake_after.load(kRelaxed) || left_alone(pp, now)) return;
     DBG(8);
     wake_looker();
 }
