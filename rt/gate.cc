@@ -76,14 +76,20 @@ GORT_NO_TSA void keep(P* pp, M* holder) {
     holder->gate_lock.unlock();
 }
 
-void wait_for_outside(const P* pp) {
+// The same, or until `enough` says so.
+template <class F>
+static void wait_for_outside_or(const P* pp, F enough) {
     constexpr int kPauses = 100;  // of 10 to 60 ns, before the CPU is given to whoever may need it
     const M* mp = pp->m.load(std::memory_order_acquire);
-    for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire); ++i) {  // G1
+    for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire) && !enough(); ++i) {  // G1
         if (i < kPauses) arch::pause();
         else kernel::sys_sched_yield();
         if (pp->m.load(std::memory_order_acquire) != mp) return;  // it gave the P up, so it was outside
     }
+}
+
+void wait_for_outside(const P* pp) {
+    wait_for_outside_or(pp, [] { return false; });
 }
 
 void answer(P* pp) {
@@ -110,17 +116,20 @@ static void answer_from_outside() {
 void handshake(P* pp, kernel::Count why) {
     constexpr int64_t kLeast = 1'000, kMost = 5'000;
     static std::atomic<int64_t> barrier_ns{kMost / 2};
+    kernel::count(kernel::Count::kHandshakes);
+    const uint32_t number = pp->answers_wanted.fetch_add(1, std::memory_order_acq_rel) + 1;
+    auto answered = [&] {
+        return static_cast<int32_t>(pp->answered.load(std::memory_order_acquire) - number) >= 0;
+    };
+    pp->attention.fetch_or(kAskAnswer, std::memory_order_release);
     if (pp->m.load(std::memory_order_acquire)) {
-        kernel::count(kernel::Count::kHandshakes);
-        const uint32_t number = pp->answers_wanted.fetch_add(1, std::memory_order_acq_rel) + 1;
-        pp->attention.fetch_or(kAskAnswer, std::memory_order_release);
         int64_t patience = 2 * barrier_ns.load(std::memory_order_relaxed);
         if (patience < kLeast) patience = kLeast;
         if (patience > kMost) patience = kMost;
         const int64_t end = kernel::nanotime() + patience;
         do {
             for (int i = 0; i < 4; ++i) {
-                if (static_cast<int32_t>(pp->answered.load(std::memory_order_acquire) - number) >= 0) return;
+                if (answered()) return;
                 arch::pause();
             }
             answer_from_outside();
@@ -130,7 +139,7 @@ void handshake(P* pp, kernel::Count why) {
     kernel::heavy_barrier(why);
     const int64_t took = kernel::nanotime() - start;
     barrier_ns.store((barrier_ns.load(std::memory_order_relaxed) * 7 + took) / 8, std::memory_order_relaxed);
-    wait_for_outside(pp);
+    wait_for_outside_or(pp, answered);
 }
 
 void wait_for_all_outside() {
