@@ -31,14 +31,14 @@ public:
     void push(G* gp, uint64_t maker) {
         size_.store(size() + 1, std::memory_order_relaxed);
         gp->next = nullptr;
-        if (maker == maker_ && top_ != bottom_) {
+        if (maker == maker_ && top_ != bottom()) {
             Group& group = at(top_ - 1);
             group.tail->next = gp;
             group.tail = gp;
             return;
         }
         maker_ = maker;
-        if (top_ - bottom_ > mask_) [[unlikely]]
+        if (top_ - bottom() > mask_) [[unlikely]]
             grow();
         at(top_++) = {gp, gp};
     }
@@ -56,12 +56,13 @@ public:
     // The first of the oldest group, or null.
     G* pop_oldest() {
         if (empty()) return nullptr;
-        G* gp = take_first(at(bottom_));
-        if (!at(bottom_).head) ++bottom_;
+        const uint32_t oldest = bottom();
+        G* gp = take_first(at(oldest));
+        if (!at(oldest).head) bottom_.store(oldest + 1, std::memory_order_relaxed);
         return gp;
     }
 
-    uint32_t oldest_group() const { return bottom_; }  // changes with it
+    uint32_t oldest_group() const { return bottom(); }  // changes with it
 
     struct Group {
         G* head;
@@ -72,6 +73,7 @@ public:
     void destroy();
 
 private:
+    uint32_t bottom() const { return bottom_.load(std::memory_order_relaxed); }
     Group& at(uint32_t i) const { return groups_[i & mask_]; }
     G* take_first(Group& group) {
         size_.store(size() - 1, std::memory_order_relaxed);
@@ -89,7 +91,7 @@ private:
     Group* groups_ = nullptr;
     Group* first_ = nullptr;
     uint32_t mask_ = 0;
-    uint32_t bottom_ = 0;  // the oldest group
+    std::atomic<uint32_t> bottom_{0};  // the oldest group; for those who only look, too
     uint32_t top_ = 0;     // one above the newest
     uint64_t maker_ = 0;   // of the newest group
 };

@@ -46,7 +46,8 @@ void RunQueue::grow() {
 void FreshQueue::init(Group* first) {
     groups_ = first_ = first;
     mask_ = kFirst - 1;
-    bottom_ = top_ = 0;
+    bottom_.store(0, std::memory_order_relaxed);
+    top_ = 0;
     size_.store(0, std::memory_order_relaxed);
 }
 
@@ -58,7 +59,7 @@ void FreshQueue::destroy() {
 void FreshQueue::grow() {
     const uint32_t room = mask_ + 1, next = grown(room);
     Group* groups = ring_alloc<Group>(next);
-    for (uint32_t i = bottom_; i != top_; ++i) groups[i & (next - 1)] = at(i);
+    for (uint32_t i = bottom(); i != top_; ++i) groups[i & (next - 1)] = at(i);
     destroy();
     groups_ = groups;
     mask_ = next - 1;
