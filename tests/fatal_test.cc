@@ -220,7 +220,15 @@ TEST(TB_12_a_second_SIGQUIT_does_not_cut_the_dump_short) {
     test::Child c([&] {
         with_procs(2, [&] {
             for (int i = 0; i < kMany; ++i) go([] { park_for_ever(WaitReason::kChanReceive); });
-            for (int i = 0; i < 3 * kMany; ++i) yield();
+            int parked = 0;
+            while (parked < kMany) {
+                yield();
+                parked = 0;
+                auto count = [](rt::G* gp, void* n) {
+                    *static_cast<int*>(n) += rt::observed_status(gp) == rt::GStatus::kWaiting;
+                };
+                rt::for_each_g(count, &parked);
+            }
             std::fputs("ready\n", stderr);
             for (;;) yield();
         });
