@@ -76,7 +76,7 @@ inline Shared* g_shared = nullptr;
 inline uint64_t g_seed = 0;
 inline std::atomic<uint64_t> g_draws{0};
 inline int64_t g_start_ms = 0;
-inline int64_t g_settle_ms = 1000;  // how long the ledger waits for the books to balance
+inline int64_t g_settle_ms = 5000;  // how long the ledger waits for the books to balance
 inline void (*g_yield)() = [] { sched_yield(); };
 
 int64_t now_ms();
