@@ -84,7 +84,7 @@ private:
 TEST_P(a_child_that_calls_gort_gets_one_clear_line, 1, 2, 8) {
     with_procs(procs, [] {
         Traffic traffic;
-        mutex held, never;
+        mutex held;
         held.lock();
         auto c = make_chan<int>(), full = make_chan<int>(1);
         full << 1;

@@ -241,7 +241,7 @@ TEST_P(without_membarrier_everything_works, 1, 2, 8) {
 TEST(a_membarrier_that_fails_later_is_tried_again_then_done_without) {
     NEEDS_DEBUG();
     if (GORT_TSAN) TEST_SKIP("TSan's build does without it");
-    for (const int times : {100, kInjectForever}) {
+    for (const uint32_t times : {uint32_t{100}, kInjectForever}) {
         with_procs(2, [times] {
             inject(Sys::kMembarrier, 1, ENOMEM, times);
             std::atomic<bool> stop{false};
