@@ -6,7 +6,7 @@
 //
 //      the holder of the P                       the one who wants in (outside the gate)
 //      1  in_rt = 1 (enter)                      1  bias: P -> kRevoking, by CAS
-//      2  light_barrier                          2  heavy_barrier
+//      2  light_barrier                          2  handshake (rt/gate.h), or heavy_barrier
 //      3  read bias: mine? then go ahead         3  wait until the M that holds P is outside the gate, or P is nobody's
 //                                                4  bias = shared: from now on the SharedLock counts
 //
@@ -17,7 +17,7 @@
 // is inside the gate; who gets the lock afterwards looks at the bias once more, and lets go. A look at in_rt by whoever
 // saw the new bias sees us inside. Each loss doubles the streak that this takes.
 // Why: most channels live and die among goroutines of one P, and the lock's one locked instruction is half the cost
-// of an operation on a buffer. A revocation costs 1 to 3 us; a P whose new channels are taken away again and again
+// of an operation on a buffer. A revocation costs 1 to 8 us; a P that loses more than one new channel in 128
 // makes its next ones shared from the start (P::chan_reluctance).
 //
 // Invariant: inside the gate, between lock and unlock, the bias stays shared, or is this P and may become kRevoking.

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Why: a locked instruction costs 6 to 9 ns, more than all the rest of an uncontended operation, and most objects live
-// and die among goroutines of one P. Taking one away costs 1 to 3 us, once in its life; a P that loses one after the
-// other makes its next ones shared from the start (P::sync_reluctance).
+// and die among goroutines of one P. Taking one away costs 1 to 8 us, once in its life; a P that loses more
+// than one in 128 makes its next ones shared from the start (P::sync_reluctance).
 #pragma once
 
 #include "rt/gate.h"

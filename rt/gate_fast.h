@@ -11,7 +11,7 @@
 //
 //      the holder of the P                       the one who wants in (outside the gate)
 //      1  in_rt = 1                              1  bias: P -> kBiasRevoking, by CAS
-//      2  light_fence                            2  heavy_barrier
+//      2  light_fence                            2  handshake (rt/gate.h), or heavy_barrier
 //      3  read bias: mine? then go ahead         3  wait until the M that holds P is outside the gate, or P is nobody's
 //      4  in_rt = 0                              4  bias = kBiasShared: from now on locked instructions decide
 //
