@@ -92,6 +92,7 @@ build/gortbench: $(BENCH) $(OUT)/hello FORCE
 stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
 $(OUT)/.flags: FORCE
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
+	@$(if $(CLANG),$(if $(filter asan tsan ubsan,$(BUILD)),$(NEED) $(firstword $(CXX))/sanitizers))
 	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))

@@ -174,16 +174,21 @@ TEST(a_sparse_reservation_has_the_pages_that_are_touched_also_under_mlockall) {
         if (flags && mlockall(flags) != 0) TEST_SKIP("this user may not lock memory");
         auto* dense = static_cast<char*>(reserve(kSize, kReserveStack));
         const bool locked = resident_bytes(dense, kSize) == kSize;
+        // qemu-user, and Linux before 4.4, have no mlock2: then a sparse reservation is an ordinary one.
+        const bool sparse = !locked || sys_mlock2(dense, page, MLOCK_ONFAULT) != -ENOSYS;
         CHECK_EQ(release(dense, kSize), 0);
         if (flags && !locked) TEST_SKIP("locking means nothing here");
         auto* p = static_cast<char*>(reserve(kSize, kReserveStack | kReserveSparse));
-        CHECK_EQ(resident_bytes(p, kSize), 0u);
+        CHECK_EQ(resident_bytes(p, kSize), sparse ? 0u : kSize);
         p[5 << 20] = 1;
         p[kSize - 1] = 1;
-        CHECK_EQ(resident_bytes(p, kSize), 2 * page);
-        CHECK_EQ(decommit(p, kSize), 0);
-        CHECK_EQ(resident_bytes(p, kSize), 0u);
-        CHECK_EQ(p[5 << 20], 0);
+        CHECK_EQ(resident_bytes(p, kSize), sparse ? 2 * page : kSize);
+        // Giving locked pages back takes advice of Linux 5.18, which qemu-user accepts and does not follow.
+        if (sparse) {
+            CHECK_EQ(decommit(p, kSize), 0);
+            CHECK_EQ(resident_bytes(p, kSize), 0u);
+            CHECK_EQ(p[5 << 20], 0);
+        }
         CHECK_EQ(release(p, kSize), 0);
         munlockall();
     }
