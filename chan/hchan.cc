@@ -181,7 +181,7 @@ template <bool kWord>
 
 }  // namespace
 
-void unlock_commit(void* c, G*) { static_cast<Hchan*>(c)->lock.gate.unlock(); }  // the left side locked it
+void unlock_commit(void* c, G*) GORT_NO_TSA { static_cast<Hchan*>(c)->lock.gate.unlock(); }  // the left side locked it
 
 void panic_closed() { host_throw_runtime_error("send on closed channel"); }
 

@@ -80,7 +80,8 @@ void chan_revoke_at_end(Hchan* c);
 enum class LockGot : uint8_t { kNothing, kGate, kOwn };
 
 // kNothing: it is another P's; who holds no other lock leaves the gate and revokes it.
-[[gnu::always_inline]] inline LockGot chan_lock_try(rt::M* mp, Hchan* c) {
+// No TSA, here and below: whether it is the gate that is held the analysis cannot know.
+[[gnu::always_inline]] inline LockGot chan_lock_try(rt::M* mp, Hchan* c) GORT_NO_TSA {
     const uintptr_t bias = c->lock.bias.load(std::memory_order_acquire);  // B1
     if (bias == bias_to(rt::p_of(mp))) [[likely]]
         return LockGot::kOwn;
@@ -112,7 +113,7 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
     return is_shared(c->lock.bias.load(std::memory_order_relaxed));
 }
 
-[[gnu::always_inline]] inline void chan_unlock(Hchan* c) {
+[[gnu::always_inline]] inline void chan_unlock(Hchan* c) GORT_NO_TSA {
     if (chan_is_shared(c)) c->lock.gate.unlock();
 }
 

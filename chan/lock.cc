@@ -1,37 +1,13 @@
-// chan/lock.cc - taking a channel's bias away, and the contended half of its lock.
+// chan/lock.cc - taking a channel's bias away, and giving it back.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "chan/hchan.h"
 
-#include "arch/arch.h"
-#include "kernel/futex.h"
 #include "kernel/sys.h"
 #include "rt/fork.h"
 
 namespace gort::detail {
 
 using namespace rt;
-
-namespace {
-
-constexpr int kPauses = 100;  // of 10 to 60 ns, before the thread sleeps
-
-}  // namespace
-
-void SharedLock::lock_slow() {
-    for (int i = 0; i < kPauses; ++i) {
-        arch::pause();
-        // K1
-        if (state_.load(std::memory_order_relaxed) == 0 && state_.exchange(1, std::memory_order_acquire) == 0)
-            return;
-    }
-    // Either this sees the lock free, or the holder's look at sleepers, which comes after the fence, sees us.
-    sleepers_.fetch_add(1, std::memory_order_relaxed);
-    kernel::heavy_barrier(kernel::Count::kBarrierSleeper);
-    while (state_.exchange(1, std::memory_order_acquire) != 0) kernel::futex_wait(&state_, 1);  // K1
-    sleepers_.fetch_sub(1, std::memory_order_relaxed);
-}
-
-void SharedLock::unlock_slow() { kernel::futex_wake(&state_, 1); }
 
 void chan_revoke(Hchan* c) {
     check_not_forked();
@@ -75,7 +51,7 @@ M* chan_lock_slow(M* mp, Hchan* c) {
     return mp;
 }
 
-void chan_make_own(M* mp, Hchan* c) {
+void chan_make_own(M* mp, Hchan* c) GORT_NO_TSA {
     if (!p_of(mp) || c->past.for_ever) return;
     c->lock.bias.store(bias_to(p_of(mp)), std::memory_order_release);
     c->lock.gate.unlock();

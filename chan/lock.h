@@ -1,4 +1,4 @@
-// chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, a futex lock once it is shared.
+// chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, a GateLock once it is shared.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A channel is made biased to the P of its maker. Whoever is inside the gate with that P is alone with the channel,
@@ -8,12 +8,12 @@
 //      1  in_rt = 1 (enter)                      1  bias: P -> kRevoking, by CAS
 //      2  light_barrier                          2  handshake (rt/gate.h), or heavy_barrier
 //      3  read bias: mine? then go ahead         3  wait until the M that holds P is outside the gate, or P is nobody's
-//                                                4  bias = shared: from now on the SharedLock counts
+//                                                4  bias = shared: from now on the GateLock counts
 //
 // If the fence of the right side falls after 3 of the left, the M is seen inside; if before, it finds kRevoking. Who
 // finds kRevoking, or another P, leaves the gate and waits outside: so two Ms that want each other's channels do not
 // wait for each other's leaving.
-// A P that has locked a shared channel kStreak times in a row makes it its own again. It holds the SharedLock then and
+// A P that has locked a shared channel kStreak times in a row makes it its own again. It holds the GateLock then and
 // is inside the gate; who gets the lock afterwards looks at the bias once more, and lets go. A look at in_rt by whoever
 // saw the new bias sees us inside. Each loss doubles the streak that this takes.
 // Why: most channels live and die among goroutines of one P, and the lock's one locked instruction is half the cost
@@ -23,45 +23,18 @@
 // Invariant: inside the gate, between lock and unlock, the bias stays shared, or is this P and may become kRevoking.
 // Context:   [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.
 // Ordering:  B1 the release that makes it shared -> the acquire in chan_lock: what the P's holders did to the channel
-//               is visible. What holders of the SharedLock did comes before the release that makes it a P's.
-//            K1 unlock's release -> lock's acquire: what earlier holders did is visible.
+//               is visible. What holders of the GateLock did comes before the release that makes it a P's.
+//            K1 of rt/gate_lock.h: what earlier holders did is visible.
 // Modelled in tests/model/chan_lock.pml.
 #pragma once
 
-#include "kernel/lock_rank.h"
 #include "rt/gate.h"
+#include "rt/gate_lock.h"
 #include "rt/look.h"
 
 namespace gort::detail {
 
-// One locked instruction to take, none to give back: who goes to sleep pays for the fence that unlock lacks, between
-// its store and its look at sleepers (kernel/membarrier.h). Blocks the M, so nothing of unbounded time is done under
-// it. unlock looks at the lock once more after it gave it away: the memory must stay readable.
-class SharedLock {
-public:
-    void lock() {
-        kernel::lock_rank_acquire(kernel::LockRank::kChan, this);
-        if (state_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]]  // K1
-            lock_slow();
-    }
-    void unlock() {
-        kernel::lock_rank_release(kernel::LockRank::kChan, this);
-        state_.store(0, std::memory_order_release);  // K1
-        kernel::light_barrier();
-        if (kernel::glance(sleepers_) != 0) [[unlikely]]
-            unlock_slow();
-    }
-    uint32_t sleepers() const { return sleepers_.load(std::memory_order_relaxed); }  // for tests
-
-private:
-    [[gnu::noinline]] void lock_slow();
-    [[gnu::noinline]] void unlock_slow();
-
-    std::atomic<uint32_t> state_{0};
-    std::atomic<uint32_t> sleepers_{0};
-};
-
-// What ChanLock::bias can be. A shared one counts, under the SharedLock, how often the same P has locked it:
+// What ChanLock::bias can be. A shared one counts, under the GateLock, how often the same P has locked it:
 //
 //      bit 0  1     bits 1-16  the place of that P     bits 17-20  losses     bits 32-63  what its streak still lacks
 //
@@ -74,7 +47,7 @@ inline uintptr_t bias_to(const rt::P* pp) { return reinterpret_cast<uintptr_t>(p
 
 struct ChanLock {
     std::atomic<uintptr_t> bias{0};
-    SharedLock gate;
+    rt::GateLock gate{kernel::LockRank::kChan};
 
     static constexpr uint64_t kStreak = 128;
 

@@ -188,7 +188,7 @@ struct Locked {
     SelectItem* first;  // of the items whose channels' locks were taken, each channel once
 };
 
-void unlock_all(SelectItem* it) {
+void unlock_all(SelectItem* it) GORT_NO_TSA {
     while (it) {
         SelectItem* next = it->locked;  // before the unlock: invariant (2)
         it->c->lock.gate.unlock();

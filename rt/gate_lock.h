@@ -58,6 +58,8 @@ public:
             unlock_slow();
     }
 
+    uint32_t sleepers() const { return sleepers_.load(std::memory_order_relaxed); }  // for tests
+
 private:
     [[gnu::noinline]] void lock_slow();
     [[gnu::noinline]] void unlock_slow();
