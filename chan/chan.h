@@ -4,7 +4,7 @@
 //
 // A channel is a reference-counted handle: copies denote the same channel, == compares identity, a
 // default-constructed or nullptr one is Go's nil channel. The last handle destroys what is still buffered. All
-// operations are const members.
+// operations are const members. push and pop, which tell with a status and take deadlines, are in status.h.
 //
 // T is any object type whose move constructor and destructor are noexcept (const members, move-only types, empty, large
 // and over-aligned ones included). What T's operations may do:
@@ -35,6 +35,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "status.h"
 #include "typed.h"
 
 namespace gort {
@@ -117,7 +118,7 @@ private:
 
 // The receiving half.
 template <class T>
-class recv_chan {
+class recv_chan : public detail::Pops<recv_chan<T>, T> {
 public:
     using value_type = T;
     constexpr recv_chan() noexcept = default;
@@ -157,7 +158,7 @@ private:
 
 // The sending half.
 template <class T>
-class send_chan {
+class send_chan : public detail::Pushes<send_chan<T>, T> {
 public:
     using value_type = T;
     constexpr send_chan() noexcept = default;
@@ -205,7 +206,7 @@ private:
 
 // Both halves.
 template <class T>
-class chan {
+class chan : public detail::Pushes<chan<T>, T>, public detail::Pops<chan<T>, T> {
 public:
     using value_type = T;
     constexpr chan() noexcept = default;

@@ -10,6 +10,7 @@
 //   3  wait     a Sudog for each case, in the items on the caller's stack; the locks are released by the commit.
 //   4  resume   whoever claimed us (chan/hchan.h) took out one Sudog. The others come out one by one, each under its
 //               channel's lock alone: select_done is set, so they can do no more than be taken out by somebody else.
+//               If it was the deadline's timer (rt/timed.h) that claimed us, all of them come out that way.
 //
 // Invariants: (1) select_done is 0 only from the lock of 2 until a claim: no Sudog of an earlier select is linked then.
 //             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine
@@ -23,7 +24,9 @@
 
 #include "chan/hchan.h"
 #include "rt/choice.h"
+#include "rt/clock.h"
 #include "rt/host.h"
+#include "rt/timed.h"
 
 namespace gort::detail {
 
@@ -71,7 +74,9 @@ template <uint32_t kN>
     if (P* pp = p_of(mp)) [[likely]]
         rand = &pp->rand;
     else foreign = foreign_rand();
-    if constexpr (kN == 2) {
+    if constexpr (kN == 1) {
+        items[0].poll = 0;
+    } else if constexpr (kN == 2) {
         const uint32_t first = choose(*rand, 2);
         items[0].poll = first;
         items[1].poll = first ^ 1;
@@ -126,12 +131,19 @@ template <bool kWord>
     return it.is_word ? try_locked<true>(it, woken) : try_locked<false>(it, woken);
 }
 
+enum class How : uint8_t {
+    kTry,
+    kWait,
+    kUntil
+};  // kUntil: with a deadline, and a closed channel is no panic
+
 // The end of a select that found a case ready. The locks are released.
+template <How kHow>
 [[gnu::always_inline]] inline Selected finish(M* mp, const SelectItem& it, uint32_t index, Tried tried,
                                               G* woken) {
     if (woken) ready(mp, woken);
     leave(mp);
-    if (tried == Tried::kClosed && it.sends) [[unlikely]]
+    if (kHow != How::kUntil && tried == Tried::kClosed && it.sends) [[unlikely]]
         panic_closed();
     return {static_cast<int32_t>(index), tried == Tried::kDone};
 }
@@ -228,10 +240,9 @@ template <uint32_t kN>
 
 // ---- waiting ----
 
-// The locks are taken, and nothing is ready.
+// The locks are taken, and nothing is ready: links a Sudog for each case. False if there is no channel.
 template <uint32_t kN>
-[[gnu::always_inline]] inline M* wait_on_all(M* mp, Items<kN> items, SelectItem* locked) {
-    G* gp = mp->curg;
+[[gnu::always_inline]] inline bool link_all(G* gp, Items<kN> items) {
     Sudog* head = nullptr;
     for (uint32_t i = 0; i < items.size(); ++i) {
         SelectItem& it = items.nth(i);  // by chance too, for a channel that is in several cases
@@ -241,20 +252,63 @@ template <uint32_t kN>
             Sudog{nullptr, nullptr, gp, {.word = it.word}, c, head, SudogState::kWaiting, true, it.sends};
         (it.sends ? c->sendq : c->recvq).push(head);
     }
-    if (!head) [[unlikely]] {
-        leave(mp);
-        block_for_ever(WaitReason::kSelect);
-    }
+    if (!head) [[unlikely]]
+        return false;
     gp->waiting = head;
     gp->wake = nullptr;
     gp->select_done.store(0, std::memory_order_relaxed);
+    return true;
+}
+
+template <uint32_t kN>
+[[gnu::always_inline]] inline M* wait_on_all(M* mp, Items<kN> items, SelectItem* locked) {
+    G* gp = mp->curg;
+    if (!link_all(gp, items)) [[unlikely]] {
+        leave(mp);
+        block_for_ever(WaitReason::kSelect);
+    }
     if (mp->foreign) [[unlikely]]
         return park(mp, unlock_all_commit, locked, WaitReason::kSelect);
     return park_goroutine(mp, gp, locked ? unlock_all_commit : nullptr, locked, WaitReason::kSelect);
 }
 
-// Somebody claimed us.
 template <uint32_t kN>
+WaitReason reason_of(Items<kN> items) {
+    if (items.size() == 0) return WaitReason::kSelectNoCases;
+    if (items.size() > 1) return WaitReason::kSelect;
+    const bool nil = !items[0].c;
+    if (items[0].sends) return nil ? WaitReason::kChanSendNil : WaitReason::kChanSend;
+    return nil ? WaitReason::kChanReceiveNil : WaitReason::kChanReceive;
+}
+
+// Without a deadline this is wait_on_all, with another reason.
+template <uint32_t kN>
+M* wait_on_all_until(M* mp, Items<kN> items, SelectItem* locked, int64_t deadline) {
+    const WaitReason why = reason_of(items);
+    G* gp = mp->curg;
+    const bool any = link_all(gp, items);
+    if (deadline == kForever) {
+        if (!any) {
+            leave(mp);
+            block_for_ever(why);
+        }
+        return park(mp, locked ? unlock_all_commit : nullptr, locked, why);
+    }
+    if (!any) {
+        gp->waiting = nullptr;
+        gp->wake = nullptr;
+        gp->select_done.store(0, std::memory_order_relaxed);
+    }
+    TimedWait w{.deadline = deadline,
+                .give_up = [](M*, TimedWait* t) { return claim(t->gp); },
+                .object = nullptr,
+                .commit = locked ? unlock_all_commit : nullptr,
+                .commit_arg = locked};
+    return park_until(mp, w, why);
+}
+
+// Somebody claimed us; if it was the deadline, there is no winner.
+template <uint32_t kN, How kHow>
 [[gnu::always_inline]] inline Selected resume(M* mp, Items<kN> items) {
     G* gp = mp->curg;
     const auto* winner = static_cast<const Sudog*>(gp->wake);
@@ -277,9 +331,10 @@ template <uint32_t kN>
     }
     gp->waiting = nullptr;
     leave(mp);
+    if (kHow == How::kUntil && !winner) return {-1, false};
     SelectItem& it = items[index];
     const bool ok = winner->state == SudogState::kDone;
-    if (!ok && it.sends) [[unlikely]]
+    if (kHow != How::kUntil && !ok && it.sends) [[unlikely]]
         panic_closed();
     if (it.is_word) it.word = winner->payload.word;
     return {static_cast<int32_t>(index), ok};
@@ -290,8 +345,9 @@ template <uint32_t kN>
 uint64_t as_word(Selected r) { return static_cast<uint32_t>(r.index) | uint64_t{r.ok} << 32; }
 
 // *in_step becomes false when an ordinary return would be predicted wrong, see arch::return_by_jump.
-template <uint32_t kN, bool kBlocks>
-[[gnu::always_inline]] inline Selected run(Items<kN> items, bool* in_step) {
+template <uint32_t kN, How kHow>
+[[gnu::always_inline]] inline Selected run(Items<kN> items, bool* in_step, int64_t deadline = kForever) {
+    const bool blocks = kHow == How::kWait || (kHow == How::kUntil && deadline != kPassed);
     M* mp = enter();
     draw_order(mp, items);
     bool mine = true;  // all of them
@@ -307,11 +363,11 @@ template <uint32_t kN, bool kBlocks>
         G* woken = nullptr;
         const Tried tried = try_locked(it, &woken);
         chan_unlock(c);
-        if (tried != Tried::kNot) return finish(mp, it, items[i].poll, tried, woken);
+        if (tried != Tried::kNot) return finish<kHow>(mp, it, items[i].poll, tried, woken);
     }
     SelectItem* locked = nullptr;
     if (!mine) {
-        if (!kBlocks && live < 2) {  // one look is one instant
+        if (!blocks && live < 2) {  // one look is one instant
             leave(mp);
             return {-1, false};
         }
@@ -326,39 +382,50 @@ template <uint32_t kN, bool kBlocks>
             if (tried == Tried::kNot) continue;
             const uint32_t index = items[i].poll;
             unlock_all(locked);
-            return finish(mp, it, index, tried, woken);
+            return finish<kHow>(mp, it, index, tried, woken);
         }
     }
-    if constexpr (!kBlocks) {
+    if (!blocks || (kHow == How::kUntil && deadline != kForever && deadline <= now())) {
         unlock_all(locked);
         leave(mp);
         return {-1, false};
     }
     mp->left_from = arch::return_site();
-    mp = wait_on_all(mp, items, locked);
+    if constexpr (kHow == How::kUntil) mp = wait_on_all_until(mp, items, locked, deadline);
+    else mp = wait_on_all(mp, items, locked);
     *in_step = returns_in_step(mp);
-    return resume(mp, items);
+    return resume<kN, kHow>(mp, items);
 }
 
 }  // namespace
 
 Selected select_wait(SelectItem* items, uint32_t n, size_t stride) {
     bool in_step = true;
-    const Selected r = run<0, true>({items, n, stride}, &in_step);
+    const Selected r = run<0, How::kWait>({items, n, stride}, &in_step);
     return in_step ? r : return_by_jump(as_word(r));
 }
 Selected select_wait2(SelectItem* items) {
     bool in_step = true;
-    const Selected r = run<2, true>({items, 2, sizeof(SelectItem)}, &in_step);
+    const Selected r = run<2, How::kWait>({items, 2, sizeof(SelectItem)}, &in_step);
     return in_step ? r : return_by_jump(as_word(r));
 }
 Selected select_try(SelectItem* items, uint32_t n, size_t stride) {
     bool in_step = true;
-    return run<0, false>({items, n, stride}, &in_step);
+    return run<0, How::kTry>({items, n, stride}, &in_step);
 }
 Selected select_try2(SelectItem* items) {
     bool in_step = true;
-    return run<2, false>({items, 2, sizeof(SelectItem)}, &in_step);
+    return run<2, How::kTry>({items, 2, sizeof(SelectItem)}, &in_step);
+}
+Selected select_until(SelectItem* items, uint32_t n, size_t stride, int64_t deadline) {
+    bool in_step = true;
+    const Selected r = run<0, How::kUntil>({items, n, stride}, &in_step, deadline);
+    return in_step ? r : return_by_jump(as_word(r));
+}
+Selected select_until1(SelectItem* item, int64_t deadline) {
+    bool in_step = true;
+    const Selected r = run<1, How::kUntil>({item, 1, sizeof(SelectItem)}, &in_step, deadline);
+    return in_step ? r : return_by_jump(as_word(r));
 }
 
 void select_for_ever() { block_for_ever(WaitReason::kSelectNoCases); }

@@ -41,6 +41,12 @@ Selected select_try(SelectItem* items, uint32_t n, size_t stride);
 Selected select_wait2(SelectItem* items);  // two, as an array
 Selected select_try2(SelectItem* items);
 
+// With a deadline, in ns of time_point's clock: {-1, false} once it has passed. A send that is chosen on a closed
+// channel is {index, false}, no panic. A deadline that has passed, as kPassed has always: does not block.
+inline constexpr int64_t kPassed = INT64_MIN, kNoDeadline = INT64_MAX;
+Selected select_until(SelectItem* items, uint32_t n, size_t stride, int64_t deadline);
+Selected select_until1(SelectItem* item, int64_t deadline);  // one
+
 [[noreturn]] void select_for_ever();       // blocks: there is no case
 [[noreturn]] void select_two_otherwise();  // panics
 

@@ -90,6 +90,11 @@ struct FuncTimerAccess;
 
 [[noreturn]] void time_panic(const char* text);
 
+inline int64_t ns_until(int64_t deadline) {
+    const int64_t now = clock_ns();
+    return deadline <= now ? 0 : deadline == INT64_MAX ? deadline : deadline - now;
+}
+
 inline recv_chan<time_point> time_chan_handle(int64_t ns, int64_t period) {
     return Access::wrap<recv_chan<time_point>>(time_chan(ns, period));
 }
@@ -183,6 +188,11 @@ private:
 template <class Rep, class Period>
 recv_chan<time_point> after(std::chrono::duration<Rep, Period> d) {
     return detail::time_chan_handle(detail::to_ns(d), 0);
+}
+// The same at an instant (rt/time.h, DEADLINES): at once if that has come.
+template <class Clock, class D>
+recv_chan<time_point> after(const std::chrono::time_point<Clock, D>& t) {
+    return detail::time_chan_handle(detail::ns_until(detail::deadline_at(t)), 0);
 }
 
 // The channel of a ticker; nil if d <= 0.

@@ -21,9 +21,9 @@ void start_sleep(void* arg, G* gp) {
 }
 
 // A thread of the program's own needs nothing of the runtime to sleep; it need not even be up.
-void sleep_thread(int64_t ns) {
+void sleep_thread(int64_t deadline) {
     constexpr int kAbsolute = 1;  // TIMER_ABSTIME
-    const kernel::Timespec until = kernel::to_timespec(deadline_after(kernel::nanotime(), ns));
+    const kernel::Timespec until = kernel::to_timespec(deadline);
     while (kernel::sys_clock_nanosleep(kernel::kClockMonotonic, kAbsolute, &until, nullptr) == -EINTR) {
     }
 }
@@ -40,17 +40,37 @@ void timer_hurry(M* mp) {
 
 namespace gort::detail {
 
-void sleep_ns(int64_t ns) {
-    using namespace rt;
-    if (ns <= 0) return;
-    M* mp = self();
-    if (!mp || mp->foreign) [[unlikely]]
-        return sleep_thread(ns);
-    mp = enter();
+using namespace rt;
+
+namespace {
+
+[[gnu::always_inline]] inline void sleep_goroutine(int64_t deadline) {
+    M* mp = enter();
     Timer t;
-    t.when = deadline_after(now(), ns);
+    t.when = deadline;
     t.fn = wake_sleeper;
     leave(park(mp, start_sleep, &t, WaitReason::kSleep));
 }
+
+}  // namespace
+
+void sleep_ns(int64_t ns) {
+    if (ns <= 0) return;
+    const M* mp = self();
+    if (!mp || mp->foreign) [[unlikely]]
+        return sleep_thread(deadline_after(kernel::nanotime(), ns));
+    sleep_goroutine(deadline_after(now(), ns));
+}
+
+void sleep_to(int64_t deadline) {
+    if (deadline <= now()) return;
+    const M* mp = self();
+    if (!mp || mp->foreign) [[unlikely]]
+        return sleep_thread(deadline);
+    sleep_goroutine(deadline);
+}
+
+int64_t clock_ns() { return now(); }
+int64_t deadline_after_now(int64_t ns) { return deadline_after(now(), ns); }
 
 }  // namespace gort::detail
