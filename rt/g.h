@@ -27,6 +27,7 @@ namespace gort::rt {
 struct G;
 struct M;
 struct P;
+struct Label;
 struct Sudog;
 
 // Status = which kind of container holds the G, and who owns its stack.
@@ -54,7 +55,10 @@ enum class WaitReason : uint8_t {
     kMutexLock,
     kRwMutexRLock,
     kRwMutexLock,
-    kWaitGroupWait,
+    kLatchWait,
+    kBarrierWait,
+    kWaitGroupWait,  // the last of rt/sema.h
+    kFutureWait,
     kPark,
     kCount,
 };
@@ -81,7 +85,10 @@ struct alignas(64) G {
     M* locked_m = nullptr;
 
     // --- second line: life of the goroutine. Written at spawn, at park for dumps.
-    void (*invoke)(void* storage) = nullptr;  // calls what is in storage, and destroys it
+    union {
+        void (*invoke)(void* storage) = nullptr;  // calls what is in storage, and destroys it
+        Label* label;                             // instead, once it runs and has one: kGLabeled
+    };
     uint64_t id = 0;                          // 1 is main; unique in one run
     Site site;                                // created by
     int64_t wait_since = 0;                   // coarse nanotime of the park, 0 unless known
@@ -106,6 +113,7 @@ inline constexpr uint16_t kGMain = 32;
 inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
+inline constexpr uint16_t kGLabeled = 256;  // set_label: rt/label.h
 inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary;
 
 #if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <new>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -31,11 +32,11 @@ namespace gort {
 struct options {
     // how many goroutines run at once. GORT_MAXPROCS, else the CPUs that affinity and cgroup allow
     int max_procs = 0;
-    int max_threads = 0;    // more OS threads than this end the process as in Go. Default 10000
+    int max_threads = 0;  // more OS threads than this end the process as in Go. Default 10000
     // bytes of address space for each goroutine's stack, 128 KiB to 1 GiB, rounded up to a power of
     // two; memory is used as it is touched. GORT_STACK (256K, 1M …). Default 256 KiB
     size_t stack_size = 0;
-    uint64_t seed = 0;      // of the scheduler's random choices. GORT_SEED. Default: random
+    uint64_t seed = 0;  // of the scheduler's random choices. GORT_SEED. Default: random
 };
 
 // go(stack_size(1 << 20), f) reserves that many bytes of stack instead of the default.
@@ -227,6 +228,17 @@ inline void yield() {
 int gomaxprocs(int n);
 int num_goroutine();  // that exist: running, runnable or blocked
 int num_cpu();        // that this process may use; fixed at start
+
+// The caller's id as dumps and tracebacks show it: 1 is main's, each is given once in a run. 0 on any other thread.
+uint64_t goid();
+
+// Names the calling goroutine in whatever shows goroutines: dumps and tracebacks have it in the brackets, after the
+// state. The first 63 bytes of text, without cutting an UTF-8 character in two; control characters and double quotes
+// become '?'. It stays until the goroutine ends or sets another one; an empty text takes it away. Nothing is inherited.
+// On a thread that is not a goroutine's it does nothing. Errors: none; without memory there is no label.
+//
+//      gort::set_label("conn 17");      // goroutine 42 [IO wait, "conn 17"]:
+void set_label(std::string_view text);
 
 // Writes every goroutine to the descriptor, as Go's tracebacks show them: id, state, what it waits for and since when,
 // stack, created by. Of those that run on other threads the stack is not known.

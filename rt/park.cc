@@ -26,9 +26,17 @@ bool ends_by_stop(WaitReason why) {
     case WaitReason::kSelect:
     case WaitReason::kSelectNoCases:
     case WaitReason::kCondWait:
+    case WaitReason::kLatchWait:
+    case WaitReason::kBarrierWait:
+    case WaitReason::kFutureWait:
     case WaitReason::kWaitGroupWait: return true;
     default: return false;
     }
+}
+
+bool waits_in_sema(WaitReason why) {
+    return why == WaitReason::kWaitGroupWait || why == WaitReason::kLatchWait ||
+           why == WaitReason::kBarrierWait;
 }
 
 bool is_stopped() { return sched.stopped.load(std::memory_order_relaxed); }
@@ -41,10 +49,9 @@ bool is_stopped() { return sched.stopped.load(std::memory_order_relaxed); }
         mp->gave_up = true;
         return mp;
     }
-    const bool out = !gp->waiting ? true
-                     : why == WaitReason::kWaitGroupWait
-                         ? sema_give_up(gp)
-                         : sched.give_up.load(std::memory_order_relaxed)(mp, gp);
+    const bool out = !gp->waiting         ? true
+                     : waits_in_sema(why) ? sema_give_up(gp)
+                                          : sched.give_up.load(std::memory_order_relaxed)(mp, gp);
     if (out) gp->waiting = nullptr;
     leave(mp);
     if (out) panic_stopped(why);

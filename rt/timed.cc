@@ -3,6 +3,7 @@
 #include "rt/timed.h"
 
 #include "rt/clock.h"
+#include "rt/sema.h"
 
 namespace gort::rt {
 
@@ -70,6 +71,20 @@ M* park_until(M* mp, TimedWait& w, WaitReason why) {
     mp = park_goroutine(mp, w.gp, start_and_commit, &w, why);
     if (!timer_stop(&w.timer) && w.state.load(std::memory_order_acquire) != TimedWait::kOver)
         mp = park(mp, await, &w, why);
+    return mp;
+}
+
+M* sema_park_until(M* mp, SemaSlot& slot, Waiter* w, WaitReason why, int64_t deadline, bool* late,
+                   bool (*give_up)(M* mp, TimedWait* w), void* object) {
+    TimedWait t{.deadline = deadline,
+                .give_up = give_up ? give_up : [](M*, TimedWait* timed) { return sema_give_up(timed->gp); },
+                .object = object,
+                .commit = sema_unlock,
+                .commit_arg = &slot.lock};
+    w->sg.g->waiting = &w->sg;
+    mp = park_until(mp, t, why);
+    w->sg.g->waiting = nullptr;
+    *late = t.timed_out;
     return mp;
 }
 

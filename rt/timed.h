@@ -47,4 +47,11 @@ struct TimedWait {
 // As park, with commit and its argument from w. When it returns the waiter has been taken out.
 M* park_until(M* mp, TimedWait& w, WaitReason why);
 
+// The same for a waiter of rt/sema.h, linked and its slot locked; *late says what came of it. give_up, if it is not
+// sema_give_up, gets `object`.
+struct Waiter;
+struct SemaSlot;
+M* sema_park_until(M* mp, SemaSlot& slot, Waiter* w, WaitReason why, int64_t deadline, bool* late,
+                   bool (*give_up)(M* mp, TimedWait* w) = nullptr, void* object = nullptr);
+
 }  // namespace gort::rt

@@ -11,6 +11,7 @@
 #include "rt/clock.h"
 #include "rt/heap_sort.h"
 #include "rt/host.h"
+#include "rt/label.h"
 #include "rt/sched.h"
 #include "rt/stack.h"
 #include "rt/symbols.h"
@@ -30,6 +31,7 @@ struct Glance {
     int64_t wait_since;
     Site site;
     uintptr_t invoke;
+    char label[kLabelRoom];
 };
 
 // Others may write what is looked at here; the answer is a guess then, and nobody's memory is touched through it.
@@ -47,6 +49,15 @@ GORT_UNCHECKED void glance(const G* gp, Glance* out) {
     out->site.function = gp->site.function;
     out->site.line = gp->site.line;
     out->invoke = reinterpret_cast<uintptr_t>(gp->invoke);
+    size_t n = 0;
+    if (out->flags & kGLabeled) {
+        const char* text = label_text(gp->label);
+        while (n < kLabelRoom - 1 && text[n]) {
+            out->label[n] = text[n];
+            ++n;
+        }
+    }
+    out->label[n] = '\0';
 }
 
 GORT_UNCHECKED const G* glance_curg(const M* mp, int* tid) {
@@ -266,6 +277,7 @@ void print_header(kernel::Out& out, const Status& status) {
     out.str("goroutine ").udec(status.id).str(" [").str(status.state);
     if (status.waited_ns >= kMinute) out.str(", ").dec(status.waited_ns / kMinute).str(" minutes");
     if (status.locked) out.str(", locked to thread");
+    if (status.label[0]) out.str(", \"").str(status.label).ch('"');
     out.str("]:\n");
 }
 
@@ -315,6 +327,7 @@ void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace*
     status.state = waits ? wait_reason_text(g.why) : trace || running ? "running" : "runnable";
     status.waited_ns = waits && g.wait_since ? now() - g.wait_since : 0;
     status.locked = (g.flags & kGLocked) != 0;
+    status.label = g.label;
     print_header(out, status);
     Trace walked;
     if (trace) {

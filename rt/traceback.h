@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Form of one goroutine; blocks are separated by one empty line:
-//      goroutine 7 [chan receive, 3 minutes, locked to thread]:
+//      goroutine 7 [chan receive, 3 minutes, locked to thread, "set_label's text"]:
 //      worker(int)
 //              /home/me/worker.cc:42 +0x1a
 //      created by main at /home/me/main.cc:12
@@ -54,6 +54,7 @@ struct Status {
     const char* state = "";   // "running", or why it waits
     int64_t waited_ns = 0;
     bool locked = false;
+    const char* label = "";   // set_label's
 };
 void print_header(kernel::Out& out, const Status& status);
 

@@ -21,6 +21,9 @@ const char* wait_reason_text(WaitReason why) {
     case WaitReason::kMutexLock: return "sync.Mutex.Lock";
     case WaitReason::kRwMutexRLock: return "sync.RWMutex.RLock";
     case WaitReason::kRwMutexLock: return "sync.RWMutex.Lock";
+    case WaitReason::kLatchWait: return "latch wait";
+    case WaitReason::kBarrierWait: return "barrier wait";
+    case WaitReason::kFutureWait: return "future wait";
     case WaitReason::kWaitGroupWait: return "sync.WaitGroup.Wait";
     case WaitReason::kPark: return "park";
     case WaitReason::kCount: break;

@@ -9,8 +9,10 @@
 #include "rt/sync/cond.h"
 
 #include "rt/bias.h"
+#include "rt/clock.h"
 #include "rt/report.h"
 #include "rt/sema.h"
+#include "rt/timed.h"
 
 namespace gort::detail {
 
@@ -20,7 +22,14 @@ namespace {
 
 constexpr uint8_t kAsleep = 0, kAwake = 1;
 
-void add_waiters(CondState* c, uint32_t n) {
+// Which lock is given back for the wait, and how: as in CondState.
+struct Guarding {
+    void* lock;
+    void (*lock_fn)(void*);
+    void (*unlock_fn)(void*);
+};
+
+void add_waiters(CondWord* c, uint32_t n) {
     c->waiters.store(c->waiters.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
 }
 
@@ -37,14 +46,15 @@ void left_with_mutex(void* arg, G*) GORT_NO_TSA {
 }
 void left(void* arg, G*) GORT_NO_TSA { static_cast<SemaSlot*>(arg)->lock.unlock(); }
 
-void lock_again(CondState* c) {
-    if (c->lock_fn) return c->lock_fn(c->lock);
-    auto* word = static_cast<MutexWord*>(c->lock);
+void lock_again(const Guarding& by) {
+    if (by.lock_fn) return by.lock_fn(by.lock);
+    auto* word = static_cast<MutexWord*>(by.lock);
     if (!mutex_take_quick(word)) mutex_lock_slow(word, false);
 }
 
 // A foreign thread's wait was ended by stop(), unless a signal came first. The lock is held when the panic leaves wait.
-[[gnu::cold, gnu::noinline]] void stopped(M* mp, SemaSlot& slot, CondState* c, Waiter& w) GORT_NO_TSA {
+[[gnu::cold, gnu::noinline]] void stopped(M* mp, SemaSlot& slot, CondWord* c, const Guarding& by,
+                                          Waiter& w) GORT_NO_TSA {
     mp->gave_up = false;
     slot.lock.lock();
     const bool waits = w.sg.state == SudogState::kWaiting;
@@ -55,49 +65,73 @@ void lock_again(CondState* c) {
     slot.lock.unlock();
     leave(mp);
     if (!waits) mp->note.sleep();
-    lock_again(c);
+    lock_again(by);
     if (waits) panic_stopped(WaitReason::kCondWait);
 }
 
-[[gnu::noinline]] void wait_with_any(M* mp, SemaSlot& slot, CondState* c, Waiter& w) GORT_NO_TSA {
+// [inside the gate] A deadline has come: out of the queue, unless a signal was first.
+bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
+    auto* c = static_cast<CondWord*>(t->object);
+    auto* w = reinterpret_cast<Waiter*>(t->gp->waiting);
+    SemaSlot& slot = sema_slot_of(c);
+    slot.lock.lock();
+    const bool waits = w->sg.state == SudogState::kWaiting;
+    if (waits) {
+        slot.remove(w);
+        add_waiters(c, ~0u);
+    }
+    slot.lock.unlock();
+    return waits;
+}
+
+// w is linked. False: the deadline has passed.
+[[gnu::noinline]] bool wait_with_any(M* mp, SemaSlot& slot, CondWord* c, const Guarding& by, Waiter& w,
+                                     int64_t deadline) GORT_NO_TSA {
     w.kind = kAwake;
     w.sg.g->param = &w;  // sema_abandon
     slot.lock.unlock();
     leave(mp);
-    if (c->unlock_fn) c->unlock_fn(c->lock);
-    else mutex_unlock(static_cast<MutexWord*>(c->lock));
+    if (by.unlock_fn) by.unlock_fn(by.lock);
+    else mutex_unlock(static_cast<MutexWord*>(by.lock));
     mp = enter();
     slot.lock.lock();
     w.sg.g->param = nullptr;
+    bool late = false;
     if (w.sg.state == SudogState::kWaiting) {
         w.kind = kAsleep;
-        mp = sema_park(mp, slot, &w, WaitReason::kCondWait);
-        if (mp->gave_up) [[unlikely]]
-            return stopped(mp, slot, c, w);
+        if (deadline != kForever) {
+            mp = sema_park_until(mp, slot, &w, WaitReason::kCondWait, deadline, &late, give_up_wait, c);
+        } else {
+            mp = sema_park(mp, slot, &w, WaitReason::kCondWait);
+            if (mp->gave_up) [[unlikely]]
+                return stopped(mp, slot, c, by, w), true;
+        }
         leave(mp);
     } else {
         slot.lock.unlock();
         leave(mp);
     }
-    lock_again(c);
+    lock_again(by);
+    return !late;
 }
 
-}  // namespace
+[[noreturn]] void not_locked(M* mp) {
+    leave(mp);
+    fatal_error("sync: unlock of unlocked mutex");
+}
 
-bool cond_wait(CondState* c) GORT_NO_TSA {
+[[gnu::always_inline]] inline bool wait(CondWord* c, const Guarding& by) GORT_NO_TSA {
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(c);
-    auto* word = static_cast<MutexWord*>(c->lock);
-    if (!c->lock_fn && word->state.load(std::memory_order_relaxed) != 1) [[unlikely]] {
-        leave(mp);
-        fatal_error("sync: unlock of unlocked mutex");
-    }
+    auto* word = static_cast<MutexWord*>(by.lock);
+    if (!by.lock_fn && word->state.load(std::memory_order_relaxed) != 1) [[unlikely]]
+        not_locked(mp);
     slot.lock.lock();
     Waiter w(mp->curg, c);
     slot.push_back(&w);
     add_waiters(c, 1);
-    if (c->lock_fn || sema_wanted(word)) [[unlikely]]
-        return wait_with_any(mp, slot, c, w), true;
+    if (by.lock_fn || sema_wanted(word)) [[unlikely]]
+        return wait_with_any(mp, slot, c, by, w, kForever);
     word->state.store(0, std::memory_order_release);
     light_fence();
     w.sg.g->waiting = &w.sg;
@@ -110,7 +144,7 @@ bool cond_wait(CondState* c) GORT_NO_TSA {
     }
     w.sg.g->waiting = nullptr;
     if (mp->gave_up) [[unlikely]]
-        return stopped(mp, slot, c, w), true;
+        return stopped(mp, slot, c, by, w), true;
     const uint16_t bias = word->bias.load(std::memory_order_acquire);  // B1
     const bool taken =
         bias == place_of(mp) ? mutex_take_mine(word) : bias == kBiasShared && mutex_take_shared(word);
@@ -120,7 +154,24 @@ bool cond_wait(CondState* c) GORT_NO_TSA {
     return in_step ? true : arch::return_by_jump(true);
 }
 
-void cond_signal(CondState* c) GORT_NO_TSA {
+}  // namespace
+
+bool cond_wait(CondState* c) { return wait(c, {c->lock, c->lock_fn, c->unlock_fn}); }
+bool cond_wait_mutex(CondWord* c, MutexWord* mutex) { return wait(c, {mutex, nullptr, nullptr}); }
+
+bool cond_wait_mutex_until(CondWord* c, MutexWord* mutex, int64_t deadline) GORT_NO_TSA {
+    M* mp = enter();
+    if (mutex->state.load(std::memory_order_relaxed) != 1) [[unlikely]]
+        not_locked(mp);
+    SemaSlot& slot = sema_slot_of(c);
+    slot.lock.lock();
+    Waiter w(mp->curg, c);
+    slot.push_back(&w);
+    add_waiters(c, 1);
+    return wait_with_any(mp, slot, c, {mutex, nullptr, nullptr}, w, deadline);
+}
+
+void cond_signal(CondWord* c) GORT_NO_TSA {
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();
@@ -135,7 +186,7 @@ void cond_signal(CondState* c) GORT_NO_TSA {
     leave(mp);
 }
 
-void cond_broadcast(CondState* c) GORT_NO_TSA {
+void cond_broadcast(CondWord* c) GORT_NO_TSA {
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();

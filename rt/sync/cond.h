@@ -12,8 +12,8 @@
 //      mu.unlock();
 //
 // wait returns only after a signal or broadcast: no spurious wake-ups. signal wakes the one who has waited longest, and
-// nobody who comes later can take that away from him. Nothing is remembered if nobody waits. There is no wait with a
-// time limit: select over channels for that.
+// nobody who comes later can take that away from him. Nothing is remembered if nobody waits. condition_variable.h
+// has waits with a time limit.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex); signal and broadcast
 //           with or without the lock. Not in a signal handler.
@@ -34,15 +34,20 @@ namespace gort {
 
 namespace detail {
 
-struct CondState {
+struct CondWord {
     std::atomic<uint32_t> waiters{0};  // under the slot's lock; a look without it that finds 0 is right
+};
+struct CondState : CondWord {
     void* lock;
-    void (*lock_fn)(void*);            // null: a gort::mutex's word
+    void (*lock_fn)(void*);  // null: a gort::mutex's word
     void (*unlock_fn)(void*);
 };
 bool cond_wait(CondState* c);  // true, so that it can return by a jump: arch/arch.h
-void cond_signal(CondState* c);
-void cond_broadcast(CondState* c);
+bool cond_wait_mutex(CondWord* c, MutexWord* mutex);
+bool cond_wait_mutex_until(CondWord* c, MutexWord* mutex,
+                           int64_t deadline);  // false: the deadline has passed
+void cond_signal(CondWord* c);
+void cond_broadcast(CondWord* c);
 
 }  // namespace detail
 
@@ -52,10 +57,12 @@ public:
     requires requires(L& l) {
         l.lock(), l.unlock();
     } &&(!std::is_same_v<std::remove_cv_t<L>, mutex>)explicit cond(L& lock) noexcept
-        : state_{0, const_cast<std::remove_cv_t<L>*>(&lock), [](void* l) { static_cast<L*>(l)->lock(); },
+        : state_{{0},
+                 const_cast<std::remove_cv_t<L>*>(&lock),
+                 [](void* l) { static_cast<L*>(l)->lock(); },
                  [](void* l) { static_cast<L*>(l)->unlock(); }} {
     }
-    explicit cond(mutex& lock) noexcept : state_{0, &lock.word_, nullptr, nullptr} {}
+    explicit cond(mutex& lock) noexcept : state_{{0}, &lock.word_, nullptr, nullptr} {}
     cond(const cond&) = delete;
     cond& operator=(const cond&) = delete;
 

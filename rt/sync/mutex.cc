@@ -9,6 +9,8 @@
 //   starving  unlock leaves the word locked and gives it to the head.
 // Why nobody sleeps for ever: a root that is not counted has somebody on his way, who counts it again when he
 // arrives. He holds the lock then, so that his own unlock sees it, or he makes the fence that a sleeper makes.
+// A waiter whose deadline comes while it is queued is taken out by its timer (rt/timed.h): it had been woken by nobody,
+// and its heir at the head of the queue is counted as it was.
 // A waiter that joins a counted queue needs no fence: the one who counted it made it, and no unlock since has missed
 // it.
 #include "rt/sync/mutex.h"
@@ -19,6 +21,7 @@
 #include "rt/go.h"
 #include "rt/report.h"
 #include "rt/sema.h"
+#include "rt/timed.h"
 
 namespace gort::detail {
 
@@ -51,18 +54,23 @@ bool spin(MutexWord* word, bool mine) {
     return false;
 }
 
-}  // namespace
-
-// the slot is unlocked by the park
-void mutex_lock_slow(MutexWord* word, bool of_rw) GORT_NO_TSA {
+// True: it is locked. False: the deadline has passed, which without kTimed is none. One who was woken for the lock and
+// finds that his time is over arrives all the same, so that the next unlock wakes another one.
+// The slot is unlocked by the park.
+template <bool kTimed>
+[[gnu::always_inline]] inline bool lock_slow(MutexWord* word, bool of_rw, int64_t deadline) GORT_NO_TSA {
     // A thread that never called in may lock before there is a runtime.
     if (!self()) {
         bias_revoke(word->bias);
-        if (mutex_take_shared(word)) return;
+        if (mutex_take_shared(word)) return true;
     }
     bool mine;
     M* mp = bias_settle(enter(), word->bias, &mine);
-    if (take(word, mine) || (may_spin(mp) && spin(word, mine))) return leave(mp);
+    if (take(word, mine) || (may_spin(mp) && spin(word, mine))) {
+        leave(mp);
+        return true;
+    }
+    const WaitReason why = of_rw ? WaitReason::kRwMutexLock : WaitReason::kMutexLock;
     SemaSlot& slot = sema_slot_of(word);
     Waiter w(mp->curg, word);
     for (bool woken = false;; woken = true) {
@@ -71,13 +79,15 @@ void mutex_lock_slow(MutexWord* word, bool of_rw) GORT_NO_TSA {
         if (root && woken) root->woken = false;
         const bool barred = root && root->starving && !woken;
         bool taken = !barred && take(word, mine);
+        bool over = false;
         if (!taken) {
             const int64_t now = rt::now();
             if (!w.since) w.since = now;
-            if (woken) slot.push_front(&w);
-            else slot.push_back(&w);
+            over = kTimed && now >= deadline;
+            if (!over && woken) slot.push_front(&w);
+            else if (!over) slot.push_back(&w);
             root = slot.find(word);
-            if (woken && now - w.since > kStarves) root->starving = true;
+            if (!over && woken && now - w.since > kStarves) root->starving = true;
         }
         if (root) {
             const bool before = root->counted;
@@ -85,17 +95,32 @@ void mutex_lock_slow(MutexWord* word, bool of_rw) GORT_NO_TSA {
             if (!taken && root->counted && !before) {
                 kernel::heavy_barrier(kernel::Count::kBarrierWaiter);
                 taken = take(word, mine);
-                if (taken) slot.remove(&w);
+                if (taken && !over) slot.remove(&w);
             }
         }
-        if (taken) {
+        if (taken || over) {
             slot.lock.unlock();
-            return leave(mp);
+            leave(mp);
+            return taken;
         }
-        mp = sema_park(mp, slot, &w, of_rw ? WaitReason::kRwMutexLock : WaitReason::kMutexLock);
-        if (w.sg.payload.word == kHanded) return leave(mp);
+        bool late = false;
+        if constexpr (kTimed) mp = sema_park_until(mp, slot, &w, why, deadline, &late);
+        else mp = sema_park(mp, slot, &w, why);
+        if (late || w.sg.payload.word == kHanded) {
+            leave(mp);
+            return !late;
+        }
         mp = bias_settle(mp, word->bias, &mine);
     }
+}
+
+}  // namespace
+
+void mutex_lock_slow(MutexWord* word, bool of_rw) { lock_slow<false>(word, of_rw, kForever); }
+
+bool mutex_lock_until(MutexWord* word, bool of_rw, int64_t deadline) {
+    return deadline == kForever ? lock_slow<false>(word, of_rw, kForever)
+                                : lock_slow<true>(word, of_rw, deadline);
 }
 
 bool mutex_try_lock_slow(MutexWord* word) {

@@ -2,8 +2,8 @@
 // rt/sync/mutex.h - mutex: blocks the goroutine that waits for it, never its thread.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.Mutex. Works with std::lock_guard, std::unique_lock and std::scoped_lock. Not reentrant, and not
-// owned: one goroutine may lock it and another one unlock it. It may be held across anything, also across what
+// As Go's sync.Mutex, with the timed forms of std::timed_mutex. Works with std::lock_guard, std::unique_lock and
+// std::scoped_lock. Not reentrant (recursive_mutex.h is), and not owned: one goroutine may lock it and another one unlock it. It may be held across anything, also across what
 // blocks. It may be destroyed by whoever took it last, while the call of unlock before that is still returning.
 //
 // Normal mode: waiters queue first come first served, but a woken one competes with those who come just then; if it
@@ -21,9 +21,11 @@
 #include "../config.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 
 #include "../sema_fast.h"
+#include "../time.h"
 
 namespace gort {
 
@@ -36,6 +38,7 @@ struct MutexWord {
 };
 void mutex_lock_slow(MutexWord* word, bool of_rw);
 bool mutex_try_lock_slow(MutexWord* word);
+bool mutex_lock_until(MutexWord* word, bool of_rw, int64_t deadline);  // rt/time.h: deadline_at
 void mutex_unlock_slow(MutexWord* word);
 void mutex_wake(const void* word);  // the mutex may be gone
 
@@ -75,6 +78,7 @@ void mutex_wake(const void* word);  // the mutex may be gone
 }  // namespace detail
 
 class cond;
+class condition_variable;
 
 class mutex {
 public:
@@ -91,10 +95,24 @@ public:
         if (detail::mutex_take_quick(&word_)) return true;
         return detail::mutex_try_lock_slow(&word_);
     }
+    // Blocks until it has the lock, true, or until the time is over. Deadlines: rt/time.h. One that has passed: a try.
+    template <class Rep, class Period>
+    bool try_lock_for(std::chrono::duration<Rep, Period> d) {
+        return detail::mutex_take_quick(&word_) ||
+               detail::mutex_lock_until(&word_, false, detail::deadline_in(d));
+    }
+    template <class Clock, class D>
+    bool try_lock_until(const std::chrono::time_point<Clock, D>& t) {
+        return detail::mutex_take_quick(&word_) ||
+               detail::wait_for_instant(t, false, [this](int64_t deadline) {
+                   return detail::mutex_lock_until(&word_, false, deadline);
+               });
+    }
     void unlock() { detail::mutex_unlock(&word_); }
 
 private:
     friend class cond;
+    friend class condition_variable;
     detail::MutexWord word_;
 };
 

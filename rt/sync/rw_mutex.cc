@@ -14,6 +14,9 @@
 //      3  what the places say goes into the word, and kCollecting away
 // While kCollecting is set the word's number means nothing; readers come and go on it all the same.
 //
+// A writer whose deadline comes while readers are in goes as if it had written: by rw_unlock. A reader whose deadline
+// comes is taken out of the queue, and kReadersWait stays until the writer's unlock, which counts those that it finds.
+//
 // Invariants: (1) a place belongs to one lock while its number is not 0; that lock is alive and has kSlots or
 // kCollecting.
 //             (2) places' numbers are never negative; the word's may be while kSlots or kCollecting is set.
@@ -21,10 +24,12 @@
 //           R2 word: every change is acq_rel.
 #include "rt/sync/rw_mutex.h"
 
+#include "rt/clock.h"
 #include "rt/gate.h"
 #include "rt/go.h"
 #include "rt/report.h"
 #include "rt/sema.h"
+#include "rt/timed.h"
 
 namespace gort::detail {
 
@@ -155,30 +160,36 @@ void wake_writer(M* mp, RwState* rw) GORT_NO_TSA {
     if (w) ready(mp, w->sg.g);
 }
 
-// Holds `writer`, and kWriter is set.
-void wait_for_readers(RwState* rw) GORT_NO_TSA {
+// Holds `writer`, and kWriter is set. False: the deadline has passed.
+bool wait_for_readers(RwState* rw, int64_t deadline) GORT_NO_TSA {
     uint64_t word = rw->word.load(std::memory_order_acquire);
     if (word & (kSlots | kCollecting)) {
         collect(rw);
         word = rw->word.load(std::memory_order_acquire);
     }
-    if (readers_of(word) == 0) return;
+    if (readers_of(word) == 0) return true;
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(writers_key(rw));
     slot.lock.lock();
     word = rw->word.load(std::memory_order_acquire);
     do {
-        if (readers_of(word) == 0) {
+        const bool free = readers_of(word) == 0;
+        if (free || (deadline != kForever && deadline <= now())) {
             slot.lock.unlock();
-            return leave(mp);
+            leave(mp);
+            return free;
         }
     } while (!rw->word.compare_exchange_weak(word, word | kWriterWaits, std::memory_order_acq_rel,
                                              std::memory_order_acquire));
     Waiter w(mp->curg, writers_key(rw));
     slot.push_back(&w);
-    mp = sema_park(mp, slot, &w, WaitReason::kRwMutexLock);
-    rw->word.load(std::memory_order_acquire);  // R2
+    bool late = false;
+    if (deadline == kForever) mp = sema_park(mp, slot, &w, WaitReason::kRwMutexLock);
+    else mp = sema_park_until(mp, slot, &w, WaitReason::kRwMutexLock, deadline, &late);
+    if (late) rw->word.fetch_and(~kWriterWaits, std::memory_order_acq_rel);
+    else rw->word.load(std::memory_order_acquire);  // R2
     leave(mp);
+    return !late;
 }
 
 }  // namespace
@@ -188,7 +199,16 @@ void rw_lock(RwState* rw) {
         mutex_lock_slow(&rw->writer, true);
     const uint64_t before = rw->word.fetch_or(kWriter, std::memory_order_acq_rel);
     if ((before & (kSlots | kCollecting)) || readers_of(before) != 0) [[unlikely]]
-        wait_for_readers(rw);
+        wait_for_readers(rw, kForever);
+}
+
+bool rw_lock_until(RwState* rw, int64_t deadline) {
+    if (!mutex_take_quick(&rw->writer) && !mutex_lock_until(&rw->writer, true, deadline)) return false;
+    const uint64_t before = rw->word.fetch_or(kWriter, std::memory_order_acq_rel);
+    if (!(before & (kSlots | kCollecting)) && readers_of(before) == 0) return true;
+    if (wait_for_readers(rw, deadline)) return true;
+    rw_unlock(rw);  // readers who came meanwhile queue, as behind any writer
+    return false;
 }
 
 bool rw_try_lock(RwState* rw) {
@@ -230,7 +250,8 @@ void rw_unlock(RwState* rw) GORT_NO_TSA {
 
 namespace {
 
-[[gnu::noinline]] void wait_for_writer(M* mp, RwState* rw) GORT_NO_TSA {
+// False: the deadline has passed.
+[[gnu::noinline]] bool wait_for_writer(M* mp, RwState* rw, int64_t deadline) GORT_NO_TSA {
     SemaSlot& slot = sema_slot_of(&rw->word);
     slot.lock.lock();
     uint64_t word = rw->word.load(std::memory_order_acquire);
@@ -241,7 +262,13 @@ namespace {
                 continue;
             }
             slot.lock.unlock();
-            return leave(mp);
+            leave(mp);
+            return true;
+        }
+        if (deadline != kForever && deadline <= now()) {
+            slot.lock.unlock();
+            leave(mp);
+            return false;
         }
         if (rw->word.compare_exchange_weak(word, word | kReadersWait, std::memory_order_acq_rel,
                                            std::memory_order_acquire))
@@ -249,9 +276,12 @@ namespace {
     }
     Waiter w(mp->curg, &rw->word);
     slot.push_back(&w);
-    mp = sema_park(mp, slot, &w, WaitReason::kRwMutexRLock);
+    bool late = false;
+    if (deadline == kForever) mp = sema_park(mp, slot, &w, WaitReason::kRwMutexRLock);
+    else mp = sema_park_until(mp, slot, &w, WaitReason::kRwMutexRLock, deadline, &late);
     rw->word.load(std::memory_order_acquire);  // R2
     leave(mp);
+    return !late;
 }
 
 }  // namespace
@@ -260,8 +290,8 @@ namespace {
 
 [[gnu::noinline]] void lock_shared_slow(RwState* rw) {
     M* mp = enter();
-    if (!enter_shared(mp, rw)) return wait_for_writer(mp, rw);
-    leave(mp);
+    if (!enter_shared(mp, rw)) wait_for_writer(mp, rw, kForever);
+    else leave(mp);
 }
 [[gnu::noinline]] void unlock_shared_slow(RwState* rw);
 
@@ -307,6 +337,13 @@ bool rw_try_lock_shared(RwState* rw) {
     const bool in = enter_shared(mp, rw);
     leave(mp);
     return in;
+}
+
+bool rw_lock_shared_until(RwState* rw, int64_t deadline) {
+    M* mp = enter();
+    if (!enter_shared(mp, rw)) return wait_for_writer(mp, rw, deadline);
+    leave(mp);
+    return true;
 }
 
 namespace {

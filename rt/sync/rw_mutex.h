@@ -2,7 +2,7 @@
 // rt/sync/rw_mutex.h - rw_mutex: many readers or one writer; blocks the goroutine that waits, never its thread.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.RWMutex. Works with std::shared_lock, std::unique_lock and std::scoped_lock. A waiting writer stops new
+// As Go's sync.RWMutex, with the timed forms of std::shared_timed_mutex. Works with std::shared_lock, std::unique_lock and std::scoped_lock. A waiting writer stops new
 // readers, so one goroutine must not read-lock twice: if a writer comes between the two, that is a deadlock. Not
 // owned, and no upgrade or downgrade. A writer waits for the readers that were in when it came; when it unlocks, all
 // readers that wait by then get in before the next writer. Writers among themselves are served as by a mutex.
@@ -35,9 +35,11 @@ struct RwState {
 };
 void rw_lock(RwState* rw);
 bool rw_try_lock(RwState* rw);
+bool rw_lock_until(RwState* rw, int64_t deadline);
 void rw_unlock(RwState* rw);
 void rw_lock_shared(RwState* rw);
 bool rw_try_lock_shared(RwState* rw);
+bool rw_lock_shared_until(RwState* rw, int64_t deadline);
 void rw_unlock_shared(RwState* rw);
 void rw_forget(RwState* rw);
 inline constexpr uint64_t kRwUsedSlots = 32;
@@ -55,11 +57,31 @@ public:
 
     void lock() { detail::rw_lock(&rw_); }
     bool try_lock() { return detail::rw_try_lock(&rw_); }  // false if there is any reader or writer
+    // Block until they have the lock, true, or until the time is over. Deadlines: rt/time.h. One that has passed: a try.
+    // A writer that waits stops new readers, as ever, until it gives up.
+    template <class Rep, class Period>
+    bool try_lock_for(std::chrono::duration<Rep, Period> d) {
+        return detail::rw_lock_until(&rw_, detail::deadline_in(d));
+    }
+    template <class Clock, class D>
+    bool try_lock_until(const std::chrono::time_point<Clock, D>& t) {
+        return detail::wait_for_instant(
+            t, false, [this](int64_t deadline) { return detail::rw_lock_until(&rw_, deadline); });
+    }
     void unlock() { detail::rw_unlock(&rw_); }
 
     void lock_shared() { detail::rw_lock_shared(&rw_); }
     // false if a writer holds it or waits for it
     bool try_lock_shared() { return detail::rw_try_lock_shared(&rw_); }
+    template <class Rep, class Period>
+    bool try_lock_shared_for(std::chrono::duration<Rep, Period> d) {
+        return detail::rw_lock_shared_until(&rw_, detail::deadline_in(d));
+    }
+    template <class Clock, class D>
+    bool try_lock_shared_until(const std::chrono::time_point<Clock, D>& t) {
+        return detail::wait_for_instant(
+            t, false, [this](int64_t deadline) { return detail::rw_lock_shared_until(&rw_, deadline); });
+    }
     void unlock_shared() { detail::rw_unlock_shared(&rw_); }
 
     // Go's RLocker: an object whose lock and unlock are this one's lock_shared and unlock_shared.

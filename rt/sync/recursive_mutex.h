@@ -1,0 +1,96 @@
+// PUBLIC
+// rt/sync/recursive_mutex.h - recursive_mutex: a mutex that its holder may lock again.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// As std::recursive_timed_mutex. It is owned by the goroutine that locked it, or by the thread where that is not one of
+// gort's, and free again after as many unlocks as locks: whoever else unlocks it is a fatal error. So it must be
+// unlocked where it was locked, which gort::mutex does not ask for. A goroutine that ends while it holds one leaves it
+// locked; std::lock_guard and the like unlock on panic and goexit.
+// Who waits, in which order, and what that costs is as with mutex.
+//
+// Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
+// Memory order: as mutex.
+// Panics:   "sync: recursive_mutex locked too often", beyond 2^32 - 1 times; try_lock and its kin are false then.
+// Fatal errors: "sync: unlock of a recursive_mutex that the caller does not hold".
+// Source:   std::recursive_timed_mutex; Go has none.
+#pragma once
+
+#include "../config.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "mutex.h"
+
+namespace gort {
+
+namespace detail {
+const void* lock_owner();  // the calling goroutine, or thread; nobody else who lives has the same
+[[noreturn]] void recursive_unlock_by_other();
+[[noreturn]] void recursive_too_deep();
+}  // namespace detail
+
+class recursive_mutex {
+public:
+    constexpr recursive_mutex() noexcept = default;
+    recursive_mutex(const recursive_mutex&) = delete;
+    recursive_mutex& operator=(const recursive_mutex&) = delete;
+
+    void lock() {
+        const void* me = detail::lock_owner();
+        if (owner_.load(std::memory_order_relaxed) == me) {
+            if (depth_ == kMost) detail::recursive_too_deep();
+            ++depth_;
+            return;
+        }
+        mutex_.lock();
+        mine(me);
+    }
+    // Never blocks: true if it took the lock, or holds it already.
+    bool try_lock() {
+        return take([this] { return mutex_.try_lock(); });
+    }
+    // Block until they have the lock, true, or until the time is over. Deadlines: rt/time.h.
+    template <class Rep, class Period>
+    bool try_lock_for(std::chrono::duration<Rep, Period> d) {
+        return take([&] { return mutex_.try_lock_for(d); });
+    }
+    template <class Clock, class D>
+    bool try_lock_until(const std::chrono::time_point<Clock, D>& t) {
+        return take([&] { return mutex_.try_lock_until(t); });
+    }
+    void unlock() {
+        if (owner_.load(std::memory_order_relaxed) != detail::lock_owner()) [[unlikely]]
+            detail::recursive_unlock_by_other();
+        if (--depth_ != 0) return;
+        owner_.store(nullptr, std::memory_order_relaxed);
+        mutex_.unlock();
+    }
+
+private:
+    static constexpr uint32_t kMost = UINT32_MAX;
+
+    void mine(const void* me) {
+        owner_.store(me, std::memory_order_relaxed);
+        depth_ = 1;
+    }
+    template <class F>
+    bool take(F lock) {
+        const void* me = detail::lock_owner();
+        if (owner_.load(std::memory_order_relaxed) == me) {
+            if (depth_ == kMost) return false;
+            ++depth_;
+            return true;
+        }
+        if (!lock()) return false;
+        mine(me);
+        return true;
+    }
+
+    mutex mutex_;
+    uint32_t depth_ = 0;                       // the holder's
+    std::atomic<const void*> owner_{nullptr};  // only who finds himself here may believe it
+};
+
+}  // namespace gort

@@ -1,0 +1,59 @@
+// rt/sync/word_wait.cc - what latch and barrier sleep with, and who holds a recursive_mutex.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rt/sync/word_wait.h"
+
+#include "rt/host.h"
+#include "rt/report.h"
+#include "rt/sema.h"
+#include "rt/sync/recursive_mutex.h"
+
+namespace gort::detail {
+
+using namespace rt;
+
+void word_wait(const std::atomic<uint32_t>* word, uint32_t value, WordOf what) GORT_NO_TSA {
+    const WaitReason why = what == WordOf::kLatch ? WaitReason::kLatchWait : WaitReason::kBarrierWait;
+    M* mp = enter();
+    while (word->load(std::memory_order_acquire) == value) {
+        SemaSlot& slot = sema_slot_of(word);
+        slot.lock.lock();
+        if (word->load(std::memory_order_acquire) != value) {
+            slot.lock.unlock();
+            break;
+        }
+        Waiter w(mp->curg, word);
+        slot.push_back(&w);
+        mp = sema_park(mp, slot, &w, why);
+    }
+    leave(mp);
+}
+
+void word_wake_all(const void* word) GORT_NO_TSA {
+    M* mp = enter();
+    SemaSlot& slot = sema_slot_of(word);
+    slot.lock.lock();
+    Waiter* woken = sema_take_all(slot, word);
+    slot.lock.unlock();
+    sema_ready_all(mp, woken);
+    leave(mp);
+}
+
+void word_misuse(const char* text) { host_throw_panic(text); }
+
+// ---- recursive_mutex
+
+const void* lock_owner() {
+    M* mp = self();
+    if (!mp) [[unlikely]] {
+        mp = enter();
+        leave(mp);
+    }
+    return mp->curg;
+}
+
+void recursive_unlock_by_other() {
+    fatal_error("sync: unlock of a recursive_mutex that the caller does not hold");
+}
+void recursive_too_deep() { host_throw_panic("sync: recursive_mutex locked too often"); }
+
+}  // namespace gort::detail
