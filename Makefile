@@ -129,6 +129,9 @@ bench: all ## run the benchmarks and their Go and Boost twins (bench/run): about
 	@bench/run
 model: ## run SPIN on every tests/model/*.pml
 	@tests/model.sh $(OUT)/model
+include tests/explore/explore.mk
+explore: $(XOUT)/explore ## the library's source under many interleavings and C++'s memory model; T='-l', DEEP=1
+	@tests/explore/run.sh $(XOUT) $(T)
 lint: $(LIB) $(OUT)/tests/test_test ## layers, layout, lonely headers, thread safety, clang-tidy, what the objects may contain
 	@ARCH=$(ARCH) BUILD=$(BUILD) CXX='$(CXX)' tests/lint/run.sh $(OUT)
 format: ## lay out F='files' by .clang-format
@@ -159,5 +162,5 @@ print-%: # what a variable holds: make -s print-OUT
 	@echo '$($*)'
 
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d)
-.PHONY: all test stress asan tsan ubsan debug bench model lint format examples install uninstall clean help FORCE
+.PHONY: all test stress asan tsan ubsan debug bench model explore lint format examples install uninstall clean help FORCE
 .SECONDARY:

@@ -149,12 +149,17 @@ void wait_for_all_outside() {
 }
 
 void acquire_p(M* mp, P* pp) {
-    kernel::LockGuard guard(mp->gate_lock);
-    GORT_DCHECK(!mp->p);
-    pp->blocking.store(false, std::memory_order_relaxed);
-    pp->m.store(mp, std::memory_order_release);
-    mp->p = pp;
-    open_gate(mp);
+    {
+        kernel::LockGuard guard(mp->gate_lock);
+        GORT_DCHECK(!mp->p);
+        pp->blocking.store(false, std::memory_order_relaxed);
+        pp->m.store(mp, std::memory_order_release);
+        mp->p = pp;
+        open_gate(mp);
+    }
+    // We are inside and look at objects next. Who takes one away reads pp->m after his barrier: we find it gone, or he
+    // finds us.
+    kernel::light_barrier();
 }
 
 P* release_p(M* mp) {

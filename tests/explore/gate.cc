@@ -1,0 +1,301 @@
+// tests/explore/gate.cc - the P gate (rt/gate.h): enter and leave by plain stores, and everybody who asks for a P.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// A model thread is an M of its own, without the scheduler: what an M does on g0 between two goroutines is `decide`.
+#include "kernel/sys.h"
+#include "rt/gate.h"
+#include "rt/gate_lock.h"
+#include "rt/sched.h"
+#include "rt/solo.h"
+#include "tests/explore/explore.h"
+
+using namespace gort;
+using namespace gort::explore;
+
+namespace {
+
+rt::M* ms[3];
+rt::P* ps[2];
+rt::EhGlobals eh[3];
+int of_p[2];  // plain: whoever has the P may touch it
+int object;
+
+// The runtime is up, but for its threads.
+void prepare(int nms, int nps) {
+    rt::sched.state.store(rt::RunState::kRunning, std::memory_order_relaxed);
+    for (int i = 0; i < nps; ++i) {
+        rt::sched.allp[i] = ps[i] = rt::new_p(static_cast<uint32_t>(i));
+        name(ps[i], sizeof *ps[i], i ? "p1" : "p0");
+    }
+    rt::sched.nallp.store(nps, std::memory_order_relaxed);
+    rt::sched.nprocs.store(nps, std::memory_order_relaxed);
+    for (int i = 0; i < nms; ++i) {
+        ms[i] = rt::new_m();
+        ms[i]->eh = &eh[i];
+        const char* const names[] = {"m0", "m1", "m2"};
+        name(ms[i], sizeof *ms[i], names[i]);
+    }
+    name(of_p, sizeof of_p, "of_p");
+    name(&object, sizeof object, "object");
+    name(&rt::sched, sizeof rt::sched, "sched");
+}
+void be(int m) { kernel::tls_set(ms[m]); }
+void be_with(int m, int p) {
+    be(m);
+    rt::acquire_p(ms[m], ps[p]);
+}
+void touch(const rt::P* pp) { ++of_p[pp->index]; }
+void use_p() {
+    rt::M* mp = rt::enter();
+    touch(rt::p_of(mp));
+    rt::leave(mp);
+}
+// A scheduling decision, as far as others wait for it: see find_runnable.
+void decide() {
+    rt::M* mp = rt::enter();
+    rt::P* pp = rt::p_of(mp);
+    if (pp->attention.load(std::memory_order_relaxed) & rt::kAskAnswer) {
+        pp->attention.fetch_and(~rt::kAskAnswer, std::memory_order_acquire);
+        rt::answer(pp);
+    }
+    rt::leave(mp);
+}
+GORT_NO_TSA void take_once(int p, uint32_t ask, int* times) {
+    rt::M* holder;
+    if (rt::take(ps[p], &holder, ask) != rt::Taken::kYes) return;
+    touch(ps[p]);
+    ++*times;
+    rt::give_back(holder);
+}
+
+// --- enter and leave against one who takes the P and gives it back
+
+template <uint32_t kAsk>
+void enter_and_take(int uses) {
+    static int taken;
+    static int use_times;
+    taken = 0;
+    use_times = uses;
+    prepare(1, 1);
+    be_with(0, 0);
+    spawn([] {
+        be(0);
+        for (int i = 0; i < use_times; ++i) use_p();
+    });
+    spawn([] { take_once(0, kAsk, &taken); });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+    check(of_p[0] == use_times + taken, "somebody was not alone with the P");
+}
+EXPLORE(gate_take, kUnbounded, kUnbounded, 0, 0) { enter_and_take<0>(1); }
+EXPLORE(gate_take_between, kUnbounded, 3, 0, 0) { enter_and_take<0>(2); }
+EXPLORE(gate_take_asking, kUnbounded, 3, 0, 0) { enter_and_take<rt::kAskShare>(1); }
+EXPLORE(gate_take_full_fences, 3, 2, 0, 0) {
+    kernel::g_expedited = false;
+    enter_and_take<0>(2);
+}
+EXPLORE(gate_two_takers, 3, 2, 0, 0) {
+    static int taken[2];
+    prepare(1, 1);
+    be_with(0, 0);
+    spawn([] {
+        be(0);
+        use_p();
+        use_p();
+    });
+    spawn([] { take_once(0, 0, &taken[0]); });
+    spawn([] { take_once(0, rt::kAskShare, &taken[1]); });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+    check(of_p[0] == 2 + taken[0] + taken[1], "somebody was not alone with the P");
+}
+// The P is kept and another M gets it, as after a retake; the first one is in user code and stays there.
+EXPLORE(gate_keep, kUnbounded, 3, 0, 0) {
+    static std::atomic<bool> used;
+    prepare(2, 1);
+    be_with(0, 0);
+    spawn([] {
+        be(0);
+        use_p();
+        used.store(true, std::memory_order_relaxed);
+    });
+    spawn([]() GORT_NO_TSA {
+        rt::M* holder;
+        if (!used.load(std::memory_order_relaxed)) return;
+        check(rt::take(ps[0], &holder, 0) == rt::Taken::kYes, "it is outside for good");
+        rt::keep(ps[0], holder);
+        touch(ps[0]);
+        be_with(1, 0);
+        ms[1]->in_rt.store(1, std::memory_order_relaxed);
+        touch(ps[0]);
+        rt::leave(ms[1]);
+        use_p();
+        check(of_p[0] == 4, "somebody was not alone with the P");
+    });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+}
+
+// --- who must have been outside: the one who asks changes a word that is looked at inside
+
+std::atomic<int> word{0};
+
+void look_inside() {
+    rt::M* mp = rt::enter();
+    if (word.load(std::memory_order_relaxed) == 0) ++object;
+    rt::leave(mp);
+}
+
+template <class Ask>
+void outside(Ask ask) {
+    static Ask asks = ask;
+    prepare(1, 1);
+    be_with(0, 0);
+    name(&word, sizeof word, "word");
+    spawn([] {
+        be(0);
+        look_inside();
+        decide();
+        look_inside();
+    });
+    spawn([] {
+        word.store(1, std::memory_order_relaxed);
+        asks();
+        object += 10;
+    });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+    check(object >= 10, "lost");
+}
+EXPLORE(gate_outside_all, 3, 2, 0, 1) {
+    outside([] { rt::wait_for_all_outside(); });
+}
+EXPLORE(gate_handshake, 3, 2, 0, 1, 20'000, 3000) {
+    outside([] { rt::handshake(ps[0], kernel::Count::kBarrierSync); });
+}
+// Two ask at once: an answer serves both, or only the one that came before it.
+EXPLORE(gate_handshake_two, 2, 1, 0, 1, 20'000, 3000) {
+    static std::atomic<int> words[2];
+    static int objects[2];
+    prepare(1, 1);
+    be_with(0, 0);
+    spawn([] {
+        be(0);
+        for (int i = 0; i < 2; ++i) {
+            rt::M* mp = rt::enter();
+            if (words[i].load(std::memory_order_relaxed) == 0) ++objects[i];
+            rt::leave(mp);
+            decide();
+        }
+    });
+    for (int i = 0; i < 2; ++i)
+        spawn([i] {
+            words[i].store(1, std::memory_order_relaxed);
+            rt::handshake(ps[0], kernel::Count::kBarrierSync);
+            objects[i] += 10;
+        });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+}
+// Two Ms ask each other: each answers for his own P while he waits.
+EXPLORE(gate_handshake_each_other, 2, 1, 0, 1, 20'000, 3000) {
+    static std::atomic<int> words[2];
+    static int objects[2];
+    prepare(2, 2);
+    be_with(0, 0);
+    be_with(1, 1);
+    for (int i = 0; i < 2; ++i)
+        spawn([i] {
+            be(i);
+            rt::M* mp = rt::enter();
+            if (words[i].load(std::memory_order_relaxed) == 0) ++objects[i];
+            rt::leave(mp);
+            words[1 - i].store(1, std::memory_order_relaxed);
+            rt::handshake(ps[1 - i], kernel::Count::kBarrierSync);
+            objects[1 - i] += 10;
+        });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+}
+// The P goes from one M to another meanwhile, and both look inside.
+template <class Ask>
+void passes(Ask ask) {
+    static Ask asks = ask;
+    static std::atomic<rt::P*> hand;
+    prepare(2, 1);
+    be_with(0, 0);
+    name(&word, sizeof word, "word");
+    name(&hand, sizeof hand, "hand");
+    spawn([] {
+        be(0);
+        look_inside();
+        rt::enter();
+        hand.store(rt::release_p(ms[0]), std::memory_order_release);
+    });
+    spawn([] {
+        be(1);
+        ms[1]->in_rt.store(1, std::memory_order_relaxed);
+        rt::P* pp;
+        while (!(pp = hand.load(std::memory_order_acquire))) kernel::sys_sched_yield();
+        rt::acquire_p(ms[1], pp);
+        if (word.load(std::memory_order_relaxed) == 0) ++object;
+        rt::leave(ms[1]);
+        look_inside();
+    });
+    spawn([] {
+        word.store(1, std::memory_order_relaxed);
+        asks();
+        object += 10;
+    });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+}
+EXPLORE(gate_handshake_passing, 2, 2, 0, 1, 20'000, 3000) {
+    passes([] { rt::handshake(ps[0], kernel::Count::kBarrierSync); });
+}
+EXPLORE(gate_outside_passing, 2, 2, 0, 1) {
+    passes([] { rt::wait_for_all_outside(); });
+}
+EXPLORE(gate_outside_passing_full_fences, 2, 2, 0, 1) {
+    kernel::g_expedited = false;
+    passes([] { rt::wait_for_all_outside(); });
+}
+
+// --- the only P is the only one no longer (rt/solo.h)
+
+rt::GateLock gate_lock{kernel::LockRank::kUnranked};
+
+EXPLORE(gate_solo_ends, 3, 2, 0, 1) {
+    prepare(1, 1);
+    be_with(0, 0);
+    rt::begin_solo();
+    spawn([] {
+        be(0);
+        for (int i = 0; i < 2; ++i) {
+            rt::M* mp = rt::enter();
+            gate_lock.lock();
+            ++object;
+            gate_lock.unlock();
+            rt::leave(mp);
+        }
+    });
+    spawn([] {
+        rt::end_solo();
+        gate_lock.lock();
+        ++object;
+        gate_lock.unlock();
+    });
+    kernel::tls_set(nullptr);
+    start();
+    join();
+    check(object == 3, "somebody was not alone under the lock");
+}
+
+}  // namespace
