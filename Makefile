@@ -140,6 +140,9 @@ format: ## lay out F='files' by .clang-format
 examples: $(EXAMPLES) ## build examples/*
 
 DEST = $(DESTDIR)$(PREFIX)
+# Where every gdb of this machine loads scripts from at its start, if it has such a folder and we may write there; else
+# `gort-gdb` is gdb with our script. A package (DESTDIR) decides that for itself.
+GDBINIT = $(shell gdb --configuration 2>/dev/null | sed -n 's/^ *--with-system-gdbinit-dir=\([^ ]*\).*/\1/p')
 PUBLIC = $(shell find arch kernel rt chan ctx $(wildcard gort.h gort_c.h) -name '*.h' -exec awk \
            'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' {} + | sort)
 install: $(LIB) ## the library, public headers and gort.pc into $(DESTDIR)$(PREFIX), default /usr/local
@@ -150,8 +153,15 @@ install: $(LIB) ## the library, public headers and gort.pc into $(DESTDIR)$(PREF
 	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread' \
 	  'Cflags: -I$${prefix}/include/$(NAME) -pthread $(filter -fstack-clash-protection,$(ARCHFLAGS.$(ARCH)))' \
 	  > $(DEST)/lib/pkgconfig/$(NAME).pc
+	install -D -m 644 tools/gort-gdb.py $(DEST)/share/gort/gort-gdb.py
+	install -D -m 755 tools/gort-gdb $(DEST)/bin/gort-gdb
+	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -w "$$d" ] || \
+	  { set -x; ln -sf $(PREFIX)/share/gort/gort-gdb.py "$$d/gort-gdb.py"; })
 uninstall: ## take away what install put there
-	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/include/$(NAME)
+	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/include/$(NAME) $(DEST)/bin/gort-gdb \
+	  $(DEST)/share/gort/gort-gdb.py
+	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -L "$$d/gort-gdb.py" ] || rm -f "$$d/gort-gdb.py")
+	-@rmdir $(DEST)/share/gort 2>/dev/null
 clean: ## remove build/
 	rm -rf build
 help: ## this list

@@ -19,6 +19,7 @@
 #include "rt/fault.h"
 #include "rt/fork.h"
 #include "rt/go.h"
+#include "rt/gdb_table.h"
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/report.h"
@@ -65,6 +66,7 @@ void init_once() {
     kernel::env_init(host_environ());
     kernel::membarrier_init();
     deadlock_init();
+    gdb_table_keep();
     host_init();
     watch_forks();
     initialized = true;

@@ -5,6 +5,7 @@
 // next.
 #pragma once
 
+#include <cstddef>
 #include <new>
 
 #include "kernel/lock.h"
@@ -45,6 +46,11 @@ public:
         for (Chunk* c = chunks_; c; c = c->next)
             for (uint32_t i = 0; i < c->used; ++i) f(c->at(i));
     }
+    // For a debugger, which finds every object ever carved by these.
+    struct Layout {
+        size_t chunks, next, used, first;
+    };
+    static constexpr Layout layout();
     // All memory back to the system. No object may be in use.
     void release_all() {
         kernel::LockGuard guard(lock_);
@@ -91,5 +97,10 @@ private:
     Free* free_ = nullptr;
     Chunk* chunks_ = nullptr;
 };
+
+template <class T>
+constexpr typename Slab<T>::Layout Slab<T>::layout() {
+    return {offsetof(Slab, chunks_), offsetof(Chunk, next), offsetof(Chunk, used), Chunk::first()};
+}
 
 }  // namespace gort::rt

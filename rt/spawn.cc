@@ -7,6 +7,7 @@
 #include "kernel/clock.h"
 #include "kernel/mem.h"
 #include "rt/host.h"
+#include "rt/gdb_table.h"
 #include "rt/go.h"
 #include "rt/local.h"
 #include "rt/look.h"
@@ -19,9 +20,9 @@
 
 namespace gort::rt {
 
-namespace {
-
 Slab<G> g_slab;
+
+namespace {
 
 struct Depot {
     kernel::CountedMutex lock{kernel::LockRank::kLeaf};

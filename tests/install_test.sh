@@ -103,6 +103,13 @@ else
     skip 'programs in C: no gort_c.h yet'
 fi
 
+if command -v gdb >/dev/null; then
+    check 'gort-gdb finds its script' \
+        grep -q 'Every goroutine' <("$root/bin/gort-gdb" -nx -batch -ex 'help info goroutines')
+else
+    skip 'gort-gdb: no gdb'
+fi
+
 cd - >/dev/null || exit 1
 check 'make uninstall' make -s uninstall PREFIX=/opt/gort DESTDIR="$dir/package"
 check 'nothing is left' test -z "$(find "$dir/package" -type f)"

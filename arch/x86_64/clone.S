@@ -43,11 +43,36 @@ FUNC(gort_clone)
         ud2
 END(gort_clone)
 
-// gort_sigreturn: a handler's `ret` lands here. Unwinders and gdb know a signal frame by exactly these nine
-// bytes (mov $15,%rax; syscall) at a pc without CFI, and look at pc-1 first: hence the nop, which keeps that
-// outside of the function before. No landing pad: a `ret` needs none, and it would spoil the pattern.
+// gort_sigreturn: a handler's `ret` lands here, with rsp at the ucontext that the kernel has put there. The CFI says
+// where in it each register of the interrupted code is, and that this is a signal frame, so every unwinder and gdb go
+// on there; without it gdb knows such a frame only if its function has no name. Unwinders look at pc - 1:
+// hence the nop. No landing pad: a `ret` needs none.
+#define UCONTEXT_GREG(n) (40 + 8 * (n))
+// DW_CFA_expression: the register is saved at rsp + UCONTEXT_GREG(greg), as a signed LEB128 of two bytes
+#define GREG(dwarf, greg) \
+        .cfi_escape 0x10, dwarf, 3, 0x77, UCONTEXT_GREG(greg) % 128 + 128, UCONTEXT_GREG(greg) / 128
         .text
         .p2align 4
+        .cfi_startproc
+        .cfi_signal_frame
+        // DW_CFA_def_cfa_expression: what rsp was, which the ucontext says
+        .cfi_escape 0x0f, 4, 0x77, UCONTEXT_GREG(15) % 128 + 128, UCONTEXT_GREG(15) / 128, 0x06
+        GREG(0, 13)                             // rax
+        GREG(1, 12)                             // rdx
+        GREG(2, 14)                             // rcx
+        GREG(3, 11)                             // rbx
+        GREG(4, 9)                              // rsi
+        GREG(5, 8)                              // rdi
+        GREG(6, 10)                             // rbp
+        GREG(8, 0)                              // r8 to r15
+        GREG(9, 1)
+        GREG(10, 2)
+        GREG(11, 3)
+        GREG(12, 4)
+        GREG(13, 5)
+        GREG(14, 6)
+        GREG(15, 7)
+        GREG(16, 16)                            // rip
         nop
         .globl  gort_sigreturn
         .hidden gort_sigreturn
@@ -55,6 +80,7 @@ END(gort_clone)
 gort_sigreturn:
         movq    $NR_rt_sigreturn, %rax
         syscall
+        .cfi_endproc
         .size   gort_sigreturn, . - gort_sigreturn
 
 END_OF_FILE

@@ -16,7 +16,7 @@ HEADERS := $(filter-out arch/asm.h $(OTHERS:%=arch/%/%),$(wildcard gort.h gort_c
            $(shell find arch kernel rt chan ctx tests bench -name '*.h' 2>/dev/null))
 LAYOUT  := $(filter-out arch/asm.h,$(wildcard gort.h gort_c.h) \
            $(shell find arch kernel rt chan ctx tests bench examples -name '*.h' -o -name '*.cc' 2>/dev/null))
-SCRIPTS := $(shell grep -lsE '^\#!.*(/sh|bash)' .ci/* bench/* tests/* tests/*/* 2>/dev/null)
+SCRIPTS := $(shell grep -lsE '^\#!.*(/sh|bash)' .ci/* bench/* tools/* tests/* tests/*/* 2>/dev/null)
 
 # What clang++ is called with here; the main Makefile computes it for one compiler only.
 CLANGXX := $(if $(CLANG),$(CXX),clang++)
