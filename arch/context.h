@@ -33,20 +33,27 @@ inline void context_destroy(Context* c) {
 
 inline void context_started(Context* me) { san_switch_end(&me->san); }
 
-// Leaves `from` suspended and resumes `to`; returns what whoever resumes `from` hands over.
+// Leaves `from` suspended and resumes `to`, whose handle is `sp`; returns what whoever resumes `from` hands over.
 // The caller must be a function compiled by us: every register but the stack and frame pointer is clobbered.
-[[gnu::always_inline]] inline void* switch_context(Context* from, Context* to, void* transfer) {
+[[gnu::always_inline]] inline void* switch_context(Context* from, Context* to, void* sp, void* transfer) {
     san_switch_begin(&from->san, &to->san, false);
-    void* result = switch_to(&from->sp, to->sp, transfer);
+    void* result = switch_to(&from->sp, sp, transfer);
     san_switch_end(&from->san);
     return result;
 }
+[[gnu::always_inline]] inline void* switch_context(Context* from, Context* to, void* transfer) {
+    return switch_context(from, to, to->sp, transfer);
+}
 
 // Leaves `from` for good. Its memory may be reused as soon as the resumed side runs.
-[[noreturn, gnu::always_inline]] inline void switch_final(Context* from, Context* to, void* transfer) {
+[[noreturn, gnu::always_inline]] inline void switch_final(Context* from, Context* to, void* sp,
+                                                          void* transfer) {
     san_switch_begin(&from->san, &to->san, true);
-    switch_to(&from->sp, to->sp, transfer);
+    switch_to(&from->sp, sp, transfer);
     __builtin_trap();
+}
+[[noreturn, gnu::always_inline]] inline void switch_final(Context* from, Context* to, void* transfer) {
+    switch_final(from, to, to->sp, transfer);
 }
 
 // Runs fn(arg) on the unused stack [bottom, bottom + size), then comes back. The sum must be 16-aligned. An

@@ -4,8 +4,8 @@
 // Invariants: (1) a G is in exactly one place: a free list, a run queue (runnext, local or global), an M's curg, or the
 //             wait queue of what it is parked on. GStatus says which kind of place.
 //             (2) stack == nullptr until the G first runs: a queued fresh G costs its 192 bytes and no stack.
-//             (2b) ctx.sp is the handle of a stack that anybody's M may resume; null while fresh, and while parked or
-//             queued if the G is locked to an M, which keeps the handle (M::locked_sp).
+//             (2b) ctx.sp is the handle of a stack that anybody's M may resume; null while fresh, while parked or
+//             queued if the G is locked to an M, which keeps the handle (M::locked_sp), and while rt/trim.h hides it.
 //             (3) the memory of a G is never unmapped while the runtime is up, so a stale pointer may be read (not
 //                 used).
 // Context:    fields are grouped by who may touch them; "holder" is the M that runs it, or whoever took it off a queue.
@@ -91,13 +91,19 @@ struct alignas(64) G {
     };
     uint64_t id = 0;                          // 1 is main; unique in one run
     Site site;                                // created by
-    int64_t wait_since = 0;                   // coarse nanotime of the park, 0 unless known
+    // Coarse nanotime of the park, 0 unless known. Odd: its stack has been trimmed since (rt/trim.h).
+    int64_t wait_since = 0;
     Sudog* waiting = nullptr;                 // head of the sudogs it waits with: abandoning and dumps
     detail::GLocal* locals = nullptr;         // goroutine-local storage: rt/local.h
 
     // --- third line
     alignas(16) unsigned char storage[kInlineCallable];
 };
+
+// The handle of a stack at rest, or null. Who wants to resume it reads it once, for rt/trim.h may hide it at any moment.
+[[gnu::always_inline]] inline void* handle_of(const G* gp) {
+    return __atomic_load_n(&gp->ctx.sp, __ATOMIC_RELAXED);
+}
 
 // One that is about to be spawned or to run for the first time: among many they are cold.
 [[gnu::always_inline]] inline void prefetch_whole(const G* gp) {

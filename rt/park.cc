@@ -188,7 +188,7 @@ Handles yield_begin() {
     G* next = pp->runq.rotate(gp);
     if (!next) [[unlikely]]
         return finish_whole();
-    void* sp = next->ctx.sp;
+    void* sp = handle_of(next);
     if (!sp) [[unlikely]]
         return finish_fresh(mp, gp, next);
     mp->curg = next;

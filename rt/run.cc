@@ -181,6 +181,7 @@ const char* begin(const options& o, bool has_main) {
     if (has_main && self()) sched.foreign.fetch_sub(1, std::memory_order_relaxed);  // it is M0 now
     // A thread that attaches counts itself and then ends solo; if it was too early for that, it is in the count.
     if (sched.config.max_procs == 1) begin_solo();
+    else end_solo();  // the run before may have been so to its end
     if (sched.foreign.load(std::memory_order_seq_cst)) end_solo();
     sysmon_begin();
     {

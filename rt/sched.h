@@ -24,6 +24,12 @@
 
 namespace gort::rt {
 
+// Where for_some_gs has got to.
+struct GCursor {
+    const void* chunk = nullptr;
+    uint32_t index = 0;
+};
+
 struct Config {
     int max_procs = 0;  // 0: as many as CPUs
     int max_threads = 10000;
@@ -88,7 +94,7 @@ struct Sched {
     // When makers may be armed again, and how long it will be after the next wake in vain
     std::atomic<int64_t> wake_after{0}, wake_pause{0};
     std::atomic<int64_t> timekeeper_until{INT64_MAX};  // written under lock
-    std::atomic<int64_t> coarse_now{0};                // a recent clock reading, for "waits since"
+    std::atomic<int64_t> coarse_now{0};                // a recent clock reading, for "waits since"; even
     std::atomic<uint64_t> next_goid{2};                // 1 is main
     std::atomic<uint64_t> foreign_created{0};
     std::atomic<int> max_threads{10000};
@@ -175,7 +181,11 @@ void put_foreign(G* gp);  // a new one, to the global queue; frees it when the r
 [[gnu::noinline]] void give_stack(M* mp, G* gp);  // gp is fresh: a stack, ready to be switched to
 void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);
+void give_stacks_back(P* pp);  // [pp's holder, on g0] those that it keeps, to the pool
 void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
+// The next `most` Gs from *at on, free ones too, until fn says false: that one comes first the next time. False: there
+// are no more. *at begins as {}.
+bool for_some_gs(GCursor* at, uint32_t most, bool (*fn)(G*));
 GStatus observed_status(const G* gp);  // tells running from runnable: whether it is some M's curg
 // [G or foreign thread, outside the gate] or gp will never run again
 void end_locals(G* gp, bool destroy);
@@ -296,14 +306,16 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
 
 // From gp straight to next. Returns when gp is resumed, with the M it then runs on.
-// A G that is fresh, or hides its handle because only its own M may run it, has no sp: that is the slow way's.
+// A G that is fresh, or whose handle is hidden (G's invariant 2b), has no sp: that is the slow way's.
 [[gnu::always_inline]] inline M* switch_to_g(M* mp, G* gp, G* next) {
-    if (!next->ctx.sp) [[unlikely]] {
+    void* sp = handle_of(next);
+    if (!sp) [[unlikely]] {
         if (next->stack) return switch_to_g0(mp, gp, next);
         give_stack(mp, next);
+        sp = next->ctx.sp;
     }
     mp->curg = next;
-    arch::switch_context(&gp->ctx, &next->ctx, nullptr);
+    arch::switch_context(&gp->ctx, &next->ctx, sp, nullptr);
     mp = self();
     run_commit(mp);
     return mp;

@@ -9,6 +9,7 @@
 #include "rt/gate.h"
 #include "rt/look.h"
 #include "rt/sched.h"
+#include "rt/trim.h"
 
 namespace gort::rt {
 
@@ -107,6 +108,7 @@ G* look_around(P* pp) {
         if (asked & kAskAnswer) answer(pp);
         if (asked & kAskTakeBack) end_offer(pp);
         if (asked & kAskGather) gather(pp);
+        if (asked & kAskStacks) give_stacks_back(pp);
         if (asked & kAskShare) share(pp);
         if (asked & kAskPoll) poll_take(pp, true);
         // Whom a late timer wakes goes first; the round is for the next decision.
@@ -251,9 +253,12 @@ void execute(M* mp, G* gp) {
     if (!gp->stack) give_stack(mp, gp);
     mp->curg = gp;
     if (gp->flags & kGLocked) gp->ctx.sp = mp->locked_sp;
+    void* sp = handle_of(gp);
+    if (!sp) [[unlikely]]
+        sp = take_from_trim(gp);
     if (mp->is_m0) gp->flags |= kGOnM0;
     mp->left_from = nullptr;
-    arch::switch_context(&mp->g0, &gp->ctx, nullptr);  // back on the same thread, so on the same M
+    arch::switch_context(&mp->g0, &gp->ctx, sp, nullptr);  // back on the same thread, so on the same M
 }
 
 M* switch_to_g0(M* mp, G* gp, G* next) {

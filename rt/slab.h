@@ -51,6 +51,21 @@ public:
         size_t chunks, next, used, first;
     };
     static constexpr Layout layout();
+    // The next `most` objects from a place on, free ones too; {nullptr, 0} is the first. f returns false to be called
+    // with this one again the next time. False: there are no more.
+    template <class F>
+    bool for_some(const void** chunk, uint32_t* index, uint32_t most, F f) {
+        kernel::LockGuard guard(lock_);
+        if (!*chunk) *chunk = chunks_;
+        auto* c = static_cast<Chunk*>(const_cast<void*>(*chunk));
+        while (c && *index >= c->used) {
+            c = c->next;
+            *chunk = c;
+            *index = 0;
+        }
+        for (; c && most > 0 && *index < c->used && f(c->at(*index)); --most) ++*index;
+        return c != nullptr;
+    }
     // All memory back to the system. No object may be in use.
     void release_all() {
         kernel::LockGuard guard(lock_);

@@ -175,8 +175,9 @@ void goroutine_entry(void* stack, void*) {
         pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const int cls = gp->stack_class;
         G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
-        if (next && !next->ctx.sp) {
-            // locked to another M; or see below
+        void* sp = next ? handle_of(next) : nullptr;
+        if (next && !sp) {
+            // locked to another M, or hidden; or see below
             if (next->stack || (cls != sched.stack_class && next->stack_class != cls)) {
                 mp->next_g = next;
                 next = nullptr;
@@ -188,6 +189,7 @@ void goroutine_entry(void* stack, void*) {
                 continue;
             } else {
                 give_stack(mp, next);
+                sp = next->ctx.sp;
             }
         }
         // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
@@ -207,7 +209,7 @@ void goroutine_entry(void* stack, void*) {
         }
         if (next) {
             mp->curg = next;
-            arch::switch_final(&last, &next->ctx, nullptr);
+            arch::switch_final(&last, &next->ctx, sp, nullptr);
         }
         arch::switch_final(&last, &mp->g0, nullptr);
     }
@@ -297,9 +299,14 @@ void put_foreign(G* gp) {
     free_g_foreign(gp);
 }
 
-void flush_p_caches(P* pp) {
-    if (pp->stacks) stack_free_batch(sched.stack_class, pp->stack_cache, pp->stacks);
+void give_stacks_back(P* pp) {
+    const uint32_t n = pp->stacks;
     pp->stacks = 0;
+    if (n) stack_free_batch(sched.stack_class, pp->stack_cache, n);
+}
+
+void flush_p_caches(P* pp) {
+    give_stacks_back(pp);
     to_depot(pp->gfree_full, kMagazine);
     to_depot(pp->gfree, pp->gfree_count);
     pp->gfree = pp->gfree_full = nullptr;
@@ -348,6 +355,10 @@ void for_each_g(void (*fn)(G*, void*), void* arg) {
         const GStatus status = gp->status.load(std::memory_order_acquire);
         if (status != GStatus::kFree && status != GStatus::kDead) fn(gp, arg);
     });
+}
+
+bool for_some_gs(GCursor* at, uint32_t most, bool (*fn)(G*)) {
+    return g_slab.for_some(&at->chunk, &at->index, most, fn);
 }
 
 }  // namespace gort::rt

@@ -24,6 +24,7 @@ constexpr size_t kHotSlots = 128;
 constexpr size_t kAhead = 8;              // about as many misses as a CPU has under way at once
 constexpr size_t kHotBytes = 32 << 20;    // of stack that hot slots of one class may hold at most
 constexpr size_t kFirstArena = 64 << 20;  // and each further one is as large as all before it
+constexpr size_t kKeepWarm = 64;          // of a class, after a time when nobody wanted one
 constexpr size_t kLargestArena = size_t{64} << 30;
 
 struct Pool {
@@ -35,6 +36,7 @@ struct Pool {
     size_t in_use GORT_GUARDED_BY(lock) = 0;
     size_t cold GORT_GUARDED_BY(lock) = 0;
     size_t idle GORT_GUARDED_BY(lock) = 0;  // least hot + warm since the last stack_scavenge
+    size_t idle_hot GORT_GUARDED_BY(lock) = 0;  // least hot since the last stack_give_back
     SlotInfo* warm GORT_GUARDED_BY(lock) = nullptr;
     size_t warm_count GORT_GUARDED_BY(lock) = 0;
     size_t hot_oldest GORT_GUARDED_BY(lock) = 0, hot_count GORT_GUARDED_BY(lock) = 0;
@@ -72,6 +74,7 @@ size_t take_free(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     }
     for (size_t i = 0; i < got; i++) slot_info(headers[i])->use = SlotInfo::Use::kUsed;
     if (p.free_now() < p.idle) p.idle = p.free_now();
+    if (p.hot_count < p.idle_hot) p.idle_hot = p.hot_count;
     return got;
 }
 
@@ -223,6 +226,23 @@ void push_cold(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     p.cold += n;
 }
 
+// The n that have been hot longest become warm, as far as they are still hot.
+void cool_oldest(Pool& p, size_t n) {
+    while (n > 0) {
+        void* headers[kBatch];
+        size_t count = 0;
+        {
+            kernel::LockGuard hold(p.lock);
+            while (count < kBatch && count < n && p.hot_count) headers[count++] = pop_oldest_hot(p);
+        }
+        if (!count) return;
+        cool(headers, count);
+        kernel::LockGuard hold(p.lock);
+        push_warm(p, headers, count);
+        n -= count;
+    }
+}
+
 size_t scavenge_class(int cls, bool all, size_t limit) {
     Pool& p = g_pools[cls];
     size_t want;
@@ -253,6 +273,23 @@ size_t scavenge_class(int cls, bool all, size_t limit) {
     kernel::LockGuard hold(p.lock);
     p.idle = p.free_now();
     return gone;
+}
+
+// True if a later call will find more to do.
+bool give_back_class(int cls) {
+    Pool& p = g_pools[cls];
+    size_t cooled, free;
+    {
+        kernel::LockGuard hold(p.lock);
+        cooled = p.idle_hot;
+        free = p.free_now();
+    }
+    if (free == 0) return false;
+    cool_oldest(p, cooled);
+    if (free > kKeepWarm) scavenge_class(cls, false, free - kKeepWarm);
+    kernel::LockGuard hold(p.lock);
+    p.idle_hot = p.hot_count;
+    return p.hot_count > 0 || p.free_now() > kKeepWarm;
 }
 
 }  // namespace
@@ -332,6 +369,12 @@ size_t stack_scavenge(bool all, size_t limit) {
     return gone;
 }
 
+bool stack_give_back() {
+    bool more = false;
+    for (int cls = 0; cls < kStackClasses; cls++) more |= give_back_class(cls);
+    return more;
+}
+
 StackClassTotals stack_class_totals(int cls) {
     Pool& p = pool_of(cls);
     kernel::LockGuard hold(p.lock);
@@ -399,7 +442,7 @@ bool stack_release_all() {
         }
         p.arenas = nullptr;
         p.warm = nullptr;
-        p.slots = p.reserved = p.cold = p.idle = p.warm_count = p.hot_oldest = p.hot_count = 0;
+        p.slots = p.reserved = p.cold = p.idle = p.idle_hot = p.warm_count = p.hot_oldest = p.hot_count = 0;
     }
     arenas_forget();
     guards_forget();

@@ -107,6 +107,12 @@ bool stack_canary_ok(const void* header);
 
 // Gives back the pages below `sp` of a stack that is suspended there; how many bytes that freed.
 size_t stack_trim(void* header, uintptr_t sp);
+struct StackPages {
+    char* lowest = nullptr;  // of those that are there; null: none is
+    size_t size = 0;         // from there to the end of what may go
+    size_t bytes = 0;        // of them that are in memory
+};
+StackPages stack_dead_pages(const StackBounds& bounds, uintptr_t sp);  // what stack_trim would give back
 // How deep this stack has ever been, to the page, since the slot was last given back below its warm part.
 size_t stack_high_water(const void* header);
 size_t stack_resident(const void* header);  // bytes of memory behind stack and header
@@ -126,6 +132,10 @@ SlotRef stack_slot_of(uintptr_t address);
 // Makes free slots cold. Meant to be called from time to time: of the slots that nobody needed since the last
 // call, half go (all: every free one). At most `limit` slots; how many went.
 size_t stack_scavenge(bool all = false, size_t limit = SIZE_MAX);
+
+// Called once a second or so (rt/trim.cc). Of the slots that nobody needed since the last call, the hot ones become
+// warm, and half become cold while more than kKeepWarm of a class are free. True if a later call will find more to do.
+bool stack_give_back();
 
 // How new slots are guarded from now on: by MADV_GUARD_INSTALL where the kernel has it, else by mprotect as
 // long as that leaves other users of vm.max_map_count enough, then by a canary (once it says so on

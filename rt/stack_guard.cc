@@ -62,6 +62,7 @@ void finish_slot(Arena* a, uint32_t index, void* header, GuardKind kind) {
     uintptr_t base = a->base.load(std::memory_order_relaxed);
     info->lo = reinterpret_cast<char*>(slot_at(a->stride, base, index)) + guard_size();
     info->next = nullptr;
+    info->hidden.store(0, std::memory_order_relaxed);
     info->cls = a->cls;
     info->guard = kind;
     info->use = SlotInfo::Use::kUsed;

@@ -46,7 +46,7 @@ size_t advise_many(const Range* ranges, size_t n, int advice, std::atomic<bool>*
     return i;
 }
 
-constexpr size_t kChunk = 512;  // pages for one mincore
+constexpr size_t kChunk = 1024;  // pages for one mincore
 
 // What of [start, end) is in memory: bytes, and the lowest address.
 struct Present {
@@ -85,16 +85,21 @@ void populate_ranges(const Range* ranges, size_t n) {
     advise_many(ranges, n, MADV_POPULATE_WRITE, &g_refused_populate);
 }
 
-size_t stack_trim(void* header, uintptr_t sp) {
+StackPages stack_dead_pages(const StackBounds& bounds, uintptr_t sp) {
     constexpr uintptr_t kRedZone = 128;  // below sp; the x86-64 ABI lets leaf functions use it
     uintptr_t page = kernel::page_size();
-    char* lo = slot_info(header)->lo;
+    char* lo = bounds.lo;
     auto low = reinterpret_cast<uintptr_t>(lo);
-    if (sp < low + kRedZone || sp > reinterpret_cast<uintptr_t>(header)) return 0;
+    if (sp < low + kRedZone || sp > reinterpret_cast<uintptr_t>(bounds.hi)) return {};
     size_t dead = ((sp - kRedZone) & ~(page - 1)) - low;
     Present p = pages_present(lo, lo + dead);
-    if (p.bytes) kernel::decommit(p.lowest, static_cast<size_t>(lo + dead - p.lowest));
-    return p.bytes;
+    return {p.lowest, p.bytes ? static_cast<size_t>(lo + dead - p.lowest) : 0, p.bytes};
+}
+
+size_t stack_trim(void* header, uintptr_t sp) {
+    const StackPages dead = stack_dead_pages(stack_bounds(header), sp);
+    if (dead.bytes) kernel::decommit(dead.lowest, dead.size);
+    return dead.bytes;
 }
 
 size_t stack_high_water(const void* header) {

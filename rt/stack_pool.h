@@ -34,6 +34,7 @@ struct SlotInfo {
     uint8_t cls;
     GuardKind guard;
     Use use;
+    std::atomic<uintptr_t> hidden;  // rt/trim.h
 };
 static_assert(sizeof(SlotInfo) <= kSlotInfo);
 

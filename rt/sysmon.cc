@@ -9,7 +9,9 @@
 // code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
 // If no thread can be had for it (rt/threads.cc), the P stays where it is, and its M is only asked.
-// REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups.
+// MEMORY of stacks that nobody uses goes back meanwhile: rt/trim.h.
+// REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups, but a
+// few for the memory that can be given back then.
 // WHO. Nobody, as long as main is the only goroutine, no timer runs and no other thread has called in: then there is
 // nothing to see, and a program that starts, does something and ends needs no second thread. Whoever changes that calls
 // left_behind, attach_foreign or lock_os_thread, and those sysmon_ensure. From then on a thread of its own; until M0,
@@ -25,6 +27,7 @@
 #include "rt/look.h"
 #include "rt/park.h"
 #include "rt/report.h"
+#include "rt/trim.h"
 
 namespace gort::rt {
 
@@ -155,22 +158,28 @@ bool all_idle() {
            !sched.short_of_threads.load(std::memory_order_relaxed);
 }
 
+void set_coarse_now(int64_t now) { sched.coarse_now.store(now & ~int64_t{1}, std::memory_order_relaxed); }
+
 // Until somebody takes an idle P. While a deadlock is suspected, with a look at it now and then.
 void rest(const M* m0) {
     int64_t look = kSuspectFirst;
     for (bool rests = true; rests;) {
         const uint32_t seen = word.load(std::memory_order_acquire);
+        const int64_t now = rt::now(), trim = trim_tick(now, true);
         sched.lock.lock();
         if (sched.suspected) check_deadlock_locked();
         sched.sysmon_rests = rests = all_idle() && !over(m0);
         const bool suspected = sched.suspected;
         sched.lock.unlock();
         if (!rests) return;
-        kernel::futex_wait(&word, seen, suspected ? look : -1);
+        int64_t sleep = suspected ? look : -1;
+        if (trim != kForever && (sleep < 0 || trim - now < sleep)) sleep = trim - now;
+        const bool nudged = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         sched.lock.lock();
         sched.sysmon_rests = false;
-        rests = sched.suspected && all_idle();
+        rests = (sched.suspected || !nudged) && all_idle();
         sched.lock.unlock();
+        if (!nudged && sleep != look) continue;
         look = look * 2 < kSuspectMost ? look * 2 : kSuspectMost;
     }
 }
@@ -231,6 +240,7 @@ void watch(const M* m0) {
     kernel::sys_prctl(kPrSetTimerslack, 1);
     int64_t delay = kFast;
     int64_t quiet_since = 0;
+    int64_t trim = kForever;
     while (!over(m0)) {
         // before the look at what a nudge may be about
         const uint32_t seen = word.load(std::memory_order_acquire);
@@ -243,6 +253,7 @@ void watch(const M* m0) {
             if (!quiet_since) quiet_since = now;
             if (now - quiet_since > kRestAfter) {
                 rest(m0);
+                trim_resume();
                 quiet_since = 0;
                 delay = kFast;
                 continue;
@@ -259,11 +270,12 @@ void watch(const M* m0) {
             if (sleep > kPollWatch && nobody_polls()) sleep = kPollWatch;
         }
         if (trace - now < sleep) sleep = trace - now;
+        if (trim - now < sleep) sleep = trim - now < kFast ? kFast : trim - now;
         const bool nudged = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         if (over(m0)) break;
         while (!settle_procs(nullptr)) kernel::sys_sched_yield();
         now = rt::now();
-        sched.coarse_now.store(now, std::memory_order_relaxed);
+        set_coarse_now(now);
 
         bool acted = false;
         const bool all_busy = no_p_to_spare();
@@ -273,6 +285,7 @@ void watch(const M* m0) {
         acted |= serve_timers(now);
         acted |= ask_for_what_is_late(now);
         acted |= serve_poll(now);
+        trim = trim_tick(now, false);
         if (sched.npidle.load(std::memory_order_relaxed) > 0 &&
             sched.looking.load(std::memory_order_relaxed) == 0)
             arm_makers(now);
@@ -330,6 +343,7 @@ void sysmon_begin() {
     sched.coarse_now.store(0, std::memory_order_relaxed);  // unknown
     sched.wake_after.store(0, std::memory_order_relaxed);
     sched.wake_pause.store(0, std::memory_order_relaxed);
+    trim_begin();
 }
 
 void sysmon_ensure() {
@@ -341,7 +355,7 @@ void sysmon_ensure() {
         who.store(Who::kThread, std::memory_order_relaxed);
         alive.store(1, std::memory_order_relaxed);
     }
-    sched.coarse_now.store(rt::now(), std::memory_order_relaxed);
+    set_coarse_now(rt::now());
     const M* me = self();
     foreign_made = me && me->foreign;
     static HostStart start{thread_main, nullptr};

@@ -15,6 +15,7 @@
 #include "rt/sched.h"
 #include "rt/stack.h"
 #include "rt/symbols.h"
+#include "rt/trim.h"
 #include "rt/unwind.h"
 
 namespace gort::rt {
@@ -44,7 +45,8 @@ GORT_UNCHECKED void glance(const G* gp, Glance* out) {
     const M* lm = gp->locked_m;  // a locked one's own M keeps the handle
     void* const* sp = gp->ctx.sp || !lm ? &gp->ctx.sp : &lm->locked_sp;
     out->sp = reinterpret_cast<uintptr_t>(*const_cast<void* const volatile*>(sp));
-    out->wait_since = gp->wait_since;
+    if (!out->sp && !lm && out->stack) out->sp = hidden_handle(out->stack);
+    out->wait_since = gp->wait_since & ~int64_t{1};
     out->site.file = gp->site.file;
     out->site.function = gp->site.function;
     out->site.line = gp->site.line;

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The ids (GR-…, RT-…) are those of the list of Go's behaviours.
+#include "chan/chan.h"
+#include "rt/sync/wait_group.h"
+#include "rt/time.h"
 #include "tests/sched_test.h"
 
 using namespace gort;
@@ -103,3 +106,28 @@ TEST(RT_01_gomaxprocs_sets_and_asks) {
 }
 
 }  // namespace
+
+// What the first run knew, that it is alone, is not so in the second: goroutines on two Ps sleep and hand values on.
+TEST(a_run_with_many_ps_after_one_with_one) {
+    for (const int procs : {1, 4, 1, 2}) {
+        with_procs(procs, [] {
+            wait_group wg;
+            std::atomic<int> sum{0};
+            for (int i = 0; i < 16; ++i)
+                wg.go([&] {
+                    auto c = make_chan<int>();
+                    for (int r = 0; r < 200; ++r) {
+                        wg.go([&sum, c] {
+                            gort::sleep(20us);
+                            sum.fetch_add(1);
+                            c << 1;
+                        });
+                        for (int n = r % 20; n > 0; --n) yield();
+                        c.recv();
+                    }
+                });
+            wg.wait();
+            CHECK_EQ(sum.load(), 16 * 200);
+        });
+    }
+}
