@@ -62,12 +62,13 @@ COMMON  = $(TARGET) $(DEBUGINFO) $(MODE.$(BUILD)) $(ARCHFLAGS.$(ARCH)) -fno-omit
           $(CPPFLAGS)
 FLAGS   = -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
 # The library's core has no undefined libc symbol: no stack protector, no exceptions, no RTTI, no static guards,
-# no loops turned into calls of memset. rt/host_*.cc is the seam to libc and the C++ runtime and is compiled like a
-# user's program, as is ctx.
+# no loops turned into calls of memset. Of the seam, rt/host_*.cc, only what needs the C++ runtime is compiled like a
+# user's program, as is ctx; the rest calls libc but is compiled as the core.
 CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics \
           -fasynchronous-unwind-tables $(if $(CLANG),,-fno-tree-loop-distribute-patterns) \
           $(if $(filter release,$(BUILD)),-Wframe-larger-than=4096)
-extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host_,$1),,$(CORE)))
+CXX_HOST := rt/host_cxx.cc rt/net/host_net.cc
+extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE)))
 
 LIB      := $(OUT)/lib$(NAME).a
 BENCH    := $(OUT)/gortbench

@@ -108,7 +108,7 @@ private:
     void take(recv_iterator& o) {
         c_ = std::exchange(o.c_, nullptr);
         at_ = std::exchange(o.at_, kEnd);
-        if (at_ == kSeen) detail::Ops<T>::relocate(bytes_, std::addressof(*o.place()));
+        if (at_ == kSeen) detail::Ops<T>::relocate(bytes_, std::addressof(*o.place()), nullptr);
     }
 
     detail::Hchan* c_ = nullptr;

@@ -125,19 +125,19 @@ using rt::Payload;
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_into_slot(Hchan* c, char* slot, Payload from) {
     if constexpr (kWord) *reinterpret_cast<uint64_t*>(slot) = from.word;
-    else c->ops->move(slot, from.at);
+    else c->ops->move(slot, from.at, c->ops);
 }
 // Out of the ring for good; *to is a word, or the place that to->at says.
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_out_of_slot(Hchan* c, Payload* to, char* slot) {
     if constexpr (kWord) to->word = *reinterpret_cast<uint64_t*>(slot);
-    else c->ops->relocate(to->at, slot);
+    else c->ops->relocate(to->at, slot, c->ops);
 }
 // From a sender to a receiver.
 template <bool kWord>
 [[gnu::always_inline]] inline void elem_across(Hchan* c, Payload* to, Payload from) {
     if constexpr (kWord) to->word = from.word;
-    else c->ops->move(to->at, from.at);
+    else c->ops->move(to->at, from.at, c->ops);
 }
 
 [[gnu::always_inline]] inline char* ring_next(const Hchan* c, char* slot) {

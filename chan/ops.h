@@ -25,8 +25,9 @@ struct ElemOps {
     size_t align;
     bool word;
     bool hidden = false;  // the buffer does not show: len and cap are 0, as a timer's channel has them
-    void (*move)(void* to, void* from) noexcept;      // constructs *to from *from
-    void (*relocate)(void* to, void* from) noexcept;  // and destroys *from
+    // constructs *to from *from; ops: this table, for types that are made at run time
+    void (*move)(void* to, void* from, const ElemOps* ops) noexcept;
+    void (*relocate)(void* to, void* from, const ElemOps* ops) noexcept;  // and destroys *from
     void (*destroy)(void* at) noexcept;
     void (*free_buffer)(void* buffer) noexcept;
 };

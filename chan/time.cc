@@ -42,7 +42,7 @@ Slab<TimeChan> slab;
 static_assert(sizeof(Timer) <= sizeof(FuncTimer::timer) && alignof(Timer) <= alignof(FuncTimer));
 
 void last_handle_gone(void* buffer) noexcept;
-void no_move(void*, void*) noexcept {}
+void no_move(void*, void*, const ElemOps*) noexcept {}
 void no_destroy(void*) noexcept {}
 constexpr ElemOps kTimeOps{sizeof(uint64_t), alignof(uint64_t), true,       true,
                            no_move,          no_move,           no_destroy, last_handle_gone};

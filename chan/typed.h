@@ -85,9 +85,11 @@ struct Ops {
         "goroutine to another has nobody to throw to; wrap T in std::unique_ptr if it cannot be");
     static_assert(std::is_nothrow_destructible_v<T>, "gort::chan<T>: T's destructor must be noexcept");
 
-    static void move(void* to, void* from) noexcept { ::new (to) T(std::move(*static_cast<T*>(from))); }
-    static void relocate(void* to, void* from) noexcept {
-        move(to, from);
+    static void move(void* to, void* from, const ElemOps*) noexcept {
+        ::new (to) T(std::move(*static_cast<T*>(from)));
+    }
+    static void relocate(void* to, void* from, const ElemOps* ops) noexcept {
+        move(to, from, ops);
         destroy(from);
     }
     static void destroy(void* at) noexcept { static_cast<T*>(at)->~T(); }

@@ -10,3 +10,9 @@
 #endif
 
 #include "safe_errno.h"  // before any header of the standard library, many of which include <errno.h>
+
+#if __STDC_HOSTED__
+// Links rt/host_cxx.cc, by which panics are exceptions; a program whose files are all in C does without. An undefined
+// symbol costs the object nothing.
+asm(".globl gort_host_cxx");
+#endif

@@ -100,7 +100,7 @@ M* attach_foreign() {
     sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
     M* mp = new_m(true);
     mp->tid = kernel::gettid();
-    mp->eh = host_eh_globals();
+    mp->eh = host_eh_globals(&mp->no_eh);
     mp->curg = &mp->pseudo;
     mp->pseudo.flags = kGForeign;
     mp->pseudo.locked_m = mp;

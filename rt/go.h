@@ -60,6 +60,7 @@ struct Fresh {
 inline constexpr size_t kInline = 64;
 
 int run_main(Invoke main, void* arg, const options& o);
+const char* start_or_why(const options& o);  // start, but null or why not instead of a panic
 void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack);
 Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack);
 void spawn_commit(const Fresh& fresh);

@@ -1,7 +1,8 @@
 // rt/host.h - the seam to the world outside the library: threads that libc knows, C++ exceptions, the environment.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// rt/host_libc.cc implements it for programs with libc and a C++ runtime; it is compiled like a user's program. The
+// Implemented by rt/host_libc.cc, which needs libc; rt/host_c.cc, which needs an unwinder (libgcc) as well; and
+// rt/host_cxx.cc, which needs the C++ runtime and is linked into programs that have files in C++ (rt/host_cxx.h). The
 // core calls nothing else outside itself.
 // Invariants: (1) the functions that throw are called outside the gate: after leave(), never from a commit.
 //             (2) every goroutine's stack, and run's main function, has gort_invoke under the user's code: no exception
@@ -17,8 +18,12 @@ namespace gort::rt {
 struct G;
 struct EhGlobals;
 
-// What the host needs once for each process, before the first goroutine: the terminate handler.
+// What the host needs once for each process, before the first goroutine: reports, the terminate handler.
 void host_init();
+
+// malloc and free, for the objects of gort_c.h. Null: no memory.
+void* host_alloc(size_t bytes);
+void host_free(void* p);
 
 // Runs s.fn(s.arg) on a new detached thread with about `stack` bytes; it inherits the mask. 0 or -errno: one try.
 // s is its until it calls fn. (Not of malloc: the first free on a thread makes it an arena.)
@@ -28,8 +33,9 @@ struct HostStart {
 };
 int host_start_thread(HostStart* s, size_t stack);
 
-// This thread's exception state (rt/m.h, rt/eh.h). The address stays the thread's for its whole life.
-EhGlobals* host_eh_globals();
+// This thread's exception state (rt/m.h). The address stays the thread's for its whole life. `without`: what to use in
+// a program that has no exceptions.
+EhGlobals* host_eh_globals(EhGlobals* without);
 
 char** host_environ();
 uintptr_t host_auxv(uintptr_t type);  // getauxval
@@ -41,9 +47,15 @@ int host_on_thread_exit(void (*fn)(void*), void* arg);
 // Calls fn in every child that this process forks, before fork returns there. Without memory for that: never.
 void host_on_fork(void (*fn)());
 
-// Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12).
+// Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12). Without
+// C++ in the program: a fatal error.
 [[noreturn]] void host_throw_panic(const char* text);
 [[noreturn]] void host_throw_runtime_error(const char* text);
+
+// Ends this goroutine. [G]
+[[noreturn]] void host_goexit();
+// Goes on with an unwinding that gort_fence has stopped; called by the function that called gort_fence.
+[[noreturn]] void host_unwind_on(void* exit);
 
 // Threads of this process that a sanitizer started for itself: TSan's one, and one more in a forked child. 0 without.
 int host_tool_threads();
@@ -62,5 +74,9 @@ extern "C" {
 // goroutine has ended: by return or by goexit. An exception that arrives here ends the process. Costs a call: what
 // makes it the bottom is its unwind table entry.
 void gort_invoke(void* arg, void (*fn)(void*));
+// Calls fn(arg), a function that the user gave to one of gort_c.h. Null when it has returned. If a forced unwind (goexit)
+// came instead: what stands for it, to be given to host_unwind_on when the caller has tidied up. An exception ends the
+// process.
+void* gort_fence(void* arg, void (*fn)(void*));
 #pragma GCC visibility pop
 }

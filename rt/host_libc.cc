@@ -1,22 +1,19 @@
-// rt/host_libc.cc - host.h for programs with libc: pthreads, their ends, the environment.
+// rt/host_libc.cc - host.h for programs with libc: pthreads, their ends, the environment, memory.
 // SPDX-License-Identifier: BSD-2-Clause
-#include <cxxabi.h>
+//
+// Compiled as the core is, so that a program in C needs no C++ runtime for it.
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 
 #include "arch/sanitize.h"
 #include "kernel/sys.h"
 #include "rt/host.h"
-#include "rt/m.h"
-#include "rt/result.h"
 
 namespace gort::rt {
 
@@ -52,7 +49,7 @@ void at_exit(void* p) {
     while (list) {
         AtExit* next = list->next;
         list->fn(list->arg);
-        delete list;
+        free(list);
         list = next;
     }
 }
@@ -79,11 +76,8 @@ int host_start_thread(HostStart* s, size_t stack) {
     return -err;
 }
 
-EhGlobals* host_eh_globals() {
-    // Both C++ runtimes, libstdc++ and libc++abi, lay it out as the ABI says: the stack of caught exceptions, then the
-    // number of uncaught ones.
-    return reinterpret_cast<EhGlobals*>(abi::__cxa_get_globals());
-}
+void* host_alloc(size_t bytes) { return malloc(bytes ? bytes : 1); }
+void host_free(void* p) { free(p); }
 
 char** host_environ() { return environ; }
 uintptr_t host_auxv(uintptr_t type) { return getauxval(type); }
@@ -91,10 +85,11 @@ uintptr_t host_auxv(uintptr_t type) { return getauxval(type); }
 int host_on_thread_exit(void (*fn)(void*), void* arg) {
     pthread_once(&g_exit_once, [] { g_exit_error = pthread_key_create(&g_exit_key, at_exit); });
     if (g_exit_error) return -g_exit_error;
-    auto* node = new (std::nothrow) AtExit{fn, arg, static_cast<AtExit*>(pthread_getspecific(g_exit_key)), 0};
+    auto* node = static_cast<AtExit*>(malloc(sizeof(AtExit)));
     if (!node) return -ENOMEM;
-    int err = pthread_setspecific(g_exit_key, node);
-    if (err) delete node;
+    *node = {fn, arg, static_cast<AtExit*>(pthread_getspecific(g_exit_key)), 0};
+    const int err = pthread_setspecific(g_exit_key, node);
+    if (err) free(node);
     return -err;
 }
 
@@ -108,12 +103,12 @@ int host_tool_threads() {
     int n = 0;
     while (const dirent* task = readdir(tasks)) {
         char path[300], text[512];
-        std::snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
-        std::FILE* f = std::fopen(path, "r");
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        FILE* f = fopen(path, "r");
         if (!f) continue;
         // Some lines are longer than the text, but not this one.
-        while (std::fgets(text, sizeof text, f)) n += std::strcmp(text, "SigBlk:\tfffffffe7ffbfeff\n") == 0;
-        std::fclose(f);
+        while (fgets(text, sizeof text, f)) n += strcmp(text, "SigBlk:\tfffffffe7ffbfeff\n") == 0;
+        fclose(f);
     }
     closedir(tasks);
     return n;
@@ -128,21 +123,4 @@ void host_flush_stdout() {
     funlockfile(stdout);
 }
 
-bool host_demangle(const char* name, char* buf, size_t size) {
-    if (std::strncmp(name, "_Z", 2) != 0 || size == 0) return false;
-    int status = 0;
-    char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
-    if (!text) return false;
-    size_t n = std::strlen(text);
-    if (n >= size) n = size - 1;
-    std::memcpy(buf, text, n);
-    buf[n] = '\0';
-    std::free(text);
-    return true;
-}
-
 }  // namespace gort::rt
-
-namespace gort::detail {
-void throw_error(std::error_code error) { throw std::system_error(error); }
-}  // namespace gort::detail

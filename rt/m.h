@@ -73,6 +73,7 @@ struct alignas(64) M : detail::Gate {
     int tid = 0;
     HostStart start{};  // until its thread runs
     FaultThread fault;
+    EhGlobals no_eh{};  // `eh` of a program without exceptions
     G pseudo;  // curg of a foreign thread
 };
 

@@ -159,7 +159,7 @@ void m_main(void* arg) {
     auto* mp = static_cast<M*>(arg);
     kernel::tls_set(mp);
     mp->tid = kernel::gettid();
-    mp->eh = host_eh_globals();
+    mp->eh = host_eh_globals(&mp->no_eh);
     mp->in_rt.store(1, std::memory_order_relaxed);
     fault_thread_init(&mp->fault);
     kernel::set_thread_name("gort-m");

@@ -277,7 +277,7 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     M* mp = new_m();
     mp->is_m0 = true;
     mp->tid = kernel::gettid();
-    mp->eh = host_eh_globals();
+    mp->eh = host_eh_globals(&mp->no_eh);
     sched.m0 = mp;
     kernel::tls_set(mp);
     mp->in_rt.store(1, std::memory_order_relaxed);
@@ -326,6 +326,8 @@ int run_main(Invoke main, void* arg, const options& o) {
     return 0;
 }
 
+const char* start_or_why(const options& o) { return begin(o, false); }
+
 void go_of_nil() { fatal_error("go of nil func value"); }
 
 bool blocking_begin() {
@@ -347,7 +349,7 @@ void blocking_end() {
 }  // namespace detail
 
 void start(const options& o) {
-    if (const char* why = begin(o, false)) host_throw_panic(why);
+    if (const char* why = detail::start_or_why(o)) host_throw_panic(why);
 }
 
 void stop() {

@@ -4,6 +4,7 @@
 #include "arch/asm.h"
 
         .hidden gort_personality
+        .hidden gort_fence_personality
         .hidden gort_landed
 
 // void gort_invoke(void* arg, void (*fn)(void*))                          an ordinary function of the C ABI
@@ -67,6 +68,36 @@ gort_guarded_landed:
         .cfi_restore x30
         ret
 END(gort_guarded)
+
+// void* gort_fence(void* arg, void (*fn)(void*))          null, or the forced unwind that is to go on: rt/host.h
+FUNC(gort_fence)
+        .cfi_personality 0x1b, gort_fence_personality
+        LANDING_PAD
+        stp     x29, x30, [sp, #-16]!
+        .cfi_adjust_cfa_offset 16
+        .cfi_rel_offset x29, 0
+        .cfi_rel_offset x30, 8
+        mov     x29, sp
+        blr     x1
+        mov     x0, xzr
+        ldp     x29, x30, [sp], #16
+        .cfi_remember_state
+        .cfi_adjust_cfa_offset -16
+        .cfi_restore x29
+        .cfi_restore x30
+        ret
+        .globl  gort_fence_landed
+        .hidden gort_fence_landed
+gort_fence_landed:
+        .cfi_restore_state
+        .cfi_def_cfa_offset 16
+        LANDING_PAD
+        ldp     x29, x30, [sp], #16
+        .cfi_adjust_cfa_offset -16
+        .cfi_restore x29
+        .cfi_restore x30
+        ret
+END(gort_fence)
 
 // void gort_capture(arch::Regs* out)                                      x0-x30, sp, pc: arch/aarch64/regs.h
 FUNC(gort_capture)

@@ -3,7 +3,7 @@
 //
 // gort_invoke is the lowest frame of a goroutine that the user's exceptions may see; gort_guarded does the same around
 // one deferred function. Neither does anything on the way in or out. What they are for is in their unwind tables: the
-// personality routine (rt/host_libc.cc), which the unwinder asks about this frame twice.
+// personality routine (rt/host_c.cc), which the unwinder asks about this frame twice.
 //
 //   search phase    the throw has not touched the stack yet, so the routine writes down the stack of the throw point
 //                   and says "there is a handler here". Hence no exception is ever "uncaught" on a goroutine.
@@ -15,6 +15,7 @@
 #include "arch/asm.h"
 
         .hidden gort_personality
+        .hidden gort_fence_personality
         .hidden gort_landed
 
 // void gort_invoke(void* arg, void (*fn)(void*))                          an ordinary function of the C ABI
@@ -73,6 +74,33 @@ gort_guarded_landed:
         .cfi_restore rbp
         ret
 END(gort_guarded)
+
+// void* gort_fence(void* arg, void (*fn)(void*))          null, or the forced unwind that is to go on: rt/host.h
+FUNC(gort_fence)
+        .cfi_personality 0x1b, gort_fence_personality
+        LANDING_PAD
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset rbp, 0
+        movq    %rsp, %rbp
+        call    *%rsi
+        xorl    %eax, %eax
+        popq    %rbp
+        .cfi_remember_state
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbp
+        ret
+        .globl  gort_fence_landed
+        .hidden gort_fence_landed
+gort_fence_landed:
+        .cfi_restore_state
+        .cfi_def_cfa_offset 16
+        LANDING_PAD
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore rbp
+        ret
+END(gort_fence)
 
 // void gort_capture(arch::Regs* out)                                      in DWARF's order, arch/x86_64/regs.h
 FUNC(gort_capture)

@@ -107,7 +107,8 @@ void collect(RwState* rw) {
 bool may_use_slots(RwState* rw, uint64_t word) {
     if (word & (kWriter | kCollecting | kSlots | kReadersWait | kWriterWaits)) return false;
     const uint16_t n = rw->reads.load(std::memory_order_relaxed);
-    if (n >= rw->enough.load(std::memory_order_relaxed)) return true;
+    const uint16_t enough = rw->enough.load(std::memory_order_relaxed);
+    if (n >= enough) return enough != 0;  // 0: never, for a lock that nobody destroys (gort_c.h)
     rw->reads.store(static_cast<uint16_t>(n + 1), std::memory_order_relaxed);
     return false;
 }

@@ -25,7 +25,7 @@ BASE    := -std=c++20 -O1 -I. $(WARNXX) $(filter-out -fstack-clash-protection,$(
 # A public header is compiled as a user does, one of the core as the core is.
 HOSTLESS := $(filter-out -fno-tree% -Wframe%,$(CORE))
 public := $(shell awk 'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' $(HEADERS))
-mode = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(findstring /host,$1)$(filter $1,$(public)),,$(HOSTLESS)))
+mode = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $1,$(CXX_HOST) $(public)),,$(HOSTLESS)))
 touch = touch $@
 dep = -MMD -MP -MF $@.d -MT $@
 

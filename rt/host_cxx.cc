@@ -1,4 +1,4 @@
-// rt/host_unwind.cc - what happens to an exception at a goroutine's bottom frame, goexit, and deferred functions.
+// rt/host_cxx.cc - the C++ host: an exception at a goroutine's bottom frame, goexit, deferred functions, terminate.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // THREE WAYS DOWN, all of them end at gort_invoke (arch/x86_64/invoke.S):
@@ -10,6 +10,7 @@
 // A deferred function that runs because its scope unwinds gets a bottom frame of its own, gort_guarded, since C++ lets
 // nothing out of a destructor then. What arrives there is kept in a Note for gort_landed.
 //
+// The core reaches all this through gort_host_cxx (rt/host_cxx.h), which rt/config.h makes every C++ program link.
 // Invariants: (1) a Note belongs to one goroutine, by address and id, and lies in the list until that one lands.
 //             (2) uncaught exceptions of one goroutine nest, so the note that was made last is the innermost.
 // Context:    [G], outside the gate. Destructors may park in the middle of all this, and go on with another thread.
@@ -24,6 +25,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <system_error>
 #include <typeinfo>
 
 #include "arch/sanitize.h"
@@ -31,28 +33,23 @@
 #include "kernel/tls.h"
 #include "rt/g.h"
 #include "rt/host.h"
+#include "rt/host_cxx.h"
 #include "rt/m.h"
 #include "rt/panic.h"
 #include "rt/report.h"
+#include "rt/result.h"
 #include "rt/traceback.h"
 
 extern "C" {
 #if GORT_ASAN
 void __asan_handle_no_return();
 #endif
-extern const char gort_invoke_landed[];
-extern const char gort_guarded_landed[];
 void* gort_guarded(void* arg, void (*fn)(void*));
-_Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
-                                     _Unwind_Exception* exc, _Unwind_Context* context);
-void gort_landed(_Unwind_Exception* exc);
 }
 
 namespace gort::rt {
 
 namespace {
-
-constexpr _Unwind_Exception_Class kGoexitClass = 0x474f525445584954;  // "GORTEXIT"
 
 // A G in user code; null on a thread of the program's own, on an M's own stack, and where a goroutine has forked
 // (rt/fork.h): for such a one no notes are kept.
@@ -251,7 +248,7 @@ private:
 
 void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit);
 
-[[noreturn]] void unwind(Note* n) {
+[[noreturn]] void unwind_goexit(Note* n) {
     n->exit.exception_class = kGoexitClass;
     n->exit.exception_cleanup = handler_ended;
 #if GORT_ASAN
@@ -272,7 +269,7 @@ void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit) {
     Note* n = find(current_g(), [&](Note* m) { return &m->exit == exit; });
     if (!n) return;
     if (n->replaced || std::uncaught_exceptions() > n->uncaught) return drop(n);
-    unwind(n);
+    unwind_goexit(n);
 }
 
 // ---- std::terminate ----
@@ -295,25 +292,42 @@ void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit) {
     fatal_error(text.c_str());
 }
 
-}  // namespace
+void init() { g_earlier_terminate = std::set_terminate(on_terminate); }
 
-void host_init() {
-    g_earlier_terminate = std::set_terminate(on_terminate);
-    report_init();
+void throw_panic(const char* text) { throw panic_error(text); }
+void throw_runtime_error(const char* text) { throw runtime_error(text); }
+
+bool demangle(const char* name, char* buf, size_t size) {
+    if (std::strncmp(name, "_Z", 2) != 0 || size == 0) return false;
+    int status = 0;
+    char* text = abi::__cxa_demangle(name, nullptr, nullptr, &status);
+    if (!text) return false;
+    size_t n = std::strlen(text);
+    if (n >= size) n = size - 1;
+    std::memcpy(buf, text, n);
+    buf[n] = '\0';
+    std::free(text);
+    return true;
 }
 
-void host_throw_panic(const char* text) { throw panic_error(text); }
-void host_throw_runtime_error(const char* text) { throw runtime_error(text); }
+// The search phase of an exception that has met a function of gort_c.h: nothing has been unwound. A panic of the
+// runtime's own, of a call that this function has made, is told as a C program hears it. Any other comes from below,
+// from a function that the program gave to gort_c.h; it is told as it would be if it had left the goroutine.
+void stopped_by_c(_Unwind_Exception* exc, bool from_below) {
+    Trace trace;
+    trace_here(&trace);
+    if (!is_cxx(exc)) fatal_error("an exception of another language has met a function of gort_c.h");
+    abi::__cxa_begin_catch(exc);
+    if (!from_below) fatal_error(text_of_current().c_str());
+    Story story;
+    story.add(std::current_exception(), false);
+    report_panic((std::string(story.text()) + " [has met a function of gort_c.h, which lets none out]").c_str(),
+                 &trace);
+}
 
-}  // namespace gort::rt
-
-using namespace gort::rt;
-
-_Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class cls,
-                                     _Unwind_Exception* exc, _Unwind_Context* context) {
-    if (version != 1) return _URC_FATAL_PHASE1_ERROR;
+_Unwind_Reason_Code personality(_Unwind_Action actions, _Unwind_Exception_Class cls, _Unwind_Exception* exc,
+                                _Unwind_Context* context, bool bottom) {
     G* gp = current_g();
-    const bool bottom = _Unwind_GetRegionStart(context) == reinterpret_cast<uintptr_t>(&gort_invoke);
     if (actions & _UA_SEARCH_PHASE) {
         if (bottom) {
             dying_begin();
@@ -329,16 +343,11 @@ _Unwind_Reason_Code gort_personality(int version, _Unwind_Action actions, _Unwin
         }
         return _URC_HANDLER_FOUND;
     }
-    if ((actions & _UA_FORCE_UNWIND) && cls != kGoexitClass)
-        fatal_error("pthread_exit or thread cancellation on a goroutine");
-    if (!(actions & (_UA_FORCE_UNWIND | _UA_HANDLER_FRAME))) return _URC_CONTINUE_UNWIND;
-    _Unwind_SetGR(context, __builtin_eh_return_data_regno(0), reinterpret_cast<uintptr_t>(exc));
-    _Unwind_SetIP(context, reinterpret_cast<uintptr_t>(bottom ? gort_invoke_landed : gort_guarded_landed));
-    return _URC_INSTALL_CONTEXT;
+    return host_land(actions, cls, exc, context, bottom);
 }
 
 // On the goroutine's bottom frame, all others are gone. Returns if the goroutine has ended by goexit.
-void gort_landed(_Unwind_Exception* exc) {
+void landed(_Unwind_Exception* exc) {
     G* gp = current_g();
     Note *thrown = nullptr, *deferred = nullptr, *exit = nullptr;
     Note** last = &deferred;
@@ -372,6 +381,17 @@ void gort_landed(_Unwind_Exception* exc) {
     delete exit;
 }
 
+}  // namespace
+
+}  // namespace gort::rt
+
+extern "C" const gort::rt::HostCxx gort_host_cxx = {
+    gort::rt::init,        gort::rt::throw_panic, gort::rt::throw_runtime_error, gort::rt::demangle,
+    gort::rt::personality, gort::rt::landed,      gort::rt::stopped_by_c,        gort::goexit,
+};
+
+using namespace gort::rt;
+
 namespace gort {
 
 void panic(const char* message) { throw panic_error(message); }
@@ -385,12 +405,13 @@ void goexit() {
     Note* n = add_note(Note::kExit, gp);
     if (!n) fatal_error("goexit: out of memory");
     n->uncaught = std::uncaught_exceptions();
-    unwind(n);
+    unwind_goexit(n);
 }
 
 namespace detail {
 
 void exit_goroutine() { goexit(); }
+void throw_error(std::error_code error) { throw std::system_error(error); }
 
 bool scope_unwinds(int uncaught) noexcept {
     if (std::uncaught_exceptions() > uncaught) return true;
