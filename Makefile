@@ -68,7 +68,10 @@ CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-thr
           -fasynchronous-unwind-tables $(if $(CLANG),,-fno-tree-loop-distribute-patterns) \
           $(if $(filter release,$(BUILD)),-Wframe-larger-than=4096)
 CXX_HOST := rt/host_cxx.cc rt/net/host_net.cc
-extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE)))
+# Functions of gort_c.h keep their frame and stay in one piece: rt/c/c.h.
+C_API := -fno-optimize-sibling-calls $(if $(CLANG),,-fno-reorder-blocks-and-partition)
+extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE))) \
+        $(if $(filter rt/c/%,$1),$(C_API))
 
 LIB      := $(OUT)/lib$(NAME).a
 BENCH    := $(OUT)/gortbench
@@ -94,7 +97,7 @@ stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' >
 $(OUT)/.flags: FORCE
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
 	@$(if $(CLANG),$(if $(filter asan tsan ubsan,$(BUILD)),$(NEED) $(firstword $(CXX))/sanitizers))
-	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) / $(CC) / $(LDFLAGS))
+	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) $(C_API) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))
 $(OUT)/.bench-members: FORCE
@@ -116,8 +119,8 @@ $(BENCH): $(BENCH_OBJ) $(LIB) $(OUT)/.bench-members
 	$(link)
 $(OUT)/examples/%: $(OUT)/examples/%.cc.o $(LIB)
 	$(link)
-$(OUT)/examples/%: $(OUT)/examples/%.c.o $(LIB)
-	$(link)
+$(OUT)/examples/%: $(OUT)/examples/%.c.o $(LIB) # no C++ runtime
+	$(call say,LD ) $(CC) $(TARGET) $(MODE.$(BUILD)) -pthread -o $@ $(filter-out $(OUT)/.%,$^) $(LDFLAGS)
 
 test: $(TESTS) ## build and run every tests/*_test.cc, J of them at a time; T='-p 1,8 chan': flags and filters
 	@RUN='$(RUN)' J='$(J)' tests/run.sh test $(TESTS) -- $(T)

@@ -271,12 +271,16 @@ TryResult chan_try_recv(Hchan* c, void* to) {
 
 void chan_close(Hchan* c) {
     if (!c) host_throw_runtime_error("close of nil channel");
+    if (!chan_try_close(c)) host_throw_runtime_error("close of closed channel");
+}
+
+bool chan_try_close(Hchan* c) {
     M* mp = chan_lock(enter(), c);
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & kClosed) {
         chan_unlock(c);
         leave(mp);
-        host_throw_runtime_error("close of closed channel");
+        return false;
     }
     c->fill.store(fill | kClosed, std::memory_order_release);  // H1
     // All are taken out before the first of them can run. One queue is empty, unless selects wait in both.
@@ -296,6 +300,7 @@ void chan_close(Hchan* c) {
         ready(mp, gp);
     }
     leave(mp);
+    return true;
 }
 
 size_t chan_len(const Hchan* c) {

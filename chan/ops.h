@@ -56,7 +56,8 @@ bool chan_try_send_word(Hchan* c, uint64_t word);  // panics
 bool chan_try_send(Hchan* c, void* from);          // panics
 WordTry chan_try_recv_word(Hchan* c);
 TryResult chan_try_recv(Hchan* c, void* to);
-void chan_close(Hchan* c);  // panics
+void chan_close(Hchan* c);      // panics
+bool chan_try_close(Hchan* c);  // false: it was closed; c is not null
 size_t chan_len(const Hchan* c);
 size_t chan_cap(const Hchan* c);
 

@@ -216,6 +216,7 @@ int sys_openat(int dirfd, const char* path, int flags, unsigned mode) {
 int sys_open(const char* path, int flags, unsigned mode) { return sys_openat(kAtFdcwd, path, flags, mode); }
 int sys_close(int fd) { return icall(Sys::kClose, fd); }
 int sys_fcntl(int fd, int command, unsigned long arg) { return icall(Sys::kFcntl, fd, command, arg); }
+int sys_fstat(int fd, void* status) { return icall(Sys::kFstat, fd, status); }
 int sys_ioctl(int fd, unsigned long command, void* arg) { return icall(Sys::kIoctl, fd, command, arg); }
 int sys_dup3(int from, int to, int flags) { return icall(Sys::kDup3, from, to, flags); }
 int sys_pipe2(int* fds, int flags) { return icall(Sys::kPipe2, fds, flags); }

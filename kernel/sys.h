@@ -50,6 +50,7 @@ namespace gort::kernel {
     X(Openat, openat)                      \
     X(Close, close)                        \
     X(Fcntl, fcntl)                        \
+    X(Fstat, fstat)                        \
     X(Ioctl, ioctl)                        \
     X(Dup3, dup3)                          \
     X(Pipe2, pipe2)                        \
@@ -168,6 +169,7 @@ int sys_open(const char* path, int flags,
              unsigned mode = 0);  // openat from the working directory: Sys::kOpenat
 int sys_close(int fd);
 int sys_fcntl(int fd, int command, unsigned long arg);
+int sys_fstat(int fd, void* status);  // libc's struct stat
 int sys_ioctl(int fd, unsigned long command, void* arg);
 int sys_dup3(int from, int to, int flags);
 int sys_pipe2(int* fds, int flags);

@@ -47,8 +47,8 @@ int host_on_thread_exit(void (*fn)(void*), void* arg);
 // Calls fn in every child that this process forks, before fork returns there. Without memory for that: never.
 void host_on_fork(void (*fn)());
 
-// Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12). Without
-// C++ in the program: a fatal error.
+// Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12).
+// Without C++ in the program: a fatal error.
 [[noreturn]] void host_throw_panic(const char* text);
 [[noreturn]] void host_throw_runtime_error(const char* text);
 
@@ -74,8 +74,8 @@ extern "C" {
 // goroutine has ended: by return or by goexit. An exception that arrives here ends the process. Costs a call: what
 // makes it the bottom is its unwind table entry.
 void gort_invoke(void* arg, void (*fn)(void*));
-// Calls fn(arg), a function that the user gave to one of gort_c.h. Null when it has returned. If a forced unwind (goexit)
-// came instead: what stands for it, to be given to host_unwind_on when the caller has tidied up. An exception ends the
+// Calls fn(arg), a function that the user gave to one of gort_c.h. Null when it has returned. If a forced unwind
+// (goexit) came instead: what stands for it, to be given to host_unwind_on when the caller has tidied up. An exception ends the
 // process.
 void* gort_fence(void* arg, void (*fn)(void*));
 #pragma GCC visibility pop

@@ -321,8 +321,9 @@ void stopped_by_c(_Unwind_Exception* exc, bool from_below) {
     if (!from_below) fatal_error(text_of_current().c_str());
     Story story;
     story.add(std::current_exception(), false);
-    report_panic((std::string(story.text()) + " [has met a function of gort_c.h, which lets none out]").c_str(),
-                 &trace);
+    report_panic(
+        (std::string(story.text()) + " [has met a function of gort_c.h, which lets none out]").c_str(),
+        &trace);
 }
 
 _Unwind_Reason_Code personality(_Unwind_Action actions, _Unwind_Exception_Class cls, _Unwind_Exception* exc,

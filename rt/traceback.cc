@@ -120,7 +120,7 @@ bool is_std_throw(const char* name) {
 bool is_runtime(const Symbol& s) {
     // clang-format off
     static constexpr const char* kPrefixes[] = {
-        "gort_", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail",
+        "gort_", "_ZN4gort1c", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail",
         "_ZNK4gort6detail", "_ZZN4gort", "_ZZNK4gort", "_ZN4gort15dump_goroutines", "_ZN4gort5panic",
         "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality", "__clang_call_terminate",
         "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",

@@ -324,6 +324,7 @@ static long call(Sys which) {
     case Sys::kOpenat: return sys_openat(-1, "", 0, 0);
     case Sys::kClose: return sys_close(-1);
     case Sys::kFcntl: return sys_fcntl(-1, F_GETFD, 0);
+    case Sys::kFstat: return sys_fstat(-1, nullptr);
     case Sys::kIoctl: return sys_ioctl(-1, FIONREAD, buf);
     case Sys::kDup3: return sys_dup3(-1, -1, 0);
     case Sys::kPipe2: return sys_pipe2(pair, -1);
