@@ -41,6 +41,8 @@ asm(".globl gort_host_cxx");
 #endif
 extern "C" {
 #endif
+// Seen from outside of a shared object that gort is linked into: other languages look them up there.
+#pragma GCC visibility push(default)
 
 #define GORT_FOREVER INT64_MAX
 
@@ -257,6 +259,7 @@ gort_status gort_fd_wait(int fd, int events, int64_t deadline);
 void gort_fd_forget(
     int fd);  // before close(fd): wakes who waits with GORT_CLOSED, and returns when they are gone
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
