@@ -1,7 +1,7 @@
 # make [TARGET] [ARCH=x86_64|aarch64] [BUILD=release|debug|asan|tsan|ubsan] [CXX=clang++] [T='filter'] [V=1]
 # `make help` lists the targets. Objects live in build/ARCH-BUILD-COMPILER; nothing is built in the source tree.
 NAME    := gort
-VERSION := 0.1
+VERSION := $(shell sed -n 's/^.define GORT_VERSION "\(.*\)"/\1/p' rt/version.h)
 HOST    := $(shell uname -m)
 ARCH    ?= $(HOST)
 BUILD   ?= release
@@ -149,7 +149,10 @@ DEST = $(DESTDIR)$(PREFIX)
 GDBINIT = $(shell gdb --configuration 2>/dev/null | sed -n 's/^ *--with-system-gdbinit-dir=\([^ ]*\).*/\1/p')
 PUBLIC = $(shell find arch kernel rt chan ctx $(wildcard gort.h gort_c.h) -name '*.h' -exec awk \
            'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' {} + | sort)
-install: $(LIB) ## the library, public headers and gort.pc into $(DESTDIR)$(PREFIX), default /usr/local
+# What tools/ has for users, and what install puts somewhere else is left out.
+TOOLS = $(filter-out %.py %.cmake %.md,$(wildcard tools/*))
+EXAMPLE_SRC = $(wildcard examples/*.cc examples/*.c examples/*.h examples/recipes/*.cc examples/recipes/*.c)
+install: $(LIB) ## the library, headers, gort.pc, CMake's files, tools and examples into $(DESTDIR)$(PREFIX), default /usr/local
 	install -D -m 644 $(LIB) $(DEST)/lib/lib$(NAME).a
 	@set -e; for h in $(PUBLIC); do install -D -m 644 $$h $(DEST)/include/$(NAME)/$$h; done
 	@mkdir -p $(DEST)/lib/pkgconfig
@@ -157,15 +160,25 @@ install: $(LIB) ## the library, public headers and gort.pc into $(DESTDIR)$(PREF
 	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread' \
 	  'Cflags: -I$${prefix}/include/$(NAME) -pthread $(filter -fstack-clash-protection,$(ARCHFLAGS.$(ARCH)))' \
 	  > $(DEST)/lib/pkgconfig/$(NAME).pc
-	install -D -m 644 tools/gort-gdb.py $(DEST)/share/gort/gort-gdb.py
-	install -D -m 755 tools/gort-gdb $(DEST)/bin/gort-gdb
+	@set -e; for f in gortConfig gortConfigVersion; do \
+	  install -D -m 644 tools/$$f.cmake $(DEST)/lib/cmake/$(NAME)/$$f.cmake; done
+	@set -e; for f in $(notdir $(TOOLS)); do install -D -m 755 tools/$$f $(DEST)/bin/$$f; done
+	@set -e; for f in $(EXAMPLE_SRC); do install -D -m 644 $$f $(DEST)/share/$(NAME)/$$f; done
+	install -D -m 644 tools/gort-gdb.py $(DEST)/share/$(NAME)/gort-gdb.py
 	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -w "$$d" ] || \
 	  { set -x; ln -sf $(PREFIX)/share/gort/gort-gdb.py "$$d/gort-gdb.py"; })
 uninstall: ## take away what install put there
-	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/include/$(NAME) $(DEST)/bin/gort-gdb \
-	  $(DEST)/share/gort/gort-gdb.py
+	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/lib/cmake/$(NAME) $(DEST)/include/$(NAME) \
+	  $(addprefix $(DEST)/bin/,$(notdir $(TOOLS))) $(DEST)/share/$(NAME)/gort-gdb.py $(DEST)/share/$(NAME)/examples
 	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -L "$$d/gort-gdb.py" ] || rm -f "$$d/gort-gdb.py")
-	-@rmdir $(DEST)/share/gort 2>/dev/null
+	-@rmdir $(DEST)/share/$(NAME) $(DEST)/lib/cmake 2>/dev/null
+# Everything that git knows, or in an unpacked one everything but build/.
+dist: ## build/gort-VERSION.tar.gz, which builds elsewhere
+	@mkdir -p build
+	@{ git ls-files -z 2>/dev/null | grep -z . || find . -path ./build -prune -o -type f -print0; } | \
+	  sed -z 's|^\./||' | sort -z | tar -c -z -f build/$(NAME)-$(VERSION).tar.gz --null -T - --owner=0 --group=0 \
+	  --numeric-owner --no-recursion --transform='s|^|$(NAME)-$(VERSION)/|'
+	@echo build/$(NAME)-$(VERSION).tar.gz
 clean: ## remove build/
 	rm -rf build
 help: ## this list
@@ -176,5 +189,5 @@ print-%: # what a variable holds: make -s print-OUT
 	@echo '$($*)'
 
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d)
-.PHONY: all test stress asan tsan ubsan debug bench model explore lint format examples install uninstall clean help FORCE
+.PHONY: all test stress asan tsan ubsan debug bench model explore lint format examples install uninstall dist clean help FORCE
 .SECONDARY:

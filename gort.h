@@ -8,6 +8,7 @@
 #include "rt/panic.h"
 #include "rt/stats.h"
 #include "rt/time.h"
+#include "rt/version.h"
 #include "rt/sync/barrier.h"
 #include "rt/sync/cond.h"
 #include "rt/sync/condition_variable.h"

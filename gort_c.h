@@ -26,9 +26,10 @@
 // errno:     a goroutine can wake on another thread. In files that include this header errno's address is not kept
 //            across calls (rt/safe_errno.h); its value is: read it before the next call that can block. thread_local
 //            variables belong to threads: do not rely on them across a call that can block.
-#pragma once
+#ifndef GORT_C_H
+#define GORT_C_H
 
-#include "rt/safe_errno.h"
+#include "rt/safe_errno.h"  // lint-ok: with a guard this file compiles by itself, too, without a warning
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -262,4 +263,5 @@ void gort_fd_forget(
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
+#endif
 #endif

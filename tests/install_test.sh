@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Checks: what is installed and nothing else; each public header compiles alone from the installed place, and all
-# together with g++ and clang++; a C++ and a C consumer build, link and run, the C++ one also with -static; uninstall
-# leaves nothing.
+# together with g++ and clang++; a C++ and a C consumer build, link and run, the C++ one also with -static; the same by
+# CMake (find_package, and add_subdirectory of what make dist packs) and by meson; uninstall leaves nothing.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 .ci/need pkg-config || exit 1
@@ -95,9 +95,11 @@ else
     skip 'programs in C++: no gort.h yet'
 fi
 if [ -e "$root/include/gort/gort_c.h" ]; then
-    printf '#include <gort_c.h>\nint main(void) { return 0; }\n' >user.c
+    printf '%s\n' '#include <gort_c.h>' 'static int seven(void* arg) { (void)arg; return 7; }' \
+        'int main(void) { return gort_run(seven, NULL, NULL); }' >user.c
     check 'a program in C' gcc -std=c11 -Wall -Wextra -Wpedantic -Werror "${cflags[@]}" user.c -o user_c "${libs[@]}"
-    check 'it runs' exits_with 0 ./user_c
+    check 'it runs' exits_with 7 ./user_c
+    check 'it has no C++ runtime' test -z "$(ldd user_c | grep stdc)"
     check 'gort_c.h as C++' g++ -x c++ "${warn[@]}" "${cflags[@]}" -fsyntax-only user.c
 else
     skip 'programs in C: no gort_c.h yet'
@@ -108,6 +110,72 @@ if command -v gdb >/dev/null; then
         grep -q 'Every goroutine' <("$root/bin/gort-gdb" -nx -batch -ex 'help info goroutines')
 else
     skip 'gort-gdb: no gdb'
+fi
+
+version=$(sed -n 's/^#define GORT_VERSION "\(.*\)"/\1/p' "$root/include/gort/rt/version.h")
+check 'pkg-config has the version' test "$(pkg-config --modversion gort)" = "$version"
+printf '%s\n' '#include <gort.h>' '#include <cstdio>' 'int main() { std::puts(gort::version); }' >version.cc
+check 'gort::version' g++ "${warn[@]}" "${cflags[@]}" version.cc -o version "${libs[@]}"
+check 'is the same' test "$(./version)" = "$version"
+
+project() { # project DIR LANGUAGES LINE...: a CMake project with user.cc or user.c, which gets gort by these lines
+    local at=$1 languages=$2
+    shift 2
+    mkdir -p "$at"
+    cp user.cc user.c "$at"
+    printf '%s\n' 'cmake_minimum_required(VERSION 3.16)' "project(user $languages)" "$@" \
+        "add_executable(user user.$([ "$languages" = C ] && echo c || echo cc))" \
+        'target_link_libraries(user gort::gort)' >"$at/CMakeLists.txt"
+}
+if command -v cmake >/dev/null; then
+    for languages in CXX C; do
+        project "find_$languages" $languages 'find_package(gort 0.1 REQUIRED)'
+        check "find_package, $languages" cmake -S "find_$languages" -B "find_$languages/b" "-DCMAKE_PREFIX_PATH=$root"
+        check 'builds' cmake --build "find_$languages/b"
+        check 'runs' exits_with 7 "find_$languages/b/user"
+    done
+    for wanted in "$version EXACT=yes" 0.1=yes 0.0=no 0.2=no 0.10=no 1=no 0.1.99=no; do
+        project "find_$wanted" C "find_package(gort ${wanted%=*} QUIET)" \
+            "if(NOT gort_FOUND)" "message(FATAL_ERROR no)" "endif()"
+        if [ "${wanted#*=}" = yes ]; then
+            check "find_package ${wanted%=*}" cmake -S "find_$wanted" -B "find_$wanted/b" "-DCMAKE_PREFIX_PATH=$root"
+        else
+            check "find_package ${wanted%=*} finds none" \
+                bash -c '! cmake -S "$0" -B "$0/b" "-DCMAKE_PREFIX_PATH=$1"' "find_$wanted" "$root"
+        fi
+    done
+    check 'make dist' make -s -C "$OLDPWD" dist
+    tar xzf "$OLDPWD/build/gort-$version.tar.gz"
+    check 'it unpacks into a folder of its own' test -e "gort-$version/Makefile"
+    check 'and has no build' test ! -e "gort-$version/build"
+    project sub CXX "add_subdirectory(../gort-$version gort)"
+    check 'add_subdirectory' cmake -S sub -B sub/b
+    check 'builds what make dist packed' env CCACHE_BASEDIR="$dir" CCACHE_NOHASHDIR=1 cmake --build sub/b
+    check 'runs' exits_with 7 sub/b/user
+    check 'nothing was built in the tree' test ! -e "gort-$version/build"
+    check 'make dist without git' make -s -C "gort-$version" dist
+    check 'packs the same' cmp <(tar tzf "$OLDPWD/build/gort-$version.tar.gz") \
+        <(tar tzf "gort-$version/build/gort-$version.tar.gz")
+else
+    skip 'CMake: no cmake here'
+fi
+if command -v meson >/dev/null && command -v ninja >/dev/null; then
+    mkdir meson
+    cp user.cc meson
+    printf '%s\n' "project('user', 'cpp', default_options: ['cpp_std=c++20'])" \
+        "executable('by_pkgconfig', 'user.cc', dependencies: dependency('gort', method: 'pkg-config'))" \
+        "executable('by_cmake', 'user.cc', dependencies: dependency('gort', method: 'cmake', modules: ['gort::gort']))" \
+        >meson/meson.build
+    # gort.pc speaks of /opt/gort, where it is not yet.
+    mkdir -p pc && sed "s|^prefix=.*|prefix=$root|" "$root/lib/pkgconfig/gort.pc" >pc/gort.pc
+    if command -v cmake >/dev/null; then
+        check 'meson' env PKG_CONFIG_PATH="$PWD/pc" meson setup meson/b meson --cmake-prefix-path "$root"
+        check 'builds' ninja -C meson/b
+        check 'runs, by pkg-config' exits_with 7 meson/b/by_pkgconfig
+        check 'runs, by CMake' exits_with 7 meson/b/by_cmake
+    fi
+else
+    skip 'meson: no meson here'
 fi
 
 cd - >/dev/null || exit 1
