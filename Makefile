@@ -176,8 +176,8 @@ uninstall: ## take away what install put there
 dist: ## build/gort-VERSION.tar.gz, which builds elsewhere
 	@mkdir -p build
 	@{ git ls-files -z 2>/dev/null | grep -z . || find . -path ./build -prune -o -type f -print0; } | \
-	  sed -z 's|^\./||' | sort -z | tar -c -z -f build/$(NAME)-$(VERSION).tar.gz --null -T - --owner=0 --group=0 \
-	  --numeric-owner --no-recursion --transform='s|^|$(NAME)-$(VERSION)/|'
+	  sed -z 's|^\./||' | sort -z | tar -c -z -f build/$(NAME)-$(VERSION).tar.gz --owner=0 --group=0 --numeric-owner \
+	  --no-recursion --transform='s|^|$(NAME)-$(VERSION)/|' --null -T -
 	@echo build/$(NAME)-$(VERSION).tar.gz
 clean: ## remove build/
 	rm -rf build

@@ -29,7 +29,7 @@
 #ifndef GORT_C_H
 #define GORT_C_H
 
-#include "rt/safe_errno.h"  // lint-ok: with a guard this file compiles by itself, too, without a warning
+#include "rt/safe_errno.h"
 
 #include <stdbool.h>
 #include <stddef.h>

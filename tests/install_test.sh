@@ -164,7 +164,8 @@ if command -v meson >/dev/null && command -v ninja >/dev/null; then
     cp user.cc meson
     printf '%s\n' "project('user', 'cpp', default_options: ['cpp_std=c++20'])" \
         "executable('by_pkgconfig', 'user.cc', dependencies: dependency('gort', method: 'pkg-config'))" \
-        "executable('by_cmake', 'user.cc', dependencies: dependency('gort', method: 'cmake', modules: ['gort::gort']))" \
+        "cmake_gort = dependency('gort', method: 'cmake', modules: ['gort::gort'])" \
+        "executable('by_cmake', 'user.cc', dependencies: cmake_gort)" \
         >meson/meson.build
     # gort.pc speaks of /opt/gort, where it is not yet.
     mkdir -p pc && sed "s|^prefix=.*|prefix=$root|" "$root/lib/pkgconfig/gort.pc" >pc/gort.pc
