@@ -20,6 +20,7 @@
 //           R1 every release of a reference -> the last one: the element destructors see all uses.
 #pragma once
 
+#include "arch/arch.h"
 #include "chan/lock.h"
 #include "chan/ops.h"
 #include "rt/park.h"
@@ -88,6 +89,7 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
     if (!is_shared(bias)) [[unlikely]]
         return LockGot::kNothing;
     rt::P* pp = rt::p_of(mp);
+    arch::prefetch_write(&c->head);  // both lines come at the same time
     const int64_t began = rt::remote_begin(pp);
     c->lock.gate.lock();
     if (!is_shared(c->lock.bias.load(std::memory_order_relaxed))) [[unlikely]] {

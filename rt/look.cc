@@ -47,6 +47,7 @@ constexpr int64_t kPauseFirst = 250'000, kPauseMost = 64'000'000;
 constexpr int64_t kWakePauseFirst = 1'000'000, kWakePauseMost = 64'000'000;
 constexpr int64_t kWakePays = 10'000;  // ns of work that waits: less is done before a sleeper is awake
 constexpr int64_t kGainLines = 4;
+constexpr int64_t kClock = 30;  // ns that reading it takes
 constexpr int kPauses = 6;  // of 10 to 70 ns, between two rounds
 constexpr uint32_t kVictims = 8;
 
@@ -111,7 +112,8 @@ int64_t least_gain(uint32_t n) {
 void judge_loot(P* me, int64_t now) {
     Loot& l = me->loot;
     if (!l.from) return;
-    const int64_t gain = now - l.since - l.lost;
+    // While the other one was idle nothing was gained: there was one to do the work before, too.
+    const int64_t gain = now - l.since - l.lost - (l.from->idle_until(now) - l.from_idle);
     judge(l.from, gain >= least_gain(l.count) && gain >= l.lost, now);
     l.from = nullptr;
 }
@@ -124,7 +126,7 @@ G* adopt(P* me, P* from, G* list, int64_t now) {
         me->put_aside(gp);
         ++n;
     }
-    me->loot = {from, n, now, 0, 0, me->loot.stacks, now, 0};
+    me->loot = {from, n, now, 0, 0, me->loot.stacks, now, 0, from->idle_until(now)};
     me->steals.store(me->steals.load(kRelaxed) + n, kRelaxed);
     return pick_next(me);
 }
@@ -169,7 +171,7 @@ G* force(P* me, P* victim, int64_t now) {
 
 // So long did it take to read a line that the owner had written since.
 void note_line(int64_t ns) {
-    constexpr int64_t kClock = 30, kLeast = 30, kMost = 400;
+    constexpr int64_t kLeast = 30, kMost = 400;
     ns -= kClock;
     if (ns < kLeast) ns = kLeast;
     if (ns > kMost) ns = kMost;
@@ -268,6 +270,7 @@ G* look(M* mp) {
     P* me = p_of(mp);
     int64_t now = kernel::nanotime();
     judge_loot(me, now);
+    me->begin_idle(now);
     const bool sent = me->sent_to_look;
     DBG(sent ? 6 : 7);
     G* got = nullptr;
@@ -313,6 +316,7 @@ G* look(M* mp) {
             sched.wake_after.store(now + next, kRelaxed);
         }
     }
+    if (got) me->end_idle(now);
     if (got && me->has_work()) wake_looker();  // there is more: the next M comes
     return got;
 }
@@ -396,11 +400,16 @@ int64_t remote_begin_slow() { return kernel::nanotime(); }
 
 // The lock is one of the lines that have to come; what it guards are others, and cost about as much.
 void remote_end_slow(P* pp, int64_t began) {
-    constexpr int64_t kOneIn = 8, kLines = 2, kEvery = 32;
-    constexpr int64_t kCrowdLasts = 30'000;  // shorter is the beginning: what was taken makes itself at home
+    constexpr int64_t kOneIn = 8, kLines = 2, kEvery = 64, kMostLoss = 1'000;
+    constexpr int64_t kCrowdLasts = 100'000;  // shorter is the beginning: what was taken makes itself at home
     Loot& l = pp->loot;
     const int64_t now = kernel::nanotime();
-    l.lost += (now - began) * kLines * (l.remote <= kOneIn ? 1 : kOneIn);
+    int64_t took = now - began - kClock;
+#ifdef LOOKDEBUG
+    g_dbg[14].fetch_add(took); g_dbg[15].fetch_add(1);
+#endif
+    took = took < 0 ? 0 : took > kMostLoss ? kMostLoss : took;
+    l.lost += took * kLines * (l.remote <= kOneIn ? 1 : kOneIn);
     if (l.remote % kEvery != 1 || now - l.checked < kCrowdLasts) return;
     const bool bad = l.lost - l.lost_then > (now - l.checked) / 2;
     l.checked = now;

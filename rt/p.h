@@ -98,6 +98,8 @@ struct alignas(64) P {
     Reluctance sync_reluctance;            // rt/bias.h
     std::atomic<uint64_t> steal_tries{0};  // other Ps it wanted to take from, with luck or without
     std::atomic<uint64_t> looks{0};        // rounds of looking for work at other Ps
+    std::atomic<int64_t> idle{0};          // ns in which it had no work, up to the last time that it found some
+    std::atomic<int64_t> idle_since{0};    // 0: it works
 
     // --- shared
     alignas(64) std::atomic<uint32_t> attention{0};
@@ -145,6 +147,19 @@ struct alignas(64) P {
         const uint32_t since =
             look_span.load(std::memory_order_relaxed) - static_cast<uint32_t>(until_look());
         return picked.load(std::memory_order_relaxed) + since;
+    }
+    void begin_idle(int64_t now) {
+        if (!idle_since.load(std::memory_order_relaxed)) idle_since.store(now, std::memory_order_relaxed);
+    }
+    void end_idle(int64_t now) {
+        const int64_t since = idle_since.load(std::memory_order_relaxed);
+        if (!since) return;
+        idle.store(idle.load(std::memory_order_relaxed) + now - since, std::memory_order_relaxed);
+        idle_since.store(0, std::memory_order_relaxed);
+    }
+    int64_t idle_until(int64_t now) const {
+        const int64_t since = idle_since.load(std::memory_order_relaxed);
+        return idle.load(std::memory_order_relaxed) + (since && now > since ? now - since : 0);
     }
     // Off the queue, but not to run it now.
     G* remove_oldest() {

@@ -236,6 +236,7 @@ void schedule_loop(M* mp) {
         if (!gp) gp = find_runnable(mp);
         if (!gp) continue;
         p_of(mp)->sent_to_look = false;  // it has found work otherwise
+        if (p_of(mp)->idle_since.load(std::memory_order_relaxed)) p_of(mp)->end_idle(kernel::nanotime());
         if (p_of(mp)->wanted.load(std::memory_order_relaxed) && p_of(mp)->queued()) left_behind(mp);
         if ((gp->flags & kGLocked) && gp->locked_m != mp) {
             run_locked(mp, gp);

@@ -90,6 +90,7 @@ struct Loot {
     uint32_t stacks = 0;    // how many its goroutines have needed; every eighth is timed
     int64_t checked = 0;    // when `lost` was looked at last,
     int64_t lost_then = 0;  // and what it was
+    int64_t from_idle = 0;  // how long `from` had been idle in all
 };
 
 }  // namespace gort::rt

@@ -42,6 +42,10 @@ inline constexpr size_t kCacheLine = 64;
 
 inline void pause() { asm volatile("isb" ::: "memory"); }
 
+inline void prefetch_write(const void* p) {
+    asm volatile("prfm pstl1keep, %0" ::"Q"(*static_cast<const char*>(p)));
+}
+
 inline uint64_t cycles() {
     uint64_t ticks;
     asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
