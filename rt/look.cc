@@ -431,11 +431,12 @@ void arm_makers(int64_t now) {
     }
 }
 
-// What waits is worth a wake if it is more than is done meanwhile. Unknown grain is taken for coarse.
+// What waits is worth a wake if it is more than is done meanwhile, or if there will be more: where looking has paid, who
+// is awake takes the next ones at once. Unknown grain is taken for coarse.
 static bool pays(const P* pp) {
     const int64_t grain = pp->sharing.grain.load(kRelaxed);
     if (!grain) return true;
-    return pp->queued() * grain >= kWakePays;
+    return pp->queued() * grain >= kWakePays || (grain >= kOfferGrain && pp->sharing.pause.load(kRelaxed) == 0);
 }
 
 bool worth_a_wake(const P* pp, int64_t now) {
@@ -457,12 +458,15 @@ void left_behind(M* mp) {
         else share(pp);
     }
     if (!(wanted & kWakeOne) || !pp->queued()) return;
-    pp->wanted.fetch_and(~kWakeOne, kRelaxed);
+    // One question is enough where asking each time would be felt.
+    const bool coarse = pp->sharing.grain.load(kRelaxed) >= kOfferGrain;
+    if (!coarse) pp->wanted.fetch_and(~kWakeOne, kRelaxed);
     if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0) return;
     if (working_others() + 1 >= sched.ncpu || !pays(pp)) return;
     const int64_t now = kernel::nanotime();
     if (now < sched.wake_after.load(kRelaxed) || left_alone(pp, now)) return;
     DBG(8);
+    if (coarse) pp->wanted.fetch_and(~kWakeOne, kRelaxed);
     wake_looker();
 }
 
