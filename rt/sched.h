@@ -306,11 +306,12 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
 
 // From gp straight to next. Returns when gp is resumed, with the M it then runs on.
-// A G that is fresh, or whose handle is hidden (G's invariant 2b), has no sp: that is the slow way's.
+// A G that is fresh, or whose handle is hidden (G's invariant 2b), has no sp: that is the slow way's. So is a fresh one
+// for which a batch of stacks must be made first, while others wait for the lock that the commit releases.
 [[gnu::always_inline]] inline M* switch_to_g(M* mp, G* gp, G* next) {
     void* sp = handle_of(next);
     if (!sp) [[unlikely]] {
-        if (next->stack) return switch_to_g0(mp, gp, next);
+        if (next->stack || (mp->commit_fn && !p_of(mp)->stacks)) return switch_to_g0(mp, gp, next);
         give_stack(mp, next);
         sp = next->ctx.sp;
     }
