@@ -71,6 +71,9 @@ int working_others() {
     return sched.nprocs.load(kRelaxed) - sched.npidle.load(kRelaxed) - sched.looking.load(kRelaxed) - 1;
 }
 
+// Is there a CPU for one more M than those that work, the caller's among them?
+bool cpu_to_spare() { return working_others() + 1 < sched.ncpu; }
+
 bool may_look(const P* me) {
     const int working = working_others(), looking = sched.looking.load(kRelaxed);
     if (working <= 0 || looking * 2 >= working + 1) return false;
@@ -317,7 +320,7 @@ G* look(M* mp) {
         }
     }
     if (got) me->end_idle(now);
-    if (got && me->has_work()) wake_looker();  // there is more: the next M comes
+    if (got && me->has_work() && cpu_to_spare()) wake_looker();  // there is more: the next M comes
     return got;
 }
 
@@ -462,7 +465,7 @@ void left_behind(M* mp) {
     const bool coarse = pp->sharing.grain.load(kRelaxed) >= kOfferGrain;
     if (!coarse) pp->wanted.fetch_and(~kWakeOne, kRelaxed);
     if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0) return;
-    if (working_others() + 1 >= sched.ncpu || !pays(pp)) return;
+    if (!cpu_to_spare() || !pays(pp)) return;
     const int64_t now = kernel::nanotime();
     if (now < sched.wake_after.load(kRelaxed) || left_alone(pp, now)) return;
     DBG(8);
