@@ -449,6 +449,26 @@ bool worth_a_wake(const P* pp, int64_t now) {
     return !grain || grain >= kFine || !pp->fresh.empty();
 }
 
+// pp is armed, and something waits there. It stays armed while it is not yet enough; but where decisions are so fine that
+// being asked each time would be felt, once is all, until it is armed again.
+static void wake_for(P* pp) {
+    const auto unarm = [pp] { pp->wanted.fetch_and(~kWakeOne, kRelaxed); };
+    const int64_t grain = pp->sharing.grain.load(kRelaxed);
+    if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0 || !cpu_to_spare()) return unarm();
+    if (!pays(pp)) {
+        if (grain < kFine) unarm();
+        return;
+    }
+    const int64_t now = kernel::nanotime();
+    if (now < sched.wake_after.load(kRelaxed) || left_alone(pp, now)) {
+        if (grain < kOfferGrain) unarm();
+        return;
+    }
+    unarm();
+    DBG(8);
+    wake_looker();
+}
+
 // From spawn or ready, with mp's goroutine running on, or on g0.
 void left_behind(M* mp) {
     DBG(10);
@@ -460,17 +480,7 @@ void left_behind(M* mp) {
         if (mp->curg) share_all(pp);
         else share(pp);
     }
-    if (!(wanted & kWakeOne) || !pp->queued()) return;
-    // One question is enough where asking each time would be felt.
-    const bool coarse = pp->sharing.grain.load(kRelaxed) >= kOfferGrain;
-    if (!coarse) pp->wanted.fetch_and(~kWakeOne, kRelaxed);
-    if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0) return;
-    if (!cpu_to_spare() || !pays(pp)) return;
-    const int64_t now = kernel::nanotime();
-    if (now < sched.wake_after.load(kRelaxed) || left_alone(pp, now)) return;
-    DBG(8);
-    if (coarse) pp->wanted.fetch_and(~kWakeOne, kRelaxed);
-    wake_looker();
+    if ((wanted & kWakeOne) && pp->queued()) wake_for(pp);
 }
 
 }  // namespace gort::rt
