@@ -48,6 +48,7 @@ constexpr int64_t kWakePauseFirst = 1'000'000, kWakePauseMost = 64'000'000;
 constexpr int64_t kWakePays = 10'000;  // ns of work that waits: less is done before a sleeper is awake
 constexpr int64_t kGainLines = 4;
 constexpr int64_t kClock = 30;  // ns that reading it takes
+constexpr int32_t kBadCosts = 4, kMostTrust = 16;  // good experiences
 constexpr int kPauses = 6;  // of 10 to 70 ns, between two rounds
 constexpr uint32_t kVictims = 8;
 
@@ -87,22 +88,34 @@ bool left_alone(const P* pp, int64_t now) {
     return grain < 4 * then || grain < kCoarse;
 }
 
-void judge(P* victim, bool good, int64_t now) {
+void leave_alone(P* victim, int64_t now) {
     Sharing& s = victim->sharing;
     const uint32_t batch = s.batch.load(kRelaxed);
     const int64_t pause = s.pause.load(kRelaxed);
-    DBG(good ? 0 : 1);
-    if (good) {
-        s.batch.store(batch * 4 < Sharing::kMostBatch ? batch * 4 : Sharing::kMostBatch, kRelaxed);
-        s.pause.store(pause > kPauseFirst ? pause - pause / 4 : 0, kRelaxed);
-        sched.wake_pause.store(0, kRelaxed);
-        return;
-    }
     const int64_t next = pause ? (pause * 2 < kPauseMost ? pause * 2 : kPauseMost) : kPauseFirst;
+    s.trust.store(0, kRelaxed);
     s.batch.store(batch > Sharing::kFirstBatch * 2 ? batch / 4 : Sharing::kFirstBatch / 2, kRelaxed);
     s.pause.store(next, kRelaxed);
     s.pause_grain.store(s.grain.load(kRelaxed), kRelaxed);
     s.pause_until.store(now + next, kRelaxed);
+}
+
+// One bad experience among many good ones is forgiven.
+void judge(P* victim, bool good, int64_t now) {
+    Sharing& s = victim->sharing;
+    const int32_t trust = s.trust.load(kRelaxed);
+    DBG(good ? 0 : 1);
+    if (!good) {
+        if (trust < kBadCosts) return leave_alone(victim, now);
+        s.trust.store(trust - kBadCosts, kRelaxed);
+        return;
+    }
+    const uint32_t batch = s.batch.load(kRelaxed);
+    const int64_t pause = s.pause.load(kRelaxed);
+    if (trust < kMostTrust) s.trust.store(trust + 1, kRelaxed);
+    s.batch.store(batch * 4 < Sharing::kMostBatch ? batch * 4 : Sharing::kMostBatch, kRelaxed);
+    s.pause.store(pause > kPauseFirst ? pause - pause / 4 : 0, kRelaxed);
+    sched.wake_pause.store(0, kRelaxed);
 }
 
 // What so many goroutines that were moved have to give to have been worth it. Of several, the first is slow to start.
@@ -403,7 +416,7 @@ int64_t remote_begin_slow() { return kernel::nanotime(); }
 
 // The lock is one of the lines that have to come; what it guards are others, and cost about as much.
 void remote_end_slow(P* pp, int64_t began) {
-    constexpr int64_t kOneIn = 8, kLines = 2, kEvery = 64, kMostLoss = 1'000;
+    constexpr int64_t kOneIn = 8, kLines = 3, kEvery = 64, kMostLoss = 1'000;
     constexpr int64_t kCrowdLasts = 100'000;  // shorter is the beginning: what was taken makes itself at home
     Loot& l = pp->loot;
     const int64_t now = kernel::nanotime();
@@ -418,7 +431,7 @@ void remote_end_slow(P* pp, int64_t began) {
     l.checked = now;
     l.lost_then = l.lost;
     if (!bad || !l.from) return;
-    judge(l.from, false, now);
+    leave_alone(l.from, now);
     DBG(4);
     pp->attention.fetch_or(kAskGather, kRelaxed);
 }

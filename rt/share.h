@@ -72,6 +72,7 @@ struct Sharing {
     static constexpr uint32_t kFirstBatch = 8, kMostBatch = 256;
     std::atomic<int64_t> grain{0};             // ns from one decision to the next, lately; 0: unknown
     std::atomic<uint32_t> batch{kFirstBatch};  // so many at once
+    std::atomic<int32_t> trust{0};             // from good experiences, less what bad ones cost
     std::atomic<int64_t> pause{0};             // how long it is left alone after the next bad experience
     std::atomic<int64_t> pause_until{0};
     std::atomic<int64_t> pause_grain{0};  // the grain that the bad experience was made with
