@@ -146,7 +146,7 @@ examples: $(EXAMPLES) ## build examples/*
 DEST = $(DESTDIR)$(PREFIX)
 # Where every gdb of this machine loads scripts from at its start, if it has such a folder and we may write there; else
 # `gort-gdb` is gdb with our script. A package (DESTDIR) decides that for itself.
-GDBINIT = $(shell gdb --configuration 2>/dev/null | sed -n 's/^ *--with-system-gdbinit-dir=\([^ ]*\).*/\1/p')
+GDBINIT = $(shell gdb --configuration 2>/dev/null | sed -n 's/^[[:space:]]*--with-system-gdbinit-dir=\([^ ]*\).*/\1/p')
 PUBLIC = $(shell find arch kernel rt chan ctx $(wildcard gort.h gort_c.h) -name '*.h' -exec awk \
            'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' {} + | sort)
 # What tools/ has for users, and what install puts somewhere else is left out.

@@ -6,6 +6,7 @@
 #include "rt/go.h"
 #include "rt/local.h"
 #include "rt/panic.h"
+#include "rt/profile.h"
 #include "rt/stats.h"
 #include "rt/time.h"
 #include "rt/version.h"

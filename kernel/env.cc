@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/env.h"
 
+#include <linux/auxvec.h>
+
 #include "kernel/mem.h"
+#include "kernel/vdso.h"
 
 namespace gort::kernel {
 
@@ -17,6 +20,8 @@ const char* env_get(const char* name) {
         if (str_starts_with(*e, name) && (*e)[n] == '=') return *e + n + 1;
     return nullptr;
 }
+
+const char* env_get_to_show(const char* name) { return auxv_value(AT_SECURE) ? nullptr : env_get(name); }
 
 static const char* in_range(uint64_t value, uint64_t min, uint64_t max, uint64_t* out) {
     if (value < min) return "too small";

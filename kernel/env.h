@@ -12,6 +12,10 @@ namespace gort::kernel {
 void env_init(char** envp);             // the host's; null-terminated, kept
 const char* env_get(const char* name);  // null when unset, or before env_init
 
+// Of a variable that makes the program write a file, or print what is in its memory: whoever starts a program that has
+// more rights than he has (set-user-ID, file capabilities: the kernel's AT_SECURE) may not ask for that. Null there.
+const char* env_get_to_show(const char* name);
+
 // Each returns null and stores the value, or says why the text was refused, as the end of a sentence
 // ("not a decimal number") and leaves *out alone. No sign, no blank, no other base, no trailing byte.
 const char* parse_uint(const char* text, uint64_t min, uint64_t max, uint64_t* out);

@@ -280,7 +280,10 @@ bool go_idle(M* mp) {
     push_idle_p_locked(release_p(mp));
     if (sched.looking.load(std::memory_order_relaxed) == 0) arm_makers(kernel::nanotime());
     wait_for_p_locked(mp);
-    return p_of(mp) != nullptr;
+    if (!p_of(mp)) return false;
+    // sysmon may have rested as well: what parks from here on has not waited since it did.
+    if (sysmon_has_thread()) sched.coarse_now.store(kernel::nanotime(), std::memory_order_relaxed);
+    return true;
 }
 
 void wake_one_locked() {

@@ -308,7 +308,7 @@ void on_quit(int sig, siginfo_t* info, void* context) {
 // ---- start ----
 
 void read_level() {
-    const char* text = kernel::env_get("GORT_TRACEBACK");
+    const char* text = kernel::env_get_to_show("GORT_TRACEBACK");
     if (!text || kernel::str_equal(text, "single") || !*text) return;
     uint64_t n = 0;
     if (kernel::str_equal(text, "none")) {

@@ -9,11 +9,13 @@
 #include "kernel/mem.h"
 #include "kernel/vm.h"
 #include "rt/clock.h"
+#include "rt/frames.h"
 #include "rt/heap_sort.h"
 #include "rt/host.h"
 #include "rt/label.h"
 #include "rt/sched.h"
 #include "rt/stack.h"
+#include "rt/stack_groups.h"
 #include "rt/symbols.h"
 #include "rt/trim.h"
 #include "rt/unwind.h"
@@ -69,6 +71,7 @@ GORT_UNCHECKED const G* glance_curg(const M* mp, int* tid) {
 
 constexpr int64_t kMinute = 60'000'000'000;
 constexpr uint32_t kShownEachEnd = 50;
+constexpr size_t kAllSingly = 1000;  // more goroutines than these: equal stacks are printed once
 constexpr size_t kBigStack = 512 << 10;
 
 uintptr_t pc_of(const Unwinder& u) { return u.exact() ? u.pc() | kExactPc : u.pc(); }
@@ -98,133 +101,6 @@ StackRange range_around(uintptr_t sp) {
     if (slot.part == SlotPart::kStack) return {sp, reinterpret_cast<uintptr_t>(slot.bounds.hi)};
     const uintptr_t end = Images::mapping_end(sp);
     return {sp, end ? end : (sp | (kernel::page_size() - 1)) + 1};
-}
-
-// ---- which frames are the runtime's ----
-
-bool starts(const char* s, const char* prefix) { return kernel::str_starts_with(s, prefix); }
-
-bool any_prefix(const char* name, const char* const* prefixes, size_t n) {
-    for (size_t i = 0; i < n; ++i)
-        if (starts(name, prefixes[i])) return true;
-    return false;
-}
-
-// "_ZSt20__throw_out_of_rangePKc" and its like.
-bool is_std_throw(const char* name) {
-    if (!starts(name, "_ZSt")) return false;
-    for (name += 4; *name >= '0' && *name <= '9';) ++name;
-    return starts(name, "__throw_");
-}
-
-bool is_runtime(const Symbol& s) {
-    // clang-format off
-    static constexpr const char* kPrefixes[] = {
-        "gort_", "_ZN4gort1c", "_ZN4gort2rt", "_ZNK4gort2rt", "_ZN4gort6kernel", "_ZN4gort4arch", "_ZN4gort6detail",
-        "_ZNK4gort6detail", "_ZZN4gort", "_ZZNK4gort", "_ZN4gort15dump_goroutines", "_ZN4gort5panic",
-        "_ZN4gort6goexit", "__cxa_", "_Unwind_", "__gxx_personality", "__clang_call_terminate",
-        "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",
-        "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply", "_ZSt12__apply_impl"};
-    // clang-format on
-    return s.name &&
-           (any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes) || is_std_throw(s.name));
-}
-
-// What lies between the throw and the user's frame, and has no names where libraries are stripped.
-bool is_thrower(const Symbol& s) {
-    if (is_runtime(s)) return true;
-    if (!s.image) return false;
-    const char* base = s.image->path;
-    for (const char* p = base; *p; ++p)
-        if (*p == '/') base = p + 1;
-    return starts(base, "libgcc_s.") || starts(base, "libstdc++.") || starts(base, "libc++") ||
-           starts(base, "libunwind.");
-}
-
-// The functions between goroutine_entry and what the user gave to `go` or `run`.
-bool is_wrapper(const Symbol& s) {
-    static constexpr const char* kPrefixes[] = {
-        "_ZN4gort6detail4Call", "_ZZN4gort6detail4Call", "_ZN4gort6detail8run_main",
-        "_ZSt8__invoke",        "_ZSt13__invoke_impl",   "_ZSt6invoke",
-        "_ZSt5apply",           "_ZSt12__apply_impl"};
-    return s.name && any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes);
-}
-
-// The outermost of them. Where the compiler inlined the user's function into it, it is the user's frame.
-bool is_caller_of_user(const Symbol& s) {
-    return s.name && (starts(s.name, "_ZN4gort6detail13invoke_inline") ||
-                      starts(s.name, "_ZN4gort6detail12invoke_boxed") || starts(s.name, "_ZZN4gort3run"));
-}
-
-const char* find_text(const char* s, const char* part) {
-    for (; *s; ++s)
-        if (starts(s, part)) return s;
-    return nullptr;
-}
-
-bool ends_with(const char* s, const char* end) {
-    const size_t n = kernel::str_len(s), m = kernel::str_len(end);
-    return n >= m && kernel::str_equal(s + n - m, end);
-}
-
-// `inner` is the frame that `s` called.
-bool has_user_inlined(const Symbol& s, const Symbol& inner) {
-    if (is_wrapper(inner) || find_text(s.name, "4CallIP")) return false;  // a function pointer is not inlined
-    if (s.line.file && ends_with(s.line.file, "go.h")) return false;
-    const bool users_line = s.line.file && !starts(s.line.dir, "/usr/include");
-    return users_line || !inner.name || !find_text(inner.name, "clE");  // …clE…: some operator()
-}
-
-// ---- one frame ----
-
-// "void gort::detail::invoke_inline<gort::detail::Call<X, …> >(void*)" and "gort::run<X>(…)…": X is what the user
-// wrote.
-void print_what_was_called(kernel::Out& out, char* text) {
-    static constexpr const char* kMarks[] = {"gort::detail::Call<", "gort::run<"};
-    for (char* p = text; *p; ++p)
-        for (const char* mark : kMarks) {
-            if (!starts(p, mark)) continue;
-            const char* begin = p + kernel::str_len(mark);
-            int depth = 0;
-            for (const char* q = begin; *q; ++q) {
-                if (depth == 0 && (*q == ',' || *q == '>')) {
-                    while (q[-1] == '&') --q;
-                    out.str(begin, static_cast<size_t>(q - begin)).str("::operator()()");
-                    return;
-                }
-                if (*q == '<' || *q == '(' || *q == '{') ++depth;
-                if (*q == '>' || *q == ')' || *q == '}') --depth;
-            }
-        }
-    out.str(text);
-}
-
-void print_name(kernel::Out& out, const Symbol& s, const PrintHow& how) {
-    char text[1024];
-    if (!s.name) out.str("?");
-    else if (!how.demangle || !host_demangle(s.name, text, sizeof text)) out.str(s.name);
-    else if (is_caller_of_user(s)) print_what_was_called(out, text);
-    else out.str(text);
-}
-
-void print_place(kernel::Out& out, const Symbol& s) {
-    if (s.line.file) {
-        if (*s.line.base) out.str(s.line.base).ch('/');
-        if (*s.line.dir) out.str(s.line.dir).ch('/');
-        out.str(s.line.file).ch(':').udec(s.line.line);
-    } else if (s.image && *s.image->path) {
-        out.str(s.image->path);
-        if (!s.name) out.ch('+').hex(s.offset);
-    }
-    if (s.name) out.str(" +").hex(s.offset);
-}
-
-void print_frame(kernel::Out& out, const Symbol& s, uintptr_t pc, const PrintHow& how) {
-    print_name(out, s, how);
-    out.str("\n\t");
-    print_place(out, s);
-    if (!s.line.file) out.str(" pc=").hex(pc & ~kExactPc);
-    out.ch('\n');
 }
 
 }  // namespace
@@ -284,38 +160,18 @@ void print_header(kernel::Out& out, const Status& status) {
 }
 
 void print_trace(kernel::Out& out, Images* images, const Trace& trace, const PrintHow& how) {
-    const uint32_t stored = trace.stored();
-    Symbol s, inner;
-    inner.name = nullptr;
-    bool show[kTraceHead + kTraceTail];
-    uint32_t shown = 0;
-    bool thrower = true;
-    for (uint32_t i = 0; i < stored; ++i) {
-        find_symbol(images, trace.pc[i], &s);
-        const bool hide = is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner)
-                          : thrower            ? is_thrower(s)
-                                               : is_runtime(s);
-        thrower = thrower && hide;
-        show[i] = how.system || !hide;
-        shown += show[i];
-        kernel::copy_bytes(&inner, &s, sizeof s);
-    }
-    if (shown == 0) {  // nothing of the user's: then what there is
-        for (uint32_t i = 0; i < stored; ++i) show[i] = true;
-        shown = stored;
-    }
-    const uint64_t missing = trace.total - stored;
-    uint32_t nth = 0;
+    uint8_t index[kTraceHead + kTraceTail];
+    const uint32_t shown = visible_frames(images, trace, how.system, index);
+    const uint64_t missing = trace.total - trace.stored();
     const bool elide = missing || shown > 2 * kShownEachEnd;
     const uint32_t last_from = shown > kShownEachEnd ? shown - kShownEachEnd : 0;
-    for (uint32_t i = 0; i < stored; ++i) {
-        if (!show[i]) continue;
-        const uint32_t k = nth++;
+    Symbol s;
+    for (uint32_t k = 0; k < shown; ++k) {
         if (elide && k == kShownEachEnd)
             out.str("...").udec(missing + (shown - 2 * kShownEachEnd)).str(" frames elided...\n");
         if (elide && k >= kShownEachEnd && k < last_from) continue;
-        find_symbol(images, trace.pc[i], &s);
-        print_frame(out, s, trace.pc[i], how);
+        find_symbol(images, trace.pc[index[k]], &s);
+        print_frame(out, s, trace.pc[index[k]], how);
     }
 }
 
@@ -390,20 +246,62 @@ int Goroutines::thread_of(const G* gp, GStatus state) const {
     return 0;
 }
 
+void Goroutines::group_parked(Images* images, StackGroups* groups, bool by_label) const {
+    const int64_t time = now();
+    Trace trace;
+    for (uint32_t i = 0; i < n_; ++i) {
+        const G* gp = items_[i].gp;
+        Glance g;
+        glance(gp, &g);
+        if (g.id != items_[i].id || g.state != GStatus::kWaiting || !trace_parked(images, gp, &trace))
+            continue;
+        const int64_t waited = g.wait_since && time - g.wait_since > 1000 ? time - g.wait_since : 1000;
+        const void* label = g.flags & kGLabeled ? reinterpret_cast<const void*>(g.invoke) : nullptr;
+        // Each labeled goroutine has a label of its own; as origins these are places in the source, or texts.
+        const void* origin = by_label ? (label ? label_text(static_cast<const Label*>(label)) : nullptr)
+                             : label  ? gp
+                                      : static_cast<const void*>(g.site.file + g.site.line);
+        groups->add(i, images, trace, wait_reason_text(g.why), origin, waited);
+    }
+}
+
+// Who else has the stack that was printed for the group's first member: "1-3, 7".
+void Goroutines::print_others(kernel::Out& out, const StackGroups& groups, uint32_t group) const {
+    constexpr unsigned kMostRanges = 40;
+    const StackGroups::Group& g = groups[group];
+    if (g.count == 1) return;
+    out.str("... and ").udec(g.count - 1).str(" more with this stack: goroutines ");
+    unsigned ranges = 0;
+    for (uint32_t i = g.first; i != g.last && ranges < kMostRanges; ++ranges) {
+        i = groups.next(i);
+        const uint64_t from = items_[i].id;
+        while (i != g.last && items_[groups.next(i)].id == items_[i].id + 1) i = groups.next(i);
+        out.str(ranges ? ", " : "").udec(from);
+        if (items_[i].id != from) out.ch('-').udec(items_[i].id);
+        if (i == g.last) break;
+    }
+    out.str(ranges == kMostRanges ? ", ...\n" : "\n");
+}
+
 void Goroutines::print(kernel::Out& out, Images* images, const G* except, bool first,
                        const PrintHow& how) const {
-    for (size_t i = 0; i < n_; ++i) {
+    StackGroups groups(n_ > kAllSingly ? static_cast<uint32_t>(n_) : 0);
+    if (groups.ok()) group_parked(images, &groups, false);
+    for (uint32_t i = 0; i < n_; ++i) {
         const G* gp = items_[i].gp;
         Glance g;
         glance(gp, &g);
         if (gp == except || g.id != items_[i].id || g.state == GStatus::kFree || g.state == GStatus::kDead)
             continue;
+        uint32_t group = UINT32_MAX;
+        if (groups.ok() && !groups.is_first(i, &group) && group != UINT32_MAX) continue;
         if (!first) out.ch('\n');
         first = false;
         const int tid = thread_of(gp, g.state);
         Trace asked;
         const bool answered = tid && how.ask && how.ask(gp, tid, &asked);
         print_goroutine(out, images, gp, answered ? &asked : nullptr, tid != 0, how);
+        if (group != UINT32_MAX) print_others(out, groups, group);
     }
 }
 

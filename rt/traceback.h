@@ -73,6 +73,9 @@ public:
     // `except` was printed already. Each after an empty line if there was something before it.
     void print(kernel::Out& out, Images* images, const G* except, bool first, const PrintHow& how) const;
     size_t size() const { return n_; }  // without the runtime's own
+    // Those that are parked, into groups made for size(); members are numbered by id. by_label: those with different
+    // labels differ; else those that were created in different places.
+    void group_parked(Images* images, class StackGroups* groups, bool by_label) const;
 
 private:
     struct Item {
@@ -84,6 +87,7 @@ private:
         int tid;
     };
     int thread_of(const G* gp, GStatus state) const;  // 0: does not run
+    void print_others(kernel::Out& out, const class StackGroups& groups, uint32_t group) const;
     Item* items_ = nullptr;
     size_t n_ = 0, room_ = 0;
     Running* running_ = nullptr;  // what the Ms have in hand

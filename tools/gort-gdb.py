@@ -427,8 +427,6 @@ class OnStack:
         frame.select()
         arch = self.process.arch
         names = [arch.pc, arch.sp, arch.fp]
-        if arch.pc == "rip":
-            names.append("orig_rax")  # Linux: gdb takes a new pc as the end of an interrupted system call
         for name in names:
             try:
                 self.values.append((name, int(frame.read_register(name))))

@@ -1,0 +1,168 @@
+// rt/frames.cc - see frames.h.
+// SPDX-License-Identifier: BSD-2-Clause
+#include "rt/frames.h"
+
+#include "kernel/mem.h"
+#include "rt/host.h"
+
+namespace gort::rt {
+
+namespace {
+
+// ---- which frames are the runtime's ----
+
+bool starts(const char* s, const char* prefix) { return kernel::str_starts_with(s, prefix); }
+
+bool any_prefix(const char* name, const char* const* prefixes, size_t n) {
+    for (size_t i = 0; i < n; ++i)
+        if (starts(name, prefixes[i])) return true;
+    return false;
+}
+
+// "_ZSt20__throw_out_of_rangePKc" and its like.
+bool is_std_throw(const char* name) {
+    if (!starts(name, "_ZSt")) return false;
+    for (name += 4; *name >= '0' && *name <= '9';) ++name;
+    return starts(name, "__throw_");
+}
+
+bool is_runtime(const Symbol& s) {
+    // clang-format off
+    static constexpr const char* kPrefixes[] = {
+        "gort_", "_ZN4gort", "_ZNK4gort", "_ZZN4gort", "_ZZNK4gort", "__cxa_", "_Unwind_", "__gxx_personality",
+        "__clang_call_terminate", "_ZSt9terminatev", "_ZN10__cxxabiv1", "_ZSt17rethrow_exception", "_ZSt8__invoke",
+        "_ZSt13__invoke_impl", "_ZSt6invoke", "_ZSt5apply", "_ZSt12__apply_impl"};
+    // clang-format on
+    return s.name &&
+           (any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes) || is_std_throw(s.name));
+}
+
+// What lies between the throw, or the call that blocks, and the user's frame: of the standard library, too. It has no
+// names where libraries are stripped.
+bool is_thrower(const Symbol& s) {
+    static constexpr const char* kStd[] = {"_ZSt", "_ZNSt", "_ZNKSt", "_ZN9__gnu_cxx", "_ZNK9__gnu_cxx"};
+    if (is_runtime(s) || (s.name && any_prefix(s.name, kStd, sizeof kStd / sizeof *kStd))) return true;
+    if (!s.image) return false;
+    const char* base = s.image->path;
+    for (const char* p = base; *p; ++p)
+        if (*p == '/') base = p + 1;
+    return starts(base, "libgcc_s.") || starts(base, "libstdc++.") || starts(base, "libc++") ||
+           starts(base, "libunwind.");
+}
+
+// The functions between goroutine_entry and what the user gave to `go` or `run`.
+bool is_wrapper(const Symbol& s) {
+    static constexpr const char* kPrefixes[] = {
+        "_ZN4gort6detail4Call", "_ZZN4gort6detail4Call", "_ZN4gort6detail8run_main",
+        "_ZSt8__invoke",        "_ZSt13__invoke_impl",   "_ZSt6invoke",
+        "_ZSt5apply",           "_ZSt12__apply_impl"};
+    return s.name && any_prefix(s.name, kPrefixes, sizeof kPrefixes / sizeof *kPrefixes);
+}
+
+// The outermost of them. Where the compiler inlined the user's function into it, it is the user's frame.
+bool is_caller_of_user(const Symbol& s) {
+    return s.name && (starts(s.name, "_ZN4gort6detail13invoke_inline") ||
+                      starts(s.name, "_ZN4gort6detail12invoke_boxed") || starts(s.name, "_ZZN4gort3run"));
+}
+
+const char* find_text(const char* s, const char* part) {
+    for (; *s; ++s)
+        if (starts(s, part)) return s;
+    return nullptr;
+}
+
+bool ends_with(const char* s, const char* end) {
+    const size_t n = kernel::str_len(s), m = kernel::str_len(end);
+    return n >= m && kernel::str_equal(s + n - m, end);
+}
+
+// `inner` is the frame that `s` called.
+bool has_user_inlined(const Symbol& s, const Symbol& inner) {
+    if (is_wrapper(inner) || find_text(s.name, "4CallIP")) return false;  // a function pointer is not inlined
+    if (s.line.file && ends_with(s.line.file, "go.h")) return false;
+    const bool users_line = s.line.file && !starts(s.line.dir, "/usr/include");
+    return users_line || !inner.name || !find_text(inner.name, "clE");  // …clE…: some operator()
+}
+
+// ---- one frame ----
+
+// "void gort::detail::invoke_inline<gort::detail::Call<X, …> >(void*)" and "gort::run<X>(…)…": X is what the user
+// wrote.
+// Points *begin to it; how long it is.
+size_t what_was_called(const char* text, const char** begin) {
+    static constexpr const char* kMarks[] = {"gort::detail::Call<", "gort::run<"};
+    for (const char* p = text; *p; ++p)
+        for (const char* mark : kMarks) {
+            if (!starts(p, mark)) continue;
+            *begin = p + kernel::str_len(mark);
+            int depth = 0;
+            for (const char* q = *begin; *q; ++q) {
+                if (depth == 0 && (*q == ',' || *q == '>')) {
+                    while (q[-1] == '&') --q;
+                    return static_cast<size_t>(q - *begin);
+                }
+                if (*q == '<' || *q == '(' || *q == '{') ++depth;
+                if (*q == '>' || *q == ')' || *q == '}') --depth;
+            }
+        }
+    return 0;
+}
+
+void print_place(kernel::Out& out, const Symbol& s) {
+    if (s.line.file) {
+        if (*s.line.base) out.str(s.line.base).ch('/');
+        if (*s.line.dir) out.str(s.line.dir).ch('/');
+        out.str(s.line.file).ch(':').udec(s.line.line);
+    } else if (s.image && *s.image->path) {
+        out.str(s.image->path);
+        if (!s.name) out.ch('+').hex(s.offset);
+    }
+    if (s.name) out.str(" +").hex(s.offset);
+}
+
+}  // namespace
+
+void frame_name(const Symbol& s, bool may_allocate, char* out) {
+    if (!s.name) return void(kernel::str_copy(out, kFrameName, "?"));
+    if (!may_allocate || !host_demangle(s.name, out, kFrameName))
+        return void(kernel::str_copy(out, kFrameName, s.name));
+    if (!is_caller_of_user(s)) return;
+    const char* begin;
+    constexpr char kCall[] = "::operator()()";
+    const size_t n = what_was_called(out, &begin);
+    if (n == 0 || n + sizeof kCall > kFrameName) return;
+    kernel::move_bytes(out, begin, n);
+    kernel::str_copy(out + n, kFrameName - n, kCall);
+}
+
+void print_frame(kernel::Out& out, const Symbol& s, uintptr_t pc, const PrintHow& how) {
+    char name[kFrameName];
+    frame_name(s, how.demangle, name);
+    out.str(name);
+    out.str("\n\t");
+    print_place(out, s);
+    if (!s.line.file) out.str(" pc=").hex(pc & ~kExactPc);
+    out.ch('\n');
+}
+
+uint32_t visible_frames(Images* images, const Trace& trace, bool system, uint8_t* index) {
+    const uint32_t stored = trace.stored();
+    uint32_t shown = 0;
+    Symbol s, inner;
+    inner.name = nullptr;
+    bool thrower = true;
+    for (uint32_t i = 0; i < stored && !system; ++i) {
+        find_symbol(images, trace.pc[i], &s);
+        const bool hide = is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner)
+                          : thrower            ? is_thrower(s)
+                                               : is_runtime(s);
+        thrower = thrower && hide;
+        if (!hide) index[shown++] = static_cast<uint8_t>(i);
+        kernel::copy_bytes(&inner, &s, sizeof s);
+    }
+    if (shown) return shown;
+    for (uint32_t i = 0; i < stored; ++i) index[i] = static_cast<uint8_t>(i);
+    return stored;
+}
+
+}  // namespace gort::rt
