@@ -8,9 +8,11 @@
 //      g.go([&] { return work(g.context()); });         // a std::error_code, or nothing
 //      if (auto err = g.wait()) …
 //
-// wait returns the first error. The context ends with the first error, which is then its cause, or when wait
-// returns. The first go must happen before wait; a group is for one task. An exception that leaves f ends the
-// process, as in any goroutine.
+// wait returns the first error. What leaves a function as an exception (a panic as well) fails the group like an error,
+// and wait throws it, once all are done: the first of them, also if there was an error before it. The context ends with
+// the first failure, which is then its cause (of an exception: its code() if it is a std::system_error, else
+// errc::canceled), or when wait returns. The first go must happen before wait; a group is for one task, and its
+// destructor does not wait.
 //
 // Context:  any goroutine and any other thread of the process; wait blocks, and so does go while the limit is
 //           reached. Not in a signal handler.
@@ -22,6 +24,7 @@
 #include "../rt/config.h"
 
 #include <concepts>
+#include <exception>
 #include <mutex>
 #include <string>
 #include <system_error>
@@ -73,10 +76,20 @@ public:
         slots_ = n < 0 ? chan<unit>() : make_chan<unit>(n);
     }
 
+    // Blocks until all functions are done. Throws what the first that threw has thrown.
     std::error_code wait() {
         active_.wait();
-        const std::error_code err = first();
+        std::error_code err;
+        std::exception_ptr thrown;
+        {
+            const std::lock_guard guard(mu_);
+            err = err_;
+            thrown = std::exchange(thrown_, nullptr);
+        }
         if (cancels_) cancel_(err);
+#if defined(__cpp_exceptions)
+        if (thrown) std::rethrow_exception(std::move(thrown));
+#endif
         return err;
     }
 
@@ -91,17 +104,46 @@ private:
                         if (slots) slots.recv();
                     }
                 } slot{slots_};
-                if constexpr (std::is_void_v<std::invoke_result_t<std::decay_t<F>&>>) {
-                    f();
-                } else {
-                    static_assert(
-                        std::convertible_to<std::invoke_result_t<std::decay_t<F>&>, std::error_code>,
-                        "gort::err_group: f returns a std::error_code, or nothing");
-                    if (const std::error_code err = f()) fail(err);
+#if defined(__cpp_exceptions)
+                try {
+                    call(f);
+                } catch (...) {
+                    std::exception_ptr thrown = std::current_exception();
+                    if (!thrown) throw;  // goexit
+                    fail(std::move(thrown));
                 }
+#else
+                call(f);
+#endif
             },
             site);
     }
+    template <class F>
+    void call(F& f) {
+        if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
+            f();
+        } else {
+            static_assert(std::convertible_to<std::invoke_result_t<F&>, std::error_code>,
+                          "gort::err_group: f returns a std::error_code, or nothing");
+            if (const std::error_code err = f()) fail(err);
+        }
+    }
+#if defined(__cpp_exceptions)
+    void fail(std::exception_ptr thrown) {
+        std::error_code code;
+        try {
+            std::rethrow_exception(thrown);
+        } catch (const std::system_error& e) {
+            code = e.code();
+        } catch (...) {
+        }
+        {
+            const std::lock_guard guard(mu_);
+            if (!thrown_) thrown_ = std::move(thrown);
+        }
+        if (cancels_) cancel_(code);
+    }
+#endif
     void fail(std::error_code err) {
         {
             const std::lock_guard guard(mu_);
@@ -110,15 +152,11 @@ private:
         }
         if (cancels_) cancel_(err);
     }
-    std::error_code first() {
-        const std::lock_guard guard(mu_);
-        return err_;
-    }
-
     wait_group active_;
     chan<unit> slots_;  // full when the limit is reached
     mutex mu_;
-    std::error_code err_;
+    std::error_code err_;        // mu_: the first
+    std::exception_ptr thrown_;  // mu_: the first
     ctx::context context_;
     ctx::cancel_cause_func cancel_;
     bool cancels_ = false;

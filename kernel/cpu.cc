@@ -243,12 +243,16 @@ int64_t cgroup_quota(const char* root) {
 }
 
 int affinity_cpu_count() {
+    const int n = affinity_cpu_count_of(0);
+    return n > 0 ? n : 1;
+}
+int affinity_cpu_count_of(int tid) {
     uint64_t mask[kMaxCpus / 64];
-    const int bytes = sys_sched_getaffinity(0, sizeof mask, mask);
+    const int bytes = sys_sched_getaffinity(tid, sizeof mask, mask);
     int n = 0;
     for (int i = 0; i < bytes / 8; ++i)
         for (uint64_t bits = mask[i]; bits; bits &= bits - 1) ++n;
-    return n > 0 ? n : 1;
+    return n;
 }
 
 int cpus_for(int affinity, int64_t quota_thousandths) {

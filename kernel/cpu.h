@@ -16,6 +16,7 @@ inline constexpr int64_t kNoQuota = INT64_MAX;
 
 int cpu_count();                                        // min(affinity, quota rounded up), at least 1
 int affinity_cpu_count();                               // CPUs in this thread's mask, at least 1
+int affinity_cpu_count_of(int tid);                     // another thread's; 0: there is none
 int64_t cgroup_quota(const char* root = "");            // v1 and v2, whichever limits; thousandths of a CPU
 int cpus_for(int affinity, int64_t quota_thousandths);  // the rule of cpu_count
 

@@ -57,8 +57,8 @@ enum class WaitReason : uint8_t {
     kRwMutexLock,
     kLatchWait,
     kBarrierWait,
-    kWaitGroupWait,  // the last of rt/sema.h
     kFutureWait,
+    kWaitGroupWait,  // the last of rt/sema.h's
     kPark,
     kCount,
 };

@@ -30,7 +30,8 @@ namespace gort {
 // What run() and start() may be told; 0 means the default, which an environment variable may give. A bad value in the
 // environment ends the process: one line that names variable, value and what is accepted, exit 2.
 struct options {
-    // how many goroutines run at once. GORT_MAXPROCS, else the CPUs that affinity and cgroup allow
+    // how many goroutines run at once. GORT_MAXPROCS, else the CPUs that affinity and cgroup allow, which is then
+    // looked at again about once a second while the program is at work, and followed
     int max_procs = 0;
     int max_threads = 0;  // more OS threads than this end the process as in Go. Default 10000
     // bytes of address space for each goroutine's stack, 128 KiB to 1 GiB, rounded up to a power of
@@ -225,7 +226,8 @@ inline void yield() {
 }
 
 // As Go's GOMAXPROCS: sets the number of goroutines that run at once, returns the number before; n < 1 only asks.
-// While the runtime is not up it sets what the next run begins with if its options do not say.
+// While the runtime is not up it sets what the next run begins with if its options do not say. A number that was set,
+// here, by options or by GORT_MAXPROCS, stays: only the default follows affinity and cgroup.
 int gomaxprocs(int n);
 int num_goroutine();  // that exist: running, runnable or blocked
 int num_cpu();        // that this process may use; fixed at start

@@ -71,7 +71,7 @@ void deadline_due(Timer* t, int64_t, uint64_t) {
 // Why the operation may not go on, or 0.
 int trouble(const PollDesc* d, const Side* s) {
     if (d->closing) return kErrClosed;
-    if (s->deadline && s->deadline <= now()) return -ETIMEDOUT;
+    if (s->deadline && s->deadline <= now()) return d->barred ? d->barred : -ETIMEDOUT;
     if (d->event_err && s == &d->side[kRead]) return kErrNotPollable;
     return 0;
 }
@@ -235,6 +235,8 @@ int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
     d->fd = fd;
     d->flags = flags;
     d->registered = d->closing = d->gone = d->orphan = d->always = d->event_err = false;
+    d->barred = 0;
+    d->bars = 0;
     d->handles.store(1, std::memory_order_relaxed);
     for (Side& s : d->side) {
         s.deadline = 0;
@@ -343,6 +345,10 @@ int poll_set_deadline(PollDesc* d, unsigned sides, int64_t when) {
     for (unsigned i : {kRead, kWrite}) {
         if (r || !(sides & 1u << i)) continue;
         Side* s = &d->side[i];
+        if (d->barred) {
+            s->kept = when;
+            continue;
+        }
         s->deadline = when;
         if (!when) disarm(s);
         else if (s->waiter && when <= now()) wake[i] = take_waiter(s, -ETIMEDOUT);
@@ -353,6 +359,37 @@ int poll_set_deadline(PollDesc* d, unsigned sides, int64_t when) {
         if (gp) ready(mp, gp);
     leave(mp);
     return r;
+}
+
+void poll_bar(PollDesc* d, int error) {
+    M* mp = enter();
+    G* wake[2] = {};
+    d->lock.lock();
+    if (!d->closing && d->bars++ == 0) {
+        d->barred = error;
+        for (unsigned i : {kRead, kWrite}) {
+            Side* s = &d->side[i];
+            s->kept = s->deadline;
+            s->deadline = 1;
+            disarm(s);
+            wake[i] = take_waiter(s, error);
+        }
+    }
+    d->lock.unlock();
+    for (G* gp : wake)
+        if (gp) ready(mp, gp);
+    leave(mp);
+}
+
+void poll_unbar(PollDesc* d) {
+    M* mp = enter();
+    d->lock.lock();
+    if (!d->closing && d->bars != 0 && --d->bars == 0) {
+        d->barred = 0;
+        for (Side& s : d->side) s.deadline = s.kept;
+    }
+    d->lock.unlock();
+    leave(mp);
 }
 
 namespace {

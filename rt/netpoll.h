@@ -54,7 +54,8 @@ struct Side {
     G* owner = nullptr;
     G* waiter = nullptr;
     GList queue;
-    int64_t deadline = 0;  // of rt::now(); 0: none
+    int64_t deadline = 0;  // of rt::now(); 0: none. While the descriptor is barred: passed, and
+    int64_t kept = 0;      // this is what it was, or has been set to since
     int64_t armed = 0;     // when the timer fires, or has just fired; 0: it is idle
     int woken = 0;         // what the waiter was woken with; 0: an edge
     bool ready = false;
@@ -73,6 +74,8 @@ struct alignas(64) PollDesc {
     bool orphan = false;     // no handle is left
     bool always = false;     // an end, an error or urgent data was announced: never wait before a try
     bool event_err = false;  // the last event was an error and nothing else
+    int barred = 0;          // the error that every operation gets; 0: none
+    uint32_t bars = 0;       // how many say so
     G* closer = nullptr;     // waits for `gone`
     Side side[2];
     std::atomic<uint32_t> handles{0};  // H1: the release of one is seen by whoever drops the last
@@ -100,6 +103,11 @@ int poll_with(PollDesc* d, int (*fn)(int fd, void* arg), void* arg);
 
 // sides: 1 read, 2 write. when: of rt::now(), at least 1; 0 clears. Holds for pending and later operations.
 int poll_set_deadline(PollDesc* d, unsigned sides, int64_t when);
+
+// Ends operations that are under way and all that begin, with `error`, until as many unbars: both sides' deadlines have
+// passed meanwhile, so that no operation looks at one thing more than it did. Of several errors the first one counts.
+void poll_bar(PollDesc* d, int error);
+void poll_unbar(PollDesc* d);
 
 // For the books that tests keep: PollDescs in use, and descriptors that the poller itself holds open.
 int poll_live();

@@ -36,7 +36,7 @@ bool ends_by_stop(WaitReason why) {
 
 bool waits_in_sema(WaitReason why) {
     return why == WaitReason::kWaitGroupWait || why == WaitReason::kLatchWait ||
-           why == WaitReason::kBarrierWait;
+           why == WaitReason::kBarrierWait || why == WaitReason::kFutureWait;
 }
 
 bool is_stopped() { return sched.stopped.load(std::memory_order_relaxed); }

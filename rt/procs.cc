@@ -4,6 +4,7 @@
 // A run that is not told how many to have begins with one: to learn what the cgroup allows takes as long as all else
 // that a small program's start does. sysmon asks after its first sleep, and before that whoever wants to know the
 // number.
+// Such a run also follows what affinity and cgroup allow while it goes on: follow_procs.
 // A P beyond the new number is retired: taken from the idle list, taken through the gate from an M in user code, or
 // given up by its M, which is asked through `attention`. Its goroutines go to the global queue, its timers to
 // another P.
@@ -152,6 +153,31 @@ bool settle_procs(M* mp) {
     return true;
 }
 
+// Go's figure.
+constexpr int64_t kFollowEvery = 1'000'000'000;
+
+// [the watcher] The number of CPUs may change while the program runs: by taskset, by a container's new limit. Whose
+// number was said is not followed. The mask that counts is that of the thread which began the run: what taskset -p sets.
+void follow_procs(int64_t now, int first_tid) {
+    static int64_t looked = 0;
+    static uint64_t epoch = 0;
+    if (!sched.follows.load(std::memory_order_relaxed)) return;
+    if (epoch != sched.epoch.load(std::memory_order_relaxed)) {
+        epoch = sched.epoch.load(std::memory_order_relaxed);
+        looked = now;  // the run has just begun with what there is
+    }
+    if (now - looked < kFollowEvery) return;
+    looked = now;
+    const int affinity = kernel::affinity_cpu_count_of(first_tid);
+    if (!affinity) return;  // the thread has gone
+    sched.ncpu = affinity;
+    int n = kernel::cpus_for(affinity, kernel::cgroup_quota());
+    if (n > static_cast<int>(kMaxProcs)) n = static_cast<int>(kMaxProcs);
+    if (n == sched.nprocs.load(std::memory_order_relaxed) || !procs_lock.try_lock()) return;
+    if (running() && sched.follows.load(std::memory_order_relaxed)) change_locked(nullptr, n);
+    procs_lock.unlock();
+}
+
 bool set_procs(M* mp, int n, int* before) {
     if (!settle_procs(mp)) return false;
     *before = sched.nprocs.load(std::memory_order_relaxed);
@@ -160,6 +186,7 @@ bool set_procs(M* mp, int n, int* before) {
     if (!procs_lock.try_lock()) return false;
     if (running()) {  // else a retired P may still be its M's, see wait_for_release
         *before = sched.nprocs.load(std::memory_order_relaxed);
+        sched.follows.store(false, std::memory_order_relaxed);
         change_locked(p_of(mp), n);
     }
     procs_lock.unlock();

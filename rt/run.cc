@@ -89,7 +89,7 @@ const char* configure(const options& o) {
     if (o.max_procs < 0 || o.max_procs > static_cast<int>(kMaxProcs))
         return "run: options.max_procs out of range (1 to 1024)";
     if (o.max_threads < 0) return "run: options.max_threads out of range (at least 1)";
-    sched.ncpu = kernel::affinity_cpu_count();
+    sched.ncpu = c.num_cpu = kernel::affinity_cpu_count();
     c.max_procs = o.max_procs ? o.max_procs : told_procs();
     c.max_threads = o.max_threads ? o.max_threads : 10000;
     sched.max_threads.store(c.max_threads, std::memory_order_relaxed);
@@ -104,6 +104,7 @@ const char* configure(const options& o) {
     c.schedtrace_ms =
         static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
     c.schedtrace_detail = env_uint("GORT_SCHEDDETAIL", 0, 1, 0, false, "0 and 1") != 0;
+    sched.follows.store(!c.max_procs, std::memory_order_relaxed);
     const bool later = !c.max_procs && sched.ncpu > 1 && sched.has_main && !c.schedtrace_ms;
     sched.unsettled.store(later, std::memory_order_relaxed);
     if (!c.max_procs) c.max_procs = later ? 1 : kernel::cpu_count();
@@ -397,7 +398,7 @@ int num_goroutine() {
 int num_cpu() {
     if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped)
         return kernel::affinity_cpu_count();
-    return sched.ncpu;
+    return sched.config.num_cpu;
 }
 
 void lock_os_thread() {

@@ -38,6 +38,7 @@ struct Config {
     int64_t schedtrace_ms = 0;      // 0: no trace
     bool schedtrace_detail = false;
     bool sigquit = true;
+    int num_cpu = 1;
 };
 
 // What the scheduler asks of rt/netpoll.cc; a table, so that programs without descriptors are linked without it.
@@ -50,6 +51,18 @@ struct PollHooks {
     bool (*pending)();  // has wait got something that no take has taken?
     void (*end)();      // the run is over
     void (*forked)();   // this is a child whose parent had no run: its epoll is the parent's
+};
+
+// A number that one thread now and then writes, and others look at.
+class Glanced {
+public:
+    operator int() const {
+        return n_.load(std::memory_order_relaxed);
+    }  // NOLINT(google-explicit-constructor)
+    void operator=(int n) { n_.store(n, std::memory_order_relaxed); }
+
+private:
+    std::atomic<int> n_{1};
 };
 
 enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
@@ -79,6 +92,7 @@ struct Sched {
     std::atomic<int> nallp{0};   // entries of allp
     // the run was not told how many Ps to have, and has one until somebody asks: settle_procs. Of procs.cc, not of lock
     std::atomic<bool> unsettled{false};
+    std::atomic<bool> follows{false};           // nobody has said how many Ps: rt/procs.cc, follow_procs
     std::atomic<int> nm{0};                     // Ms of this run that exist
     std::atomic<bool> short_of_threads{false};  // one could not be made lately: threads.cc
     std::atomic<int64_t> retry_when{0};         // not before; 0: at once
@@ -119,7 +133,7 @@ struct Sched {
     bool has_main = false;             // run(), not start(): deadlock is detected
     std::atomic<bool> stopped{false};  // stop() has returned, or is about to, and no other run has begun
     int stack_class = 0;
-    int ncpu = 1;
+    Glanced ncpu;  // CPUs of the affinity mask: from time to time another number (follow_procs)
     int64_t started = 0;
     M* m0 = nullptr;
     G* main_g = nullptr;
@@ -200,7 +214,8 @@ kernel::CountedMutex::Counts procs_lock_counts();
 P* new_p(uint32_t index);
 // False: somebody else is at it; leave the gate and try again. mp is inside, or null: no M
 bool set_procs(M* mp, int n, int* before);
-bool settle_procs(M* mp);         // sched.unsettled no more
+bool settle_procs(M* mp);  // sched.unsettled no more
+void follow_procs(int64_t now, int first_tid);
 void retire_p(M* mp);             // kAskRelease
 void retire_loose_p(P* pp);       // the same for one that no M has
 void take_all(P* pp, GList* to);  // of what is queued; pp is the caller's

@@ -276,6 +276,7 @@ void watch(const M* m0) {
         while (!settle_procs(nullptr)) kernel::sys_sched_yield();
         now = rt::now();
         set_coarse_now(now);
+        follow_procs(now, first_tid);
 
         bool acted = false;
         const bool all_busy = no_p_to_spare();

@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The ids (GR-…, RT-…) are those of the list of Go's behaviours.
+#include <sched.h>
+#include <unistd.h>
+
 #include "chan/chan.h"
 #include "rt/sync/wait_group.h"
 #include "rt/time.h"
@@ -58,6 +61,43 @@ TEST_P(GR_37_the_number_of_ps_changes_under_a_storm, 1, 2, 8) {
         gomaxprocs(3);
         CHECK_EQ(gomaxprocs(0), 3);
     });
+}
+
+// The mask of the thread that began the run, and nobody has said a number.
+TEST(RT_05_the_default_follows_the_affinity_mask) {
+    cpu_set_t all;
+    CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    if (CPU_COUNT(&all) < 2 || getenv("GORT_MAXPROCS")) TEST_SKIP("needs two CPUs");
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (size_t i = 0; CPU_COUNT(&one) == 0; ++i)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    const pid_t first = gettid();
+    gort::run([&] {
+        const int most = gomaxprocs(0);
+        if (most < 2) TEST_SKIP("the cgroup allows one CPU");
+        const int cpus = num_cpu();
+        std::atomic<bool> over{false};
+        Join join;
+        join.add(1);
+        go([&] {  // a program at work
+            while (!over) yield();
+            join.done();
+        });
+        CHECK_EQ(sched_setaffinity(first, sizeof one, &one), 0);
+        EVENTUALLY(gomaxprocs(0) == 1);
+        CHECK_EQ(num_cpu(), cpus);
+        CHECK_EQ(sched_setaffinity(first, sizeof all, &all), 0);
+        EVENTUALLY(gomaxprocs(0) == most);
+        CHECK_EQ(gomaxprocs(most), most);  // from now on it stays
+        CHECK_EQ(sched_setaffinity(first, sizeof one, &one), 0);
+        const auto until = std::chrono::steady_clock::now() + 1200ms;
+        while (std::chrono::steady_clock::now() < until) nap(1ms);
+        CHECK_EQ(gomaxprocs(0), most);
+        over = true;
+        join.wait();
+    });
+    CHECK_EQ(sched_setaffinity(first, sizeof all, &all), 0);
 }
 
 TEST(RT_01_gomaxprocs_before_the_run_is_for_the_run) {

@@ -52,6 +52,26 @@ public:
     result<void> close_write() const { return detail::done(detail::shut_down(d_, 1)); }
     result<void> close_read() const { return detail::done(detail::shut_down(d_, 0)); }
 
+    // Until reading (writing) would not block: data, room, the end, or an error. At once if that is so already. For who
+    // reads and writes the descriptor himself, or through a library.
+    result<void> wait_readable() const { return detail::done(detail::wait(d_, false)); }
+    result<void> wait_writable() const { return detail::done(detail::wait(d_, true)); }
+
+    // Takes a connected socket over (of any family; it becomes non-blocking): close, or the end of the last copy, closes
+    // it. On an error it stays the caller's, as it was: std::errc::not_a_socket, not_connected, bad_file_descriptor;
+    // file_exists: gort has it already.
+    static result<conn> adopt(int fd) {
+        detail::Desc* d = nullptr;
+        if (const int r = detail::adopt_connected(fd, &d)) return detail::error_of(r);
+        return conn(d);
+    }
+    // Gives the socket up: as close, for all copies, but it stays open, non-blocking, and is the caller's. -1 if it has
+    // been closed or given up before.
+    int release() const {
+        const int fd = detail::release(d_);
+        return fd < 0 ? -1 : fd;
+    }
+
     // TCP: on by default, as in Go: small writes leave at once.
     result<void> set_no_delay(bool on) const { return detail::done(detail::set_option(d_, 6, 1, on)); }
 };

@@ -71,6 +71,10 @@ int dial(std::string_view network, std::string_view address, const endpoint* loc
          dial_control* control, Desc** out);
 int bind_packets(std::string_view network, std::string_view address, Desc** out);
 int adopt(int fd, bool owned, Desc** out);
+int adopt_connected(int fd, Desc** out);
+void bar(Desc* d, int error);  // until unbar every operation gets it
+void unbar(Desc* d);
+struct Access;
 int release(Desc* d);
 int wait(Desc* d, bool to_write);
 
@@ -158,11 +162,18 @@ public:
     explicit handle(detail::Desc* d) : d_(d) {}  // takes over one reference
 
 protected:
+    friend struct detail::Access;
     result<void> set(unsigned sides, int64_t when) const {
         return detail::done(detail::set_deadline(d_, sides, when));
     }
     detail::Desc* d_ = nullptr;
 };
+
+namespace detail {
+struct Access {  // the way from a handle to its descriptor, for the library's own headers
+    static Desc* get(const handle& h) { return h.d_; }
+};
+}  // namespace detail
 
 // Sockets: both ends' addresses, and setsockopt for whatever has no member of its own.
 class socket : public handle {

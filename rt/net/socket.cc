@@ -496,6 +496,23 @@ int adopt(int fd, bool owned, Desc** out) {
     return r;
 }
 
+int adopt_connected(int fd, Desc** out) {
+    int type = 0;
+    uint32_t n = sizeof type;
+    if (const int r = kernel::sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n); r < 0) return r;
+    endpoint peer;
+    n = sizeof(sockaddr_un);
+    if (const int r = kernel::sys_getpeername(fd, sockaddr_of(peer), &n); r < 0) return r;
+    return adopt(fd, true, out);
+}
+
+void bar(Desc* d, int error) {
+    if (d) poll_bar(d, error);
+}
+void unbar(Desc* d) {
+    if (d) poll_unbar(d);
+}
+
 // Whoever asks need not read until nothing is left, so an edge may be long past: what holds now is asked first.
 int wait(Desc* d, bool to_write) {
     if (!d) return kErrClosed;

@@ -1,31 +1,56 @@
-// rt/sync/word_wait.cc - what latch and barrier sleep with, and who holds a recursive_mutex.
+// rt/sync/word_wait.cc - what latch, barrier and future sleep with, and who holds a recursive_mutex.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/sync/word_wait.h"
 
+#include "rt/clock.h"
 #include "rt/host.h"
 #include "rt/report.h"
 #include "rt/sema.h"
 #include "rt/sync/recursive_mutex.h"
+#include "rt/timed.h"
 
 namespace gort::detail {
 
 using namespace rt;
 
-void word_wait(const std::atomic<uint32_t>* word, uint32_t value, WordOf what) GORT_NO_TSA {
-    const WaitReason why = what == WordOf::kLatch ? WaitReason::kLatchWait : WaitReason::kBarrierWait;
+namespace {
+
+WaitReason reason_of(WordOf what) {
+    switch (what) {
+    case WordOf::kLatch: return WaitReason::kLatchWait;
+    case WordOf::kBarrier: return WaitReason::kBarrierWait;
+    case WordOf::kFuture: break;
+    }
+    return WaitReason::kFutureWait;
+}
+
+}  // namespace
+
+void word_wait(const std::atomic<uint32_t>* word, uint32_t value, WordOf what) {
+    word_wait_until(word, value, what, kForever);
+}
+
+bool word_wait_until(const std::atomic<uint32_t>* word, uint32_t value, WordOf what,
+                     int64_t deadline) GORT_NO_TSA {
+    const WaitReason why = reason_of(what);
     M* mp = enter();
-    while (word->load(std::memory_order_acquire) == value) {
+    bool changed;
+    while (!(changed = word->load(std::memory_order_acquire) != value)) {
+        if (deadline != kForever && deadline <= now()) break;
         SemaSlot& slot = sema_slot_of(word);
         slot.lock.lock();
         if (word->load(std::memory_order_acquire) != value) {
             slot.lock.unlock();
-            break;
+            continue;
         }
         Waiter w(mp->curg, word);
         slot.push_back(&w);
-        mp = sema_park(mp, slot, &w, why);
+        bool late;
+        if (deadline == kForever) mp = sema_park(mp, slot, &w, why);
+        else mp = sema_park_until(mp, slot, &w, why, deadline, &late);
     }
     leave(mp);
+    return changed;
 }
 
 void word_wake_all(const void* word) GORT_NO_TSA {

@@ -17,9 +17,11 @@
 
 namespace gort::detail {
 
-enum class WordOf : uint8_t { kLatch, kBarrier };  // what dumps say it waits for
+enum class WordOf : uint8_t { kLatch, kBarrier, kFuture };  // what dumps say it waits for
 
 void word_wait(const std::atomic<uint32_t>* word, uint32_t value, WordOf what);
+bool word_wait_until(const std::atomic<uint32_t>* word, uint32_t value, WordOf what,
+                     int64_t deadline);  // false: the deadline has passed
 void word_wake_all(const void* word);
 [[noreturn]] void word_misuse(const char* text);  // panics
 
