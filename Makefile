@@ -67,7 +67,7 @@ FLAGS   = -std=c++20 $(WARNXX) $(COMMON) $(CXXFLAGS)
 CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics \
           -fasynchronous-unwind-tables $(if $(CLANG),,-fno-tree-loop-distribute-patterns) \
           $(if $(filter release,$(BUILD)),-Wframe-larger-than=4096)
-CXX_HOST := rt/host_cxx.cc rt/net/host_net.cc
+CXX_HOST := rt/host_cxx.cc rt/net/host_net.cc rt/net/host_reader.cc
 # Functions of gort_c.h keep their frame and stay in one piece: rt/c/c.h.
 C_API := -fno-optimize-sibling-calls $(if $(CLANG),,-fno-reorder-blocks-and-partition)
 extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE))) \
