@@ -44,7 +44,7 @@ constexpr int64_t kFine = 150, kCoarse = 600, kOfferGrain = 3'000;
 constexpr int64_t kOfferRest = 300, kAskAfter = 1'000, kForceAfter = 8'000;
 constexpr int64_t kLookLeast = 10'000, kLookMost = 200'000;
 constexpr int64_t kPauseFirst = 250'000, kPauseMost = 64'000'000;
-constexpr int64_t kWakePauseFirst = 1'000'000, kWakePauseMost = 64'000'000;
+constexpr int64_t kWakePauseFirst = 50'000, kWakePauseMost = 64'000'000;
 constexpr int64_t kWakePays = 10'000;  // ns of work that waits: less is done before a sleeper is awake
 constexpr int64_t kGainLines = 4;
 constexpr int64_t kClock = 30;  // ns that reading it takes
@@ -130,7 +130,9 @@ void judge_loot(P* me, int64_t now) {
     if (!l.from) return;
     // While the other one was idle nothing was gained: there was one to do the work before, too.
     const int64_t gain = now - l.since - l.lost - (l.from->idle_until(now) - l.from_idle);
-    judge(l.from, gain >= least_gain(l.count) && gain >= l.lost, now);
+    // Where decisions are far apart, what was taken would have waited for long, and a little more time is not felt there.
+    const bool coarse = l.from->sharing.grain.load(kRelaxed) >= kOfferGrain;
+    judge(l.from, (coarse || gain >= least_gain(l.count)) && gain >= l.lost, now);
     l.from = nullptr;
 }
 
@@ -439,11 +441,12 @@ void remote_end_slow(P* pp, int64_t began) {
 void note_lost(P* pp, int64_t ns) { pp->loot.lost += ns; }
 
 void arm_makers(int64_t now) {
-    if (now < sched.wake_after.load(kRelaxed)) return;
+    const bool in_vain = now < sched.wake_after.load(kRelaxed);
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
-        if (pp->m.load(kRelaxed) && !(pp->wanted.load(kRelaxed) & kWakeOne))
-            pp->wanted.fetch_or(kWakeOne, kRelaxed);
+        if (!pp->m.load(kRelaxed) || (pp->wanted.load(kRelaxed) & kWakeOne)) continue;
+        if (in_vain && pp->sharing.grain.load(kRelaxed) < kOfferGrain) continue;
+        pp->wanted.fetch_or(kWakeOne, kRelaxed);
     }
 }
 
@@ -467,14 +470,18 @@ bool worth_a_wake(const P* pp, int64_t now) {
 static void wake_for(P* pp) {
     const auto unarm = [pp] { pp->wanted.fetch_and(~kWakeOne, kRelaxed); };
     const int64_t grain = pp->sharing.grain.load(kRelaxed);
-    if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0 || !cpu_to_spare()) return unarm();
+    const bool coarse = grain >= kOfferGrain;
+    if (sched.npidle.load(kRelaxed) == 0 || sched.looking.load(kRelaxed) > 0 || !cpu_to_spare()) {
+        if (!coarse) unarm();
+        return;
+    }
     if (!pays(pp)) {
         if (grain < kFine) unarm();
         return;
     }
     const int64_t now = kernel::nanotime();
     if (now < sched.wake_after.load(kRelaxed) || left_alone(pp, now)) {
-        if (grain < kOfferGrain) unarm();
+        if (!coarse) unarm();
         return;
     }
     unarm();

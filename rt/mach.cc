@@ -172,8 +172,9 @@ void m_main(void* arg) {
 
 void push_idle_p_locked(P* pp) {
     GORT_DCHECK(!pp->has_waiting() && !pp->runnext.load(std::memory_order_relaxed));
-    pp->wanted.store(kWakeOne,
-                     std::memory_order_relaxed);  // for who runs it next: armed, as arm_makers would do
+    // For who runs it next: armed, as arm_makers would do, and nobody knows yet what it will run.
+    pp->wanted.store(kWakeOne, std::memory_order_relaxed);
+    pp->sharing.grain.store(0, std::memory_order_relaxed);
     pp->next_idle = sched.pidle;
     sched.pidle = pp;
     sched.npidle.fetch_add(1, std::memory_order_relaxed);
