@@ -21,8 +21,12 @@
 //   kOfferGrain 3 us     what was readied last is worth more here than there unless its waker runs on for long
 //   kGainLines  4        a goroutine that was moved costs as many lines more, on both sides together; what a line
 //                        costs is measured as it comes, at first glances (sched.line_ns)
-// What the lines of objects cost that several Ps use is measured as it comes: more than half of the time, and what was
-// taken goes back.
+// What the lines of objects cost that several Ps use is measured as it comes, over 100 us at least and at most 1 us each,
+// for an M that loses its CPU would count for hundreds: more than half of the time, and what was taken goes back. kLines 3
+// is what tells a pipeline of 100 ns steps, which loses by a second P, from one of 300 ns, which gains (2: the first at
+// 0.78 of one P's speed; 5: workers of 1 us over a buffer stay alone, who gain 1.8).
+//   kBadCosts   4        good experiences: with 5 % bad ones, each of which put an M to sleep, an unbuffered pool of 1 us
+//                        gained 1.2 and not 1.5
 #include "rt/look.h"
 
 #include "arch/arch.h"
@@ -30,13 +34,6 @@
 #include "rt/gate.h"
 
 namespace gort::rt {
-#ifdef LOOKDEBUG
-std::atomic<uint64_t> g_dbg[16];
-#define DBG(i) g_dbg[i].fetch_add(1, std::memory_order_relaxed)
-#else
-#define DBG(i) (void)0
-#endif
-
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
@@ -47,9 +44,9 @@ constexpr int64_t kPauseFirst = 250'000, kPauseMost = 64'000'000;
 constexpr int64_t kWakePauseFirst = 50'000, kWakePauseMost = 64'000'000;
 constexpr int64_t kWakePays = 10'000;  // ns of work that waits: less is done before a sleeper is awake
 constexpr int64_t kGainLines = 4;
-constexpr int64_t kClock = 30;  // ns that reading it takes
+constexpr int64_t kClock = 30;                     // ns that reading it takes
 constexpr int32_t kBadCosts = 4, kMostTrust = 16;  // good experiences
-constexpr int kPauses = 6;  // of 10 to 70 ns, between two rounds
+constexpr int kPauses = 6;                         // of 10 to 70 ns, between two rounds
 constexpr uint32_t kVictims = 8;
 
 // One P that a looker watches.
@@ -100,19 +97,20 @@ void leave_alone(P* victim, int64_t now) {
     s.pause_until.store(now + next, kRelaxed);
 }
 
-// One bad experience among many good ones is forgiven.
+// One bad experience among many good ones is forgiven, unless those were made with coarser work.
 void judge(P* victim, bool good, int64_t now) {
     Sharing& s = victim->sharing;
     const int32_t trust = s.trust.load(kRelaxed);
-    DBG(good ? 0 : 1);
     if (!good) {
-        if (trust < kBadCosts) return leave_alone(victim, now);
+        const bool finer = s.grain.load(kRelaxed) < s.trust_grain.load(kRelaxed) / 4;
+        if (trust < kBadCosts || finer) return leave_alone(victim, now);
         s.trust.store(trust - kBadCosts, kRelaxed);
         return;
     }
     const uint32_t batch = s.batch.load(kRelaxed);
     const int64_t pause = s.pause.load(kRelaxed);
     if (trust < kMostTrust) s.trust.store(trust + 1, kRelaxed);
+    s.trust_grain.store(s.grain.load(kRelaxed), kRelaxed);
     s.batch.store(batch * 4 < Sharing::kMostBatch ? batch * 4 : Sharing::kMostBatch, kRelaxed);
     s.pause.store(pause > kPauseFirst ? pause - pause / 4 : 0, kRelaxed);
     sched.wake_pause.store(0, kRelaxed);
@@ -161,7 +159,6 @@ G* take_public(P* me, Watched& w, int64_t now) {
     }
     me->steal_tries.store(me->steal_tries.load(kRelaxed) + 1, kRelaxed);
     G* list = q.take_all();
-    if (list) DBG(2);
     return list ? adopt(me, w.pp, list, now) : nullptr;
 }
 
@@ -183,7 +180,6 @@ G* force(P* me, P* victim, int64_t now) {
     GList list;
     take_what_waits(victim, &list);
     give_back(holder);
-    if (list.head) DBG(3);
     return list.head ? adopt(me, victim, list.head, now) : nullptr;
 }
 
@@ -290,7 +286,6 @@ G* look(M* mp) {
     judge_loot(me, now);
     me->begin_idle(now);
     const bool sent = me->sent_to_look;
-    DBG(sent ? 6 : 7);
     G* got = nullptr;
     if (!mp->is_m0 && may_look(me)) {  // M0 could only hand on what it finds
         Watched watched[kVictims];
@@ -340,14 +335,11 @@ G* look(M* mp) {
 }
 
 void share(P* pp) {
-    DBG(11);
     if (!pp->open_to_all.empty()) return;
-    DBG(12);
     GList list;
     const int64_t grain = pp->sharing.grain.load(kRelaxed);
     take_half(pp, &list, pp->sharing.batch.load(kRelaxed), !grain || grain >= kFine);
     if (!list.head) return;
-    DBG(13);
     pp->open_to_all.push(list.head, list.tail);
     pp->wanted.fetch_and(~kHungry, kRelaxed);
 }
@@ -409,7 +401,6 @@ void gather(P* pp) {
         to->attention.fetch_or(kAskTakeBack, std::memory_order_release);
     }
     sched.lock.unlock();
-    DBG(5);
     if (there) return;
     while (G* gp = list.pop()) pp->put_aside(gp);
 }
@@ -423,9 +414,6 @@ void remote_end_slow(P* pp, int64_t began) {
     Loot& l = pp->loot;
     const int64_t now = kernel::nanotime();
     int64_t took = now - began - kClock;
-#ifdef LOOKDEBUG
-    g_dbg[14].fetch_add(took); g_dbg[15].fetch_add(1);
-#endif
     took = took < 0 ? 0 : took > kMostLoss ? kMostLoss : took;
     l.lost += took * kLines * (l.remote <= kOneIn ? 1 : kOneIn);
     if (l.remote % kEvery != 1 || now - l.checked < kCrowdLasts) return;
@@ -434,7 +422,6 @@ void remote_end_slow(P* pp, int64_t began) {
     l.lost_then = l.lost;
     if (!bad || !l.from) return;
     leave_alone(l.from, now);
-    DBG(4);
     pp->attention.fetch_or(kAskGather, kRelaxed);
 }
 
@@ -455,11 +442,11 @@ void arm_makers(int64_t now) {
 static bool pays(const P* pp) {
     const int64_t grain = pp->sharing.grain.load(kRelaxed);
     if (!grain) return true;
-    return pp->queued() * grain >= kWakePays || (grain >= kOfferGrain && pp->sharing.pause.load(kRelaxed) == 0);
+    return pp->queued() * grain >= kWakePays ||
+           (grain >= kOfferGrain && pp->sharing.pause.load(kRelaxed) == 0);
 }
 
 bool worth_a_wake(const P* pp, int64_t now) {
-    DBG(9);
     if (left_alone(pp, now)) return false;
     const int64_t grain = pp->sharing.grain.load(kRelaxed);
     return !grain || grain >= kFine || !pp->fresh.empty();
@@ -485,13 +472,11 @@ static void wake_for(P* pp) {
         return;
     }
     unarm();
-    DBG(8);
     wake_looker();
 }
 
 // From spawn or ready, with mp's goroutine running on, or on g0.
 void left_behind(M* mp) {
-    DBG(10);
     sysmon_ensure();
     P* pp = p_of(mp);
     if (!pp) return;

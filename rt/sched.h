@@ -195,7 +195,7 @@ void put_foreign(G* gp);  // a new one, to the global queue; frees it when the r
 [[gnu::noinline]] void give_stack(M* mp, G* gp);  // gp is fresh: a stack, ready to be switched to
 void check_canary(G* gp);                         // gp has just left its stack
 void flush_p_caches(P* pp);
-void give_stacks_back(P* pp);  // [pp's holder, on g0] those that it keeps, to the pool
+void give_stacks_back(P* pp);                       // [pp's holder, on g0] those that it keeps, to the pool
 void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
 // The next `most` Gs from *at on, free ones too, until fn says false: that one comes first the next time. False: there
 // are no more. *at begins as {}.

@@ -73,6 +73,7 @@ struct Sharing {
     std::atomic<int64_t> grain{0};             // ns from one decision to the next, lately; 0: unknown
     std::atomic<uint32_t> batch{kFirstBatch};  // so many at once
     std::atomic<int32_t> trust{0};             // from good experiences, less what bad ones cost
+    std::atomic<int64_t> trust_grain{0};       // the grain that the last good one was made with
     std::atomic<int64_t> pause{0};             // how long it is left alone after the next bad experience
     std::atomic<int64_t> pause_until{0};
     std::atomic<int64_t> pause_grain{0};  // the grain that the bad experience was made with
