@@ -70,7 +70,14 @@ CORE   := -ffreestanding -fno-exceptions -fno-rtti -fno-stack-protector -fno-thr
 CXX_HOST := rt/host_cxx.cc rt/net/host_net.cc rt/net/host_reader.cc
 # Functions of gort_c.h keep their frame and stay in one piece: rt/c/c.h.
 C_API := -fno-optimize-sibling-calls $(if $(CLANG),,-fno-reorder-blocks-and-partition)
-extra = $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE))) \
+# The library can be part of a shared object, of several in one process, and of one that is unloaded again: its code is
+# position-independent, and none of its names but gort_c.h's leaves the object that it is linked into. What the core does
+# not define itself it does not need either, so there declarations are hidden as well, and nothing goes through a GOT.
+PIC    := -fPIC -fno-semantic-interposition -fvisibility=hidden $(if $(CLANG),,-fno-gnu-unique)
+HIDDEN := -include kernel/hidden.h
+extra = $(if $(filter arch/% kernel/% rt/% chan/% ctx/%,$1),$(PIC)) \
+        $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE)) \
+          $(if $(findstring /host_,$1),,$(HIDDEN))) \
         $(if $(filter rt/c/%,$1),$(C_API))
 
 LIB      := $(OUT)/lib$(NAME).a
@@ -97,7 +104,7 @@ stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' >
 $(OUT)/.flags: FORCE
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
 	@$(if $(CLANG),$(if $(filter asan tsan ubsan,$(BUILD)),$(NEED) $(firstword $(CXX))/sanitizers))
-	@$(call stamp,$(CXX) $(FLAGS) / $(CORE) $(C_API) / $(CC) / $(LDFLAGS))
+	@$(call stamp,$(CXX) $(FLAGS) / $(PIC) $(CORE) $(HIDDEN) $(C_API) / $(CC) / $(LDFLAGS))
 $(OUT)/.members: FORCE
 	@$(call stamp,$(LIB_OBJ))
 $(OUT)/.bench-members: FORCE
@@ -157,7 +164,7 @@ install: $(LIB) ## the library, headers, gort.pc, CMake's files, tools and examp
 	@set -e; for h in $(PUBLIC); do install -D -m 644 $$h $(DEST)/include/$(NAME)/$$h; done
 	@mkdir -p $(DEST)/lib/pkgconfig
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: $(NAME)' 'Description: goroutines, channels and select for C++ and C' \
-	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread' \
+	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread -Wl,-Bsymbolic-functions' \
 	  'Cflags: -I$${prefix}/include/$(NAME) -pthread $(filter -fstack-clash-protection,$(ARCHFLAGS.$(ARCH)))' \
 	  > $(DEST)/lib/pkgconfig/$(NAME).pc
 	@set -e; for f in gortConfig gortConfigVersion; do \

@@ -39,7 +39,7 @@ struct AnyCase {
 };
 
 template <class C>
-struct AnyOf final : AnyCase {
+struct GORT_HIDDEN AnyOf final : AnyCase {
     explicit AnyOf(C c) : held(std::move(c)) {}
     void fill(SelectItem& it) override { held.fill(it, place); }
     void complete(SelectItem& it, bool ok) override { held.complete(it, place, ok); }
@@ -77,11 +77,11 @@ auto owned(SendCase<T, Ref, Source, F>&& c) {
                                                                            keep<F>(c.f)};
 }
 
-struct AnyOtherwiseBase : AnyCase {
+struct GORT_HIDDEN AnyOtherwiseBase : AnyCase {
     void fill(SelectItem&) override {}
 };
 template <class F>
-struct AnyOtherwise final : AnyOtherwiseBase {
+struct GORT_HIDDEN AnyOtherwise final : AnyOtherwiseBase {
     explicit AnyOtherwise(F g) : f(std::move(g)) {}
     void complete(SelectItem&, bool) override { f(); }
     F f;

@@ -72,7 +72,7 @@ void* new_ring(size_t cap) {
 }
 
 template <class T>
-struct Ops {
+struct GORT_HIDDEN Ops {
     static_assert(!std::is_reference_v<T>,
                   "gort::chan<T>: no references; use a pointer or std::reference_wrapper");
     static_assert(std::is_object_v<T> && !std::is_array_v<T>,

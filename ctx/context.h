@@ -84,7 +84,7 @@ struct AfterFunc;
 struct CancelNode;
 struct PlainNode;
 struct Tree;
-struct ValueNode;
+struct GORT_HIDDEN ValueNode;
 
 enum class Kind : uint8_t { kCustom, kBackground, kTodo, kCancel, kTimer, kValue, kWithoutCancel };
 
@@ -353,14 +353,14 @@ void value_text(std::string* out, const void* value) {
 }
 
 // A binding. value is null for one that hides what is further up.
-struct ValueNode : context_base {
+struct GORT_HIDDEN ValueNode : context_base {
     ValueNode(context_base* parent, const any_key* k, const void* at, ValueText t) noexcept;
     const any_key* const bound;
     const void* const at;
     const ValueText text;
 };
 template <class T>
-struct ValueNodeOf final : ValueNode {
+struct GORT_HIDDEN ValueNodeOf final : ValueNode {
     template <class U>
     ValueNodeOf(const any_key& k, U&& u)
         : ValueNode(nullptr, &k, std::addressof(v), &value_text<T>), v(std::forward<U>(u)) {}

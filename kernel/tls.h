@@ -24,13 +24,15 @@ inline constexpr int kMaxHeldLocks = 12;
 struct ThreadArea {
     void* self;   // for rt/, see tls_get
     int32_t tid;  // 0: not asked yet (kernel/thread.h)
-    // The rest is kernel/lock_rank.h's and stays 0 outside GORT_DEBUG.
+#ifdef GORT_DEBUG
+    // kernel/lock_rank.h's
     int32_t held;      // entries of ranks
     int32_t unlisted;  // locks held beyond that
     struct {
         const void* lock;
         uint32_t rank;
     } ranks[kMaxHeldLocks];
+#endif
 };
 static_assert(offsetof(ThreadArea, self) == 0, "arch/*/tls.h loads self at offset 0");
 

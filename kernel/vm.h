@@ -17,8 +17,9 @@ enum ReserveFlags : unsigned {
     kReserveDefault = 0,   // readable, writable, no swap reserved: pages appear when they are touched
     kReserveStack = 1,     // MAP_STACK and no huge pages: one touched page is one page
     kReserveNoAccess = 2,  // PROT_NONE until protect()
-    kReserveSparse = 4,  // few of its pages will be touched: under mlockall(MCL_FUTURE) only those are locked, where
-                         // there is mlock2 (Linux 4.4, not qemu-user)
+    kReserveSparse =
+        4,  // few of its pages will be touched: under mlockall(MCL_FUTURE) only those are locked, where
+            // there is mlock2 (Linux 4.4, not qemu-user)
 };
 // New zeroed address space, aligned to `align` (0: a page; else a power of two >= a page). Null when there is
 // none; then *error, if given, is -errno.

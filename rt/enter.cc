@@ -8,6 +8,7 @@
 #include "rt/park.h"
 #include "rt/sema_fast.h"
 #include "rt/solo.h"
+#include "rt/unload.h"
 
 namespace gort::rt {
 
@@ -94,9 +95,20 @@ void detach_foreign(void* arg) {
 }
 }  // namespace
 
+void detach_all_foreign() {
+    for (;;) {
+        sched.lock.lock();
+        M* mp = sched.allm;
+        while (mp && !mp->foreign) mp = mp->next_all;
+        sched.lock.unlock();
+        if (!mp) return;
+        detach_foreign(mp);
+    }
+}
+
 M* attach_foreign() {
     check_not_forked();
-    watch_forks();
+    watch_process();
     sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
     M* mp = new_m(true);
     mp->tid = kernel::gettid();
@@ -106,7 +118,7 @@ M* attach_foreign() {
     mp->pseudo.locked_m = mp;
     mp->pseudo.status.store(GStatus::kRunning, std::memory_order_relaxed);
     kernel::tls_set(mp);
-    host_on_thread_exit(detach_foreign, mp);
+    host_on_thread_exit(&mp->thread_exit, detach_foreign, mp);
     end_solo();
     sysmon_ensure();
     return mp;

@@ -10,6 +10,7 @@
 #include "rt/host.h"
 #include "rt/sched.h"
 #include "rt/sema_fast.h"
+#include "rt/unload.h"
 
 namespace gort::rt {
 
@@ -39,6 +40,7 @@ void forget_others(M* me) {
 void in_child() {
     kernel::forget_tid();
     kernel::membarrier_in_child();
+    host_in_child();
     M* me = self();
     // A goroutine of a run that is over may have gone on until it forked.
     const bool alone =
@@ -55,9 +57,11 @@ void fatal_forked() {
         "gort does not survive a fork while it runs: in the child call exec or _exit, and nothing of gort");
 }
 
-void watch_forks() {
+void watch_process() {
     static std::atomic<bool> watched{false};
-    if (!watched.exchange(true, std::memory_order_relaxed)) host_on_fork(in_child);
+    if (watched.exchange(true, std::memory_order_relaxed)) return;
+    host_on_fork(in_child);
+    host_on_unload(unload);
 }
 
 }  // namespace gort::rt

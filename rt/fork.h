@@ -23,6 +23,4 @@ inline void check_not_forked() {
         fatal_forked();
 }
 
-void watch_forks();  // once for each process; again does nothing
-
 }  // namespace gort::rt

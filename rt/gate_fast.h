@@ -32,7 +32,7 @@
 #endif
 
 namespace gort::kernel {
-extern bool g_expedited;
+GORT_HIDDEN extern bool g_expedited;
 }
 
 namespace gort::detail {

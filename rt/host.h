@@ -25,8 +25,8 @@ void host_init();
 void* host_alloc(size_t bytes);
 void host_free(void* p);
 
-// Runs s.fn(s.arg) on a new detached thread with about `stack` bytes; it inherits the mask. 0 or -errno: one try.
-// s is its until it calls fn. (Not of malloc: the first free on a thread makes it an arena.)
+// Runs s.fn(s.arg) on a new thread with about `stack` bytes; it inherits the mask. 0 or -errno: one try. Nobody need
+// join it. s is its until it calls fn. (Not of malloc: the first free on a thread makes it an arena.)
 struct HostStart {
     void (*fn)(void*);
     void* arg;
@@ -40,12 +40,27 @@ EhGlobals* host_eh_globals(EhGlobals* without);
 char** host_environ();
 uintptr_t host_auxv(uintptr_t type);  // getauxval
 
-// Calls fn(arg) when this thread ends, after its thread_locals are destroyed. Not when the process exits.
-// 0 or -errno (ENOMEM, EAGAIN).
-int host_on_thread_exit(void (*fn)(void*), void* arg);
+// Calls fn(arg) when this thread ends, after its thread_locals are destroyed. Not when the process exits. *node is its
+// until then. 0 or -errno (EAGAIN, ENOMEM).
+struct HostThreadExit {
+    void (*fn)(void*);
+    void* arg;
+    HostThreadExit* next;
+    int rounds;
+};
+int host_on_thread_exit(HostThreadExit* node, void (*fn)(void*), void* arg);
 
 // Calls fn in every child that this process forks, before fork returns there. Without memory for that: never.
 void host_on_fork(void (*fn)());
+void host_in_child();  // in the child: the other threads are forgotten
+
+// Calls fn when the shared object that the library is a part of is unloaded (rt/unload.h): after all destructors of that
+// object, and not when the process exits. Without memory to tell the two apart: never.
+void host_on_unload(void (*fn)());
+void host_wait_for_threads();  // until all that host_start_thread started have gone
+void host_exit();              // the terminate handler is as before host_init again, and what follows
+void host_drop_exit_key();     // nothing of on_thread_exit is called any more
+void host_stay_loaded();       // from now on that object is not unloaded any more
 
 // Throw gort::panic_error; gort::runtime_error, for the panics that Go's runtime makes itself (channels: PN-12).
 // Without C++ in the program: a fatal error.

@@ -62,6 +62,11 @@ void host_init() {
     report_init();
 }
 
+void host_exit() {
+    if (has_cxx()) gort_host_cxx.exit();
+    host_drop_exit_key();
+}
+
 EhGlobals* host_eh_globals(EhGlobals* without) {
     return is_linked(__cxa_get_globals) ? __cxa_get_globals() : without;
 }

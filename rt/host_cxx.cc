@@ -293,6 +293,9 @@ void handler_ended(_Unwind_Reason_Code, _Unwind_Exception* exit) {
 }
 
 void init() { g_earlier_terminate = std::set_terminate(on_terminate); }
+void exit() {
+    if (std::get_terminate() == on_terminate) std::set_terminate(g_earlier_terminate);
+}
 
 void throw_panic(const char* text) { throw panic_error(text); }
 void throw_runtime_error(const char* text) { throw runtime_error(text); }
@@ -387,8 +390,9 @@ void landed(_Unwind_Exception* exc) {
 }  // namespace gort::rt
 
 extern "C" const gort::rt::HostCxx gort_host_cxx = {
-    gort::rt::init,        gort::rt::throw_panic, gort::rt::throw_runtime_error, gort::rt::demangle,
-    gort::rt::personality, gort::rt::landed,      gort::rt::stopped_by_c,        gort::goexit,
+    gort::rt::init,     gort::rt::exit,        gort::rt::throw_panic, gort::rt::throw_runtime_error,
+    gort::rt::demangle, gort::rt::personality, gort::rt::landed,      gort::rt::stopped_by_c,
+    gort::goexit,
 };
 
 using namespace gort::rt;

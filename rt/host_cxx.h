@@ -19,6 +19,7 @@ inline constexpr _Unwind_Exception_Class kGoexitClass = 0x474f525445584954;  // 
 
 struct HostCxx {
     void (*init)();
+    void (*exit)();
     void (*throw_panic)(const char* text);
     void (*throw_runtime_error)(const char* text);
     bool (*demangle)(const char* name, char* buf, size_t size);

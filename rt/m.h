@@ -71,10 +71,11 @@ struct alignas(64) M : detail::Gate {
     uint64_t epoch = 0;  // the run it belongs to
     uint64_t id = 0;
     int tid = 0;
-    HostStart start{};  // until its thread runs
+    HostStart start{};             // until its thread runs
+    HostThreadExit thread_exit{};  // of a foreign thread
     FaultThread fault;
     EhGlobals no_eh{};  // `eh` of a program without exceptions
-    G pseudo;  // curg of a foreign thread
+    G pseudo;           // curg of a foreign thread
 };
 
 }  // namespace gort::rt

@@ -113,6 +113,7 @@ int poller_open() {
 }
 
 int poller_own_fds() { return poller.is_open() ? 2 : 0; }
+void poller_close() { poller.close(); }
 
 int poller_add(PollDesc* d) {
     registrations.fetch_add(1, std::memory_order_release);  // B2

@@ -352,6 +352,12 @@ void report_init() {
     fault_set_crash_handler(on_crash);
 }
 
+void report_exit() {
+    kernel::SignalAction now;
+    if (kernel::get_signal(SIGQUIT, &now) == 0 && now.handler == reinterpret_cast<uintptr_t>(&on_quit))
+        kernel::restore_signal(SIGQUIT, g_earlier_quit);
+}
+
 void fatal_error(const char* text) { die_fatally(text, true); }
 
 void fatal_deadlock() {

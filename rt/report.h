@@ -23,6 +23,7 @@ struct Trace;
 // host_init calls it, once for the process and after env_init: GORT_TRACEBACK, the report of stack overflows, and
 // SIGQUIT unless GORT_SIGQUIT=0 or the program has a handler of its own.
 void report_init();
+void report_exit();  // SIGQUIT is as before again
 
 // A mistake of the program's that cannot be caught: "fatal error: <text>" and its stack.
 [[noreturn]] void fatal_error(const char* text);

@@ -25,6 +25,7 @@
 #include "rt/report.h"
 #include "rt/solo.h"
 #include "rt/stack.h"
+#include "rt/unload.h"
 
 namespace gort::rt {
 
@@ -68,7 +69,7 @@ void init_once() {
     deadlock_init();
     gdb_table_keep();
     host_init();
-    watch_forks();
+    watch_process();
     initialized = true;
 }
 
@@ -248,12 +249,17 @@ void end() {
     wake_all_for_stop();
     collect_ps();
     collect_ms();
-    sched.lock.lock();  // whoever is left belongs to no run; see leave_run in mach.cc
-    for (M* mp = sched.allm; mp; mp = mp->next_all)
-        if (!mp->foreign && mp->curg && mp->epoch == sched.epoch.load(std::memory_order_relaxed))
+    bool some_left = false;
+    sched.lock.lock();  // whoever is left belongs to no run; see leave_run in enter.cc
+    for (M* mp = sched.allm; mp; mp = mp->next_all) {
+        if (mp->foreign || mp->is_m0) continue;
+        some_left = true;
+        if (mp->curg && mp->epoch == sched.epoch.load(std::memory_order_relaxed))
             mp->curg->status.store(GStatus::kDead, std::memory_order_relaxed);
+    }
     sched.epoch.fetch_add(1, std::memory_order_acq_rel);
     sched.lock.unlock();
+    if (some_left) host_stay_loaded();  // they are in user code
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
         pp->runnext.store(nullptr, std::memory_order_relaxed);

@@ -27,11 +27,11 @@ namespace gort::detail {
 inline constexpr size_t kSemaSlots = 4096;
 
 // Queues of this slot whose head wants to be woken by the next unlock.
-extern std::atomic<uint32_t> g_sema_wanted[kSemaSlots];
+GORT_HIDDEN extern std::atomic<uint32_t> g_sema_wanted[kSemaSlots];
 
 // Goroutines that run without a P because theirs was taken away. One of them must stop at its next call into gort;
 // those that do not enter the gate ask here whether they should.
-extern std::atomic<uint32_t> g_strays;
+GORT_HIDDEN extern std::atomic<uint32_t> g_strays;
 
 inline size_t sema_slot(const void* object) {
     return static_cast<size_t>((reinterpret_cast<uintptr_t>(object) >> 2) * 0x9e3779b97f4a7c15u >> 52);

@@ -13,6 +13,18 @@
 
 namespace gort::rt {
 
+struct SlabChunk {
+    SlabChunk* next;
+    size_t size;
+    uint32_t used, room;
+};
+// For unload.h: a slab is listed as soon as it has memory.
+struct ListedSlab {
+    SlabChunk** chunks;
+    ListedSlab* next;
+};
+void list_slab(ListedSlab* slab);
+
 template <class T>
 class Slab {
 public:
@@ -43,8 +55,8 @@ public:
     template <class F>
     void for_each(F f) {
         kernel::LockGuard guard(lock_);
-        for (Chunk* c = chunks_; c; c = c->next)
-            for (uint32_t i = 0; i < c->used; ++i) f(c->at(i));
+        for (SlabChunk* c = chunks_; c; c = c->next)
+            for (uint32_t i = 0; i < c->used; ++i) f(at(c, i));
     }
     // For a debugger, which finds every object ever carved by these.
     struct Layout {
@@ -57,36 +69,26 @@ public:
     bool for_some(const void** chunk, uint32_t* index, uint32_t most, F f) {
         kernel::LockGuard guard(lock_);
         if (!*chunk) *chunk = chunks_;
-        auto* c = static_cast<Chunk*>(const_cast<void*>(*chunk));
+        auto* c = static_cast<SlabChunk*>(const_cast<void*>(*chunk));
         while (c && *index >= c->used) {
             c = c->next;
             *chunk = c;
             *index = 0;
         }
-        for (; c && most > 0 && *index < c->used && f(c->at(*index)); --most) ++*index;
+        for (; c && most > 0 && *index < c->used && f(at(c, *index)); --most) ++*index;
         return c != nullptr;
-    }
-    // All memory back to the system. No object may be in use.
-    void release_all() {
-        kernel::LockGuard guard(lock_);
-        while (Chunk* c = chunks_) {
-            chunks_ = c->next;
-            kernel::release(c, c->size);
-        }
-        free_ = nullptr;
     }
 
 private:
     struct Free {
         Free* next;
     };
-    struct alignas(64) Chunk {
-        Chunk* next;
-        size_t size;
-        uint32_t used, room;
-        T* at(uint32_t i) { return reinterpret_cast<T*>(reinterpret_cast<char*>(this) + first()) + i; }
-        static constexpr size_t first() { return (sizeof(Chunk) + alignof(T) - 1) / alignof(T) * alignof(T); }
-    };
+    static constexpr size_t kHead = 64;
+    static constexpr size_t kFirst = (kHead + alignof(T) - 1) / alignof(T) * alignof(T);
+    static_assert(sizeof(SlabChunk) <= kHead);
+    static T* at(SlabChunk* c, uint32_t i) {
+        return reinterpret_cast<T*>(reinterpret_cast<char*>(c) + kFirst) + i;
+    }
     void* carve() {
         if (!chunks_ || chunks_->used == chunks_->room) {
             // Chunks double up to 4 MiB: few mappings for millions of objects, little for a small program.
@@ -95,27 +97,32 @@ private:
             // A large one in huge pages: a million goroutines' Gs are visited in no order, and a TLB miss costs as much
             // as a cache miss.
             const bool huge = size >= 2 * kernel::kHugePage;
-            auto* c = static_cast<Chunk*>(
+            auto* c = static_cast<SlabChunk*>(
                 kernel::reserve(size, kernel::kReserveDefault, huge ? kernel::kHugePage : 0));
             if (!c) return nullptr;
             if (huge) kernel::hugepage(c, size);
+            if (!chunks_) {
+                listed_.chunks = &chunks_;
+                list_slab(&listed_);
+            }
             c->next = chunks_;
             c->size = size;
             c->used = 0;
-            c->room = static_cast<uint32_t>((size - Chunk::first()) / sizeof(T));
+            c->room = static_cast<uint32_t>((size - kFirst) / sizeof(T));
             chunks_ = c;
         }
-        return chunks_->at(chunks_->used++);
+        return at(chunks_, chunks_->used++);
     }
 
     kernel::Mutex lock_{kernel::LockRank::kLeaf};
     Free* free_ = nullptr;
-    Chunk* chunks_ = nullptr;
+    SlabChunk* chunks_ = nullptr;
+    ListedSlab listed_{};
 };
 
 template <class T>
 constexpr typename Slab<T>::Layout Slab<T>::layout() {
-    return {offsetof(Slab, chunks_), offsetof(Chunk, next), offsetof(Chunk, used), Chunk::first()};
+    return {offsetof(Slab, chunks_), offsetof(SlabChunk, next), offsetof(SlabChunk, used), kFirst};
 }
 
 }  // namespace gort::rt

@@ -7,30 +7,7 @@
 # (errno_test.cc says how a goroutine is brought there).
 set -u
 cd "$(dirname "$0")/.." || exit 1
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
-
-check() { # check NAME COMMAND...: passes when the command does; its output is shown when it does not
-    local name=$1 log
-    shift
-    if log=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAIL %s\n%s\n' "$name" "$log"
-    fi
-}
-
-compilers=(g++)
-for cxx in clang++ clang++-19; do
-    command -v $cxx >/dev/null && compilers+=("$cxx")
-done
-lib=$(make -s print-LIB)
-make -s -j2 "$lib" >"$dir/make" 2>&1 || {
-    cat "$dir/make"
-    exit 1
-}
+. tests/script.sh
 warn='-Wall -Wextra -Wpedantic -Wredundant-decls -Werror'
 
 cat >"$dir/twice.cc" <<'EOF'
@@ -178,17 +155,10 @@ while read -r header; do
 done < <(make -s print-PUBLIC | tr ' ' '\n')
 
 # What the headers say to a compiler that cannot take them.
-says() { # says WORDS COMMAND...: it fails, and says so
-    local words=$1 log
-    shift
-    log=$("$@" 2>&1) && echo 'it compiles' && return 1
-    [[ $log == *"$words"* ]] || { echo "$log" | head -n 5; return 1; }
-}
 echo '#include <gort.h>' >"$dir/old.cc"
 for cxx in "${compilers[@]}"; do
     check "$cxx: C++17" says 'needs C++20 or later: compile with -std=c++20' \
         "$cxx" -std=c++17 -I. -fsyntax-only "$dir/old.cc"
     check "$cxx: C" says 'programs in C include <gort_c.h>' "$cxx" -x c -I. -fsyntax-only "$dir/old.cc"
 done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

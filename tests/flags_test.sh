@@ -6,39 +6,7 @@
 # cannot work says so where it is called.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
-
-check() { # check NAME COMMAND...: passes when the command does; its output is shown when it does not
-    local name=$1 log
-    shift
-    if log=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAIL %s\n%s\n' "$name" "$log"
-    fi
-}
-says() { # says WORDS COMMAND...: it fails, and says so
-    local words=$1 log
-    shift
-    log=$("$@" 2>&1) && echo 'it succeeds' && return 1
-    [[ $log == *"$words"* ]] || {
-        echo "$log" | head -n 5
-        return 1
-    }
-}
-
-compilers=(g++)
-for cxx in clang++ clang++-19; do
-    command -v $cxx >/dev/null && compilers+=("$cxx")
-done
-lib=$(make -s print-LIB)
-make -s -j2 "$lib" >"$dir/make" 2>&1 || {
-    cat "$dir/make"
-    exit 1
-}
+. tests/script.sh
 warn=(-std=c++20 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wold-style-cast -Werror -I.)
 make -s print-PUBLIC | tr ' ' '\n' | sed 's/.*/#include "&"/' >"$dir/all.cc"
 
@@ -139,5 +107,4 @@ for cxx in "${compilers[@]}"; do
         fi
     done
 done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+finish

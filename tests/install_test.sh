@@ -8,24 +8,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 .ci/need pkg-config || exit 1
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0 skipped=0
-
-check() { # check NAME COMMAND...: passes when the command does; its output is shown when it does not
-    local name=$1 log
-    shift
-    if log=$("$@" 2>&1); then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        printf 'FAIL %s\n%s\n' "$name" "$log"
-    fi
-}
-skip() {
-    skipped=$((skipped + 1))
-    echo "skip $1"
-}
+. tests/script.sh
 
 # As a package does: built for /opt/gort, put together below DESTDIR, moved to its place afterwards. We cannot write to
 # /opt, so pkg-config is told where the place is by --define-variable.
@@ -37,6 +20,7 @@ export PKG_CONFIG_PATH=$root/lib/pkgconfig
 check 'gort.pc' pkg-config --validate gort
 check 'gort.pc: prefix' test "$(pkg-config --variable=prefix gort)" = /opt/gort
 check 'gort.pc asks for stack probes' grep -q -- '-fstack-clash-protection' <(pkg-config --cflags gort)
+check 'gort.pc binds functions' grep -q -- '-Bsymbolic-functions' <(pkg-config --libs gort)
 read -ra cflags < <(pkg-config --define-variable=prefix="$root" --cflags gort)
 read -ra libs < <(pkg-config --define-variable=prefix="$root" --libs gort)
 
@@ -75,14 +59,6 @@ cat >other.cc <<'EOF'
 #include <gort.h>
 int other() { return 0; }
 EOF
-exits_with() { # exits_with STATUS COMMAND...
-    local want=$1 got
-    shift
-    timeout 20 "$@"
-    got=$?
-    [ $got = "$want" ] || echo "exit status $got, not $want"
-    [ $got = "$want" ]
-}
 if [ -e "$root/include/gort/gort.h" ]; then
     for cxx in "${compilers[@]}"; do
         # Two translation units: whatever a header defines has to bear it.
@@ -182,7 +158,4 @@ fi
 cd - >/dev/null || exit 1
 check 'make uninstall' make -s uninstall PREFIX=/opt/gort DESTDIR="$dir/package"
 check 'nothing is left' test -z "$(find "$dir/package" -type f)"
-printf '%d passed, %d failed' $passed $failed
-[ $skipped = 0 ] || printf ', %d skipped' $skipped
-echo
-[ $failed = 0 ]
+finish

@@ -103,13 +103,11 @@ TEST_P(CC_10_destructors_yield_during_unwinding) {
 
 TEST(a_thread_calls_what_it_promised_when_it_ends) {
     static std::string log;
+    static rt::HostThreadExit first, second;
     std::thread([] {
-        CHECK_EQ(rt::host_on_thread_exit([](void* s) { log += static_cast<const char*>(s); },
-                                         const_cast<char*>("b")),
-                 0);
-        CHECK_EQ(rt::host_on_thread_exit([](void* s) { log += static_cast<const char*>(s); },
-                                         const_cast<char*>("a")),
-                 0);
+        const auto add = [](void* s) { log += static_cast<const char*>(s); };
+        CHECK_EQ(rt::host_on_thread_exit(&first, add, const_cast<char*>("b")), 0);
+        CHECK_EQ(rt::host_on_thread_exit(&second, add, const_cast<char*>("a")), 0);
     }).join();
     CHECK_EQ(log, "ab");
 }

@@ -212,8 +212,9 @@ private:
         static_cast<T*>(from)->~T();
     }
     static void move(void* to, void* from) noexcept { ::new (to) T(std::move(*static_cast<T*>(from))); }
-    static constexpr detail::PoolOps kOps{sizeof(T), alignof(T), detail::pool_is_word<T> ? nullptr : move,
-                                          detail::pool_is_word<T> ? nullptr : relocate, std::is_pointer_v<T>};
+    GORT_HIDDEN static constexpr detail::PoolOps kOps{
+        sizeof(T), alignof(T), detail::pool_is_word<T> ? nullptr : move,
+        detail::pool_is_word<T> ? nullptr : relocate, std::is_pointer_v<T>};
 
     static constexpr bool kFilled = std::is_pointer_v<T>;
     static uint64_t to_word(const T& item) {

@@ -81,7 +81,7 @@ private:
         virtual void take(const result& r) = 0;
     };
     template <class C>
-    struct Send : Receiver {
+    struct GORT_HIDDEN Send : Receiver {
         explicit Send(C to) : c(std::move(to)) {}
         void take(const result& r) override { c.send(r); }
         C c;
