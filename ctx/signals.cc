@@ -19,6 +19,7 @@
 #include "rt/go.h"
 #include "rt/panic.h"
 #include "rt/sync/mutex.h"
+#include "rt/unload.h"
 
 namespace gort::signals {
 
@@ -244,6 +245,12 @@ void change(SignalSet set, F f) {
         for_each(set, [&](int sig) { f(b, sig); });
     }
     end_thread_if_idle(b);
+}
+
+// The shared object that this is a part of goes, the process stays: nothing of it is called any more.
+[[gnu::destructor]] void on_unload() {
+    if (!rt::unloading() || !handlers_book.load(std::memory_order_acquire)) return;
+    change(~SignalSet{0}, put_back);
 }
 
 class SignalContext final : public ctx::context_base {

@@ -57,6 +57,7 @@ void host_in_child();  // in the child: the other threads are forgotten
 // Calls fn when the shared object that the library is a part of is unloaded (rt/unload.h): after all destructors of that
 // object, and not when the process exits. Without memory to tell the two apart: never.
 void host_on_unload(void (*fn)());
+bool host_unloading();         // asked by a destructor
 void host_wait_for_threads();  // until all that host_start_thread started have gone
 void host_exit();              // the terminate handler is as before host_init again, and what follows
 void host_drop_exit_key();     // nothing of on_thread_exit is called any more

@@ -23,7 +23,7 @@ time_t* g_exit_time = nullptr;  // 0 until exit() was called
 
 // The highest priority there is for programs: it runs after the destructors of all static objects of its shared object.
 [[gnu::destructor(101)]] void on_unload() {
-    if (g_unload && *g_exit_time == 0) g_unload();
+    if (host_unloading()) g_unload();
 }
 
 }  // namespace
@@ -36,6 +36,8 @@ void host_on_unload(void (*fn)()) {
     const auto call = reinterpret_cast<void (*)(void*)>(reinterpret_cast<void*>(&time));
     if (__cxa_atexit(call, g_exit_time, nullptr) == 0) g_unload = fn;
 }
+
+bool host_unloading() { return g_unload && *g_exit_time == 0; }
 
 void host_stay_loaded() {
     Dl_info where;

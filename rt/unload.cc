@@ -50,9 +50,11 @@ void list_slab(ListedSlab* slab) {
     }
 }
 
+// Not in a child of a process that had a run.
+bool unloading() { return !g_forked.load(std::memory_order_relaxed) && host_unloading(); }
+
 void unload() {
-    if (g_forked.load(std::memory_order_relaxed))
-        return;  // other threads had a run when this process was made
+    if (!unloading()) return;
     if (sched.state.load(std::memory_order_relaxed) != RunState::kStopped) {
         const M* me = self();
         if (sched.has_main || (me && !me->foreign))

@@ -14,6 +14,7 @@
 namespace gort::rt {
 
 void unload();
+bool unloading();           // asked by destructors: the object goes, and the process stays
 void detach_all_foreign();  // enter.cc
 void watch_process();       // fork.cc: for forks and for that; once for each process, again does nothing
 

@@ -14,6 +14,7 @@ as_pkg_config_says=(-fstack-clash-protection -pthread '-Wl,-Bsymbolic-functions'
 
 cat >"$dir/plugin.cc" <<'EOF'
 #include <gort.h>
+#include <signal.h>
 #include <unistd.h>
 #include <atomic>
 #include <string>
@@ -74,6 +75,11 @@ API int work(int procs) {
     gort::options o;
     o.max_procs = procs;
     return gort::run(all_kinds, o);
+}
+API void catches_signals() {
+    static auto got = gort::make_chan<int>(1);
+    gort::signals::notify(got, {SIGUSR1, SIGTERM});
+    gort::signals::ignore({SIGUSR2});
 }
 API void panics() { gort::make_chan<int>(-1); }
 // A run that leaves a goroutine behind which computes until *stop.
@@ -202,6 +208,7 @@ int main(int, char** argv) {
         CK(mappings() < after_some + 15);  // libc keeps stacks of threads
     } else if (what == "twice in one") {
         Plugin p(path);
+        p.get<void()>("catches_signals")();
         for (int i = 0; i < 3; ++i) CK(p.get<int(int)>("work")(2) == 0);
         p.close();
         all_is_as_before();
@@ -296,6 +303,7 @@ cat >"$dir/both.cc" <<'EOF'
 #define leave_one_behind own_leave_one_behind
 #define start_and_go own_start_and_go
 #define call_in own_call_in
+#define catches_signals own_catches_signals
 #include "plugin.cc"
 #undef work
 #undef panics
