@@ -113,6 +113,7 @@ void on_fault(int sig, siginfo_t* info, void* context) {
     // What others send is no mistake of the goroutine that happens to run here.
     if ((fault || info->si_pid == kernel::sys_getpid()) && ends_in_default(g_earlier[which], fault))
         if (auto fn = g_crash.load(std::memory_order_acquire)) fn(sig, info, context);  // F1
+    stack_into_core(arch::context_sp(uc));
     // We asked for SA_NODEFER; the program's handler, if it did not, runs with its signal blocked.
     kernel::block_signals(kernel::signal_bit(sig), nullptr);
     kernel::forward_signal(&g_earlier[which], sig, info, context);
@@ -220,7 +221,7 @@ static void print_hint(kernel::Out& out, const OverflowInfo& info) {
     }
     const size_t size = stack_class_size(cls) >> 10;
     if (info.main) {
-        out.str("; main's stack is as large as all others': gort::run(main, {.stack_size = ").udec(size);
+        out.str("; gort::run(main, {.stack_size = ").udec(size);
         out.str(" << 10}) or GORT_STACK=").udec(size).str("K raises it\n");
     } else {
         out.str("; gort::go(gort::stack_size(").udec(size).str(" << 10), f) raises it for one goroutine, ");

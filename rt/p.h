@@ -69,7 +69,8 @@ struct alignas(64) P {
     FreshQueue fresh;    // those that have not
     G* gfree = nullptr;  // magazine in use, linked through next
     uint32_t gfree_count = 0;
-    uint32_t stacks = 0;       // how many of stack_cache are filled
+    uint32_t stacks = 0;        // how many of stack_cache are filled
+    uint32_t small_stacks = 0;  // the first so many of them are no larger than asked for
     uint32_t stack_batch = 1;  // how many the last refill asked for
     uint32_t g_batch = 4;      // the same
     G* gfree_full = nullptr;   // a whole magazine, or null

@@ -100,6 +100,8 @@ const char* configure(const options& o) {
                                   kDefaultStackSize, true, "128K to 1G");
     sched.stack_class = stack_class_for(c.stack_size);
     if (sched.stack_class < 0) return "run: options.stack_size out of range (at most 1 GiB)";
+    c.stack_tiers = env_uint("GORT_STACK_TIERS", 0, 1, 1, false, "0 and 1") != 0 && o.stack_tiers;
+    stack_set_tiers(c.stack_tiers);
     c.seed = o.seed ? o.seed : env_uint("GORT_SEED", 1, UINT64_MAX, 0, false, "1 to 18446744073709551615");
     if (!c.seed) c.seed = kernel::random_seed();
     c.schedtrace_ms =
@@ -297,7 +299,7 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     G* gp = alloc_g(pp);
     gp->id = 1;
     gp->site = {};
-    gp->stack_class = static_cast<uint8_t>(sched.stack_class);
+    gp->stack_class = static_cast<uint8_t>(stack_main_class(sched.stack_class));
     gp->invoke = invoke;
     *reinterpret_cast<void**>(gp->storage) = arg;
     gp->flags = kGMain | kGOnM0;
@@ -438,6 +440,16 @@ void unlock_os_thread() {
 int set_max_threads(int n) {
     const int before = sched.max_threads.exchange(n, std::memory_order_relaxed);
     if (sched.nm.load(std::memory_order_relaxed) > n) fatal_thread_exhaustion(n);
+    return before;
+}
+
+size_t set_max_stack(size_t bytes) {
+    const size_t before = stack_set_max(bytes);
+    if (M* mp = self(); mp && !mp->foreign) {  // what this P keeps may be larger
+        mp = enter();
+        if (P* pp = p_of(mp)) give_stacks_back(pp);
+        leave(mp);
+    }
     return before;
 }
 

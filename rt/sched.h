@@ -34,6 +34,7 @@ struct Config {
     int max_procs = 0;  // 0: as many as CPUs
     int max_threads = 10000;
     size_t stack_size = 256 << 10;  // reserved address space for each goroutine
+    bool stack_tiers = true;        // and more, as long as stacks are few
     uint64_t seed = 0;              // 0: random
     int64_t schedtrace_ms = 0;      // 0: no trace
     bool schedtrace_detail = false;

@@ -81,17 +81,35 @@ void to_depot(G* chain, uint32_t count) {
     ++pp->gfree_count;
 }
 
-// Of the default class. Nobody else gets it before the caller has left it: the pool is given others.
+// The P's free stacks lie the small ones first: the large ones are given out before them.
+void make_room_for_stack(P* pp) {
+    void* given[kStackBatch];
+    uint32_t n = 0, kept = 0;
+    const uint32_t small = pp->small_stacks < kStackBatch ? pp->small_stacks : kStackBatch;
+    while (n < small) given[n++] = pp->stack_cache[--pp->small_stacks];
+    const uint32_t large_from = pp->small_stacks + n;
+    for (kept = pp->small_stacks; kept + kStackBatch < pp->stacks; ++kept)
+        pp->stack_cache[kept] = pp->stack_cache[kept - pp->small_stacks + large_from];
+    for (uint32_t i = kept - pp->small_stacks + large_from; i < pp->stacks; ++i)
+        given[n++] = pp->stack_cache[i];
+    pp->stacks = kept;
+    stack_free_mixed(given, n);
+}
+
+// Nobody else gets it before the caller has left it: the pool is given others.
 void stack_to_cache(P* pp, void* stack) {
-    if (pp->stacks == kStackCache) {
-        pp->stacks -= kStackBatch;
-        stack_free_batch(sched.stack_class, pp->stack_cache + pp->stacks, kStackBatch);
+    if (pp->stacks == kStackCache) make_room_for_stack(pp);
+    uint32_t at = pp->stacks++;
+    if (!stack_is_large(stack)) {
+        pp->stack_cache[at] = pp->stack_cache[pp->small_stacks];
+        at = pp->small_stacks++;
     }
-    pp->stack_cache[pp->stacks++] = stack;
+    pp->stack_cache[at] = stack;
 }
 
 void* pop_stack(P* pp) {
     void* stack = pp->stack_cache[--pp->stacks];
+    if (pp->small_stacks > pp->stacks) pp->small_stacks = pp->stacks;
     if (pp->stacks) {  // the next one's first frames, in time for the next start
         const char* top = static_cast<const char*>(pp->stack_cache[pp->stacks - 1]);
         __builtin_prefetch(top, 1);
@@ -107,15 +125,17 @@ void* stack_from_cache(P* pp, int cls) {
         // A batch is made warm, guards and pages: a program that needs two stacks should not pay for thirty-two.
         if (pp->stack_batch < kStackBatch) pp->stack_batch *= 2;
         const int64_t start = kernel::nanotime();
-        const size_t n = stack_alloc_batch(cls, pp->stack_cache, pp->stack_batch, &error);
+        const size_t n = stack_alloc_tiered(cls, pp->stack_cache, pp->stack_batch, &error);
         note_lost(pp, kernel::nanotime() - start);
         if (!n) fatal_no_stack(stack_error_text(error));
         pp->stacks = static_cast<uint32_t>(n);
+        pp->small_stacks = 0;
+        while (pp->small_stacks < n && !stack_is_large(pp->stack_cache[pp->small_stacks])) ++pp->small_stacks;
         return pop_stack(pp);
     }
     StackError error = StackError::kNone;
-    void* stack = stack_alloc(cls, &error);
-    if (!stack) fatal_no_stack(stack_error_text(error));
+    void* stack = nullptr;
+    if (!stack_alloc_tiered(cls, &stack, 1, &error)) fatal_no_stack(stack_error_text(error));
     return stack;
 }
 
@@ -178,10 +198,11 @@ void goroutine_entry(void* stack, void*) {
         void* sp = next ? handle_of(next) : nullptr;
         if (next && !sp) {
             // locked to another M, or hidden; or see below
-            if (next->stack || (cls != sched.stack_class && next->stack_class != cls)) {
+            const bool fits = next->stack_class == cls || next->stack_class <= stack_class(stack);
+            if (next->stack || (cls != sched.stack_class && !fits)) {
                 mp->next_g = next;
                 next = nullptr;
-            } else if (next->stack_class == cls) {
+            } else if (fits) {
                 next->stack = stack;
                 next->ctx = gp->ctx;
                 put_free(pp, gp);
@@ -301,8 +322,8 @@ void put_foreign(G* gp) {
 
 void give_stacks_back(P* pp) {
     const uint32_t n = pp->stacks;
-    pp->stacks = 0;
-    if (n) stack_free_batch(sched.stack_class, pp->stack_cache, n);
+    pp->stacks = pp->small_stacks = 0;
+    if (n) stack_free_mixed(pp->stack_cache, n);
 }
 
 void flush_p_caches(P* pp) {
@@ -326,7 +347,7 @@ void free_abandoned_g(G* gp) {
         auto abandon = sched.abandon.load(std::memory_order_relaxed);
         if (!sema_abandon(gp) && abandon && gp->waiting) abandon(gp);
         arch::context_destroy(&gp->ctx);
-        stack_free(gp->stack_class, gp->stack);
+        stack_free(stack_class(gp->stack), gp->stack);
     }
     free_g_foreign(gp);
 }

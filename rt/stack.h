@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A slot's class is what it is promised to have: a power of two from 128 KiB to 1 GiB, guard included. `stride`
-// is what it has: as long as a class has few slots, kRoom more.
+// is what it has: a little more in large classes.
 //
 //   base        lo                                              header        end = base + stride
 //    | guard    | stack: grows down from header                   | G | SlotInfo | colour |
@@ -29,6 +29,7 @@
 // Ordering:   a slot's content passes from who freed it to who gets it through the pool's lock.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -57,13 +58,23 @@ inline constexpr unsigned kMinSlotShift = 17, kMaxSlotShift = 30;
 inline constexpr int kStackClasses = kMaxSlotShift - kMinSlotShift + 1;
 inline constexpr size_t kDefaultStackSize = 256 << 10;
 
-// The first kRoomySlots slots of each class have kRoom more than the class says. Code that was compiled without stack
-// probes steps over a guard with one large frame, into the neighbour; with this room the frames that such code has (a
-// path, a line, a buffer to read into) fit, in programs that have few goroutines. It costs address space, and a page
-// table for each of those slots in place of one for eight. Measured (threadring, yield g1000): 1 MiB costs nothing that
-// shows, 8 MiB 5 to 15 percent.
-inline constexpr size_t kRoom = 1 << 20;
-inline constexpr size_t kRoomySlots = 1024;
+// TIERS. A goroutine that asks for no more than the default gets one of the largest stacks as long as few goroutines
+// live: one of kTiers that has not given out `slots` yet, else one of the class it asked for. So code without stack
+// probes, whose large frames would step over a guard, has room; and recursion ends where it does in Go. Large reserves
+// are free while stacks are few and dear when they are many (threadring with 503 goroutines, yield with 1000, page
+// tables a goroutine, Zen 4: 256 KiB 22 ns, 6.5 ns, 515 B; 64 MiB 23, 6.8, 4465; 1 GiB 42, 8.6, 8305).
+// Their stride is a little more than the size, so that tops spread over the TLB's sets, and a slot's top shares its page
+// table with the next one's guard (slots that end at 2 MiB would need two tables each).
+// A slot of 16 MiB or more is left out of cores, but for kDumpedTop at its top; the stack that a thread dies on is in
+// it whole.
+struct StackTier {
+    size_t size;
+    size_t slots;  // of the first, what lies unused in the Ps' caches may be half
+};
+inline constexpr StackTier kTiers[] = {{size_t{1} << 30, 128}, {size_t{64} << 20, 1024}};
+inline constexpr int kTierCount = 2;
+inline constexpr size_t kSparseSlot = 16 << 20;
+inline constexpr size_t kDumpedTop = 32 << 10;
 
 constexpr size_t stack_class_size(int cls) {
     return size_t{1} << (kMinSlotShift + static_cast<unsigned>(cls));
@@ -97,6 +108,30 @@ inline void* stack_alloc(int cls, StackError* error = nullptr) {
 }
 inline void stack_free(int cls, void* header) { stack_free_batch(cls, &header, 1); }
 
+// [init, between runs] Are there tiers? `on` is a wish: they are left out where address space is small (together they take
+// at most an eighth of it), where reserving counts like using (vm.overcommit_memory=2), where everything is locked into
+// memory (MCL_FUTURE), and under tools that watch stacks.
+void stack_set_tiers(bool on);
+int stack_main_class(int otherwise);  // for main, which has one of the largest always
+// Stacks larger than this are not given out any more, but for those who ask for one; what it was before.
+size_t stack_set_max(size_t bytes);
+// As stack_alloc_batch, of the largest tiers that are free; the last ones are the largest.
+size_t stack_alloc_tiered(int cls, void** headers, size_t n, StackError* error = nullptr);
+// Gives slots of any classes back.
+void stack_free_mixed(void** headers, size_t n);
+
+// Does the slot belong to a tier?
+struct TierRange {
+    std::atomic<uintptr_t> base{0}, size{0};
+};
+extern TierRange g_tier_ranges[kTierCount];
+[[gnu::always_inline]] inline bool stack_is_large(const void* header) {
+    const auto at = reinterpret_cast<uintptr_t>(header);
+    for (const TierRange& r : g_tier_ranges)
+        if (at - r.base.load(std::memory_order_relaxed) < r.size.load(std::memory_order_relaxed)) return true;
+    return false;
+}
+
 // Of a slot in use.
 StackBounds stack_bounds(const void* header);
 int stack_class(const void* header);
@@ -128,6 +163,8 @@ struct SlotRef {
     void* header = nullptr;
 };
 SlotRef stack_slot_of(uintptr_t address);
+// [signal] The core that is about to be written has the stack that is suspended or faulted at sp, whole.
+void stack_into_core(uintptr_t sp);
 
 // Makes free slots cold. Meant to be called from time to time: of the slots that nobody needed since the last
 // call, half go (all: every free one). At most `limit` slots; how many went.

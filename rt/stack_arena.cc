@@ -1,7 +1,10 @@
 // rt/stack_arena.cc - the table of arenas: mapping them, and finding the slot of an address.
 // SPDX-License-Identifier: BSD-2-Clause
 
+#include <sys/mman.h>
+
 #include "kernel/fatal.h"
+#include "kernel/sys.h"
 #include "kernel/vm.h"
 #include "rt/stack_pool.h"
 
@@ -44,6 +47,8 @@ Arena* arena_map(int cls, size_t stride, uint32_t slots, Arena* older, StackErro
         *error = StackError::kTooManyArenas;
         return nullptr;
     }
+    // prepare_new_slots takes their tops out of this again.
+    if (stride >= kSparseSlot) kernel::sys_madvise(memory, size, MADV_DONTDUMP);
     auto base = reinterpret_cast<uintptr_t>(memory);
     a->mapped = size;
     a->stride = stride;
@@ -85,7 +90,7 @@ SlotRef stack_slot_of(uintptr_t address) {
     uintptr_t first = a->base.load(std::memory_order_acquire);  // S1
     uint32_t index = slot_index(a, address - first);
     if (index >= a->carved.load(std::memory_order_relaxed)) return ref;  // S2
-    if (address < slot_at(a->stride, first, index)) return ref;             // in the spare page
+    if (address < slot_at(a->stride, first, index)) return ref;          // in the spare page
     uint8_t state = a->states[index].load(std::memory_order_relaxed);    // S2
     ref.guard = static_cast<GuardKind>(state & ~kColdBit);
     ref.cls = a->cls;

@@ -4,8 +4,11 @@
 // mprotect guards cost two mappings each, of the vm.max_map_count that the whole process has: malloc, threads
 // and libraries need theirs, so we stop kMapsForOthers short of it.
 
+#include <sys/mman.h>
+
 #include "kernel/fatal.h"
 #include "kernel/file.h"
+#include "kernel/sys.h"
 #include "kernel/vm.h"
 #include "rt/stack_pool.h"
 
@@ -109,6 +112,8 @@ void prepare_new_slots(Arena* a, uint32_t first, size_t n) {
         if (got == GuardKind::kMprotect && !protect_guard(ranges[i].start)) got = GuardKind::kCanary;
         if (got != GuardKind::kMprotect)
             g_guards[static_cast<int>(got)].fetch_add(1, std::memory_order_relaxed);
+        if (a->stride >= kSparseSlot)
+            kernel::sys_madvise(ranges[i].start + a->stride - kDumpedTop, kDumpedTop, MADV_DODUMP);
         finish_slot(a, index, slot_header(a, base, index), got);
     }
 }

@@ -48,23 +48,28 @@ size_t advise_many(const Range* ranges, size_t n, int advice, std::atomic<bool>*
 
 constexpr size_t kChunk = 1024;  // pages for one mincore
 
-// What of [start, end) is in memory: bytes, and the lowest address.
+// What of [start, end) is in memory: bytes, and the lowest address. A stack is looked through from its top down, until
+// kNothing in a row is not there: what lies below that is not found.
+constexpr size_t kNothing = 32 << 20;
 struct Present {
     size_t bytes = 0;
     char* lowest = nullptr;
 };
 Present pages_present(char* start, char* end) {
     Present p;
-    size_t page = kernel::page_size();
+    const size_t page = kernel::page_size();
     unsigned char in_memory[kChunk];
-    for (char* at = start; at < end; at += kChunk * page) {
-        size_t pages = static_cast<size_t>(end - at) / page;
+    for (size_t nothing = 0; end > start && nothing < kNothing;) {
+        size_t pages = static_cast<size_t>(end - start) / page;
         if (pages > kChunk) pages = kChunk;
-        if (kernel::sys_mincore(at, pages * page, in_memory) != 0) continue;
-        for (size_t i = 0; i < pages; i++) {
+        end -= pages * page;
+        nothing += pages * page;
+        if (kernel::sys_mincore(end, pages * page, in_memory) != 0) continue;
+        for (size_t i = pages; i-- > 0;) {
             if (!(in_memory[i] & 1)) continue;
-            if (!p.lowest) p.lowest = at + i * page;
+            p.lowest = end + i * page;
             p.bytes += page;
+            nothing = 0;
         }
     }
     return p;

@@ -85,7 +85,8 @@ Arena* arena_of(uintptr_t address);  // null: not in any slot
 // `older`.
 Arena* arena_map(int cls, size_t stride, uint32_t slots, Arena* older, StackError* error);
 void arena_unmap(Arena* a);
-void arenas_forget();  // stack_release_all: the table is empty
+void stack_make_tier(int cls, TierRange* range, size_t slots);  // range null: it is none. stack.cc
+void arenas_forget();                                           // stack_release_all: the table is empty
 
 // stack_guard.cc
 // Makes the n <= kBatch never used slots from index `first` on ready for use: guards, state, SlotInfo.

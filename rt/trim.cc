@@ -183,11 +183,11 @@ bool collect_kept_stacks() {
             for (P* pp = sched.pidle; pp && n == 0; pp = pp->next_idle) {
                 n = pp->stacks;
                 for (uint32_t i = 0; i < n; ++i) stacks[i] = pp->stack_cache[i];
-                pp->stacks = 0;
+                pp->stacks = pp->small_stacks = 0;
             }
         }
         if (n == 0) break;
-        stack_free_batch(sched.stack_class, stacks, n);
+        stack_free_mixed(stacks, n);
         any = true;
     }
     for (int i = 0, all = sched.nallp.load(std::memory_order_acquire); i < all; ++i)

@@ -105,15 +105,20 @@ TEST(PN_41_the_stack_is_shown_whatever_the_guard) {
 TEST(the_hint_for_main_is_its_own) {
     auto overflow = [] { std::printf("%d\n", overflowing(0)); };
     Died d = die_in_main(overflow);
+    CHECK_DIED(d, d.matches("^runtime: goroutine stack exceeds 10[0-9]{8}-byte limit$"));
     CHECK_DIED(
-        d, d.matches("^runtime: [0-9]+ bytes or more were needed; main's stack is as large as all others': "
-                     "gort::run\\(main, \\{\\.stack_size = 4096 << 10\\}\\) or GORT_STACK=4096K raises it$"));
+        d, d.matches("^runtime: [0-9]+ bytes or more were needed, and no stack is larger than 1024 MiB$"));
+    setenv("GORT_STACK_TIERS", "0", 1);
+    d = die_in_main(overflow);
+    CHECK_DIED(d,
+               d.matches("^runtime: [0-9]+ bytes or more were needed; gort::run\\(main, \\{\\.stack_size = "
+                         "512 << 10\\}\\) or GORT_STACK=512K raises it$"));
     d = die_in_child(overflow);
+    unsetenv("GORT_STACK_TIERS");
     CHECK_DIED(
-        d,
-        d.matches(
-            "^runtime: [0-9]+ bytes or more were needed; gort::go\\(gort::stack_size\\(4096 << 10\\), f\\) "
-            "raises it for one goroutine, GORT_STACK=4096K for all$"));
+        d, d.matches(
+               "^runtime: [0-9]+ bytes or more were needed; gort::go\\(gort::stack_size\\(512 << 10\\), f\\) "
+               "raises it for one goroutine, GORT_STACK=512K for all$"));
 }
 
 TEST(RT_21_RT_22_threads_run_out) {

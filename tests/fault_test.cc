@@ -71,8 +71,8 @@ static void overflow(GuardKind kind, void (*fn)(void*)) {
     }
     std::string limit = "runtime: goroutine stack exceeds " + std::to_string(b.size()) + "-byte limit\n";
     CHECK_EQ(e.said.compare(0, limit.size(), limit), 0);
-    CHECK(e.has(" bytes or more were needed; gort::go(gort::stack_size(4096 << 10), f)"));
-    CHECK(e.has("GORT_STACK=4096K"));
+    CHECK(e.has(" bytes or more were needed; gort::go(gort::stack_size(512 << 10), f)"));
+    CHECK(e.has("GORT_STACK=512K"));
     CHECK(e.has("\nfatal error: stack overflow\n"));
 }
 TEST(recursion_meets_madvise) { overflow(GuardKind::kMadvise, recurse_for_ever); }
@@ -106,7 +106,7 @@ TEST(smallest_and_large_class_overflow) {
             m.run(frame_20k);
         });
         CHECK(e.exited(2));
-        CHECK(e.has(cls ? "GORT_STACK=32768K" : "GORT_STACK=4096K"));
+        CHECK(e.has(cls ? "GORT_STACK=16384K" : "GORT_STACK=256K"));
     }
 }
 
@@ -145,7 +145,7 @@ TEST(a_frame_beyond_the_guard_is_ours_when_the_running_slot_is_known) {
             return child([=] {
                 Machine first, second;
                 g_running = second.header;
-                CHECK_EQ(stack_slot_of(at(first.header)).base + kDefaultStackSize + kRoom,
+                CHECK_EQ(stack_slot_of(at(first.header)).base + kDefaultStackSize,
                          stack_slot_of(at(second.header)).base);
                 fault_set_running_slot(running);
                 if (report) fault_set_overflow_handler(report);
@@ -245,5 +245,5 @@ TEST(the_canary_finds_it_at_the_switch) {
     CHECK(e.exited(2));
     CHECK(e.has("canary overwritten\n"));
     CHECK(e.has("fatal error: stack overflow\n"));
-    CHECK(e.has("GORT_STACK=4096K"));
+    CHECK(e.has("GORT_STACK=512K"));
 }

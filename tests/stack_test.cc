@@ -22,7 +22,7 @@ TEST(layout) {
     size_t page = kernel::page_size();
     for (int cls : {0, 1, 4}) {
         Slots s(60, cls);
-        size_t stride = stack_class_size(cls) + kRoom;
+        size_t stride = stack_class_size(cls);
         for (void* h : s.h) {
             CHECK_EQ(at(h) % 64, 0u);
             char* end = base_of(h) + stride;
@@ -34,31 +34,6 @@ TEST(layout) {
             CHECK_EQ(stack_class(h), cls);
             for (size_t i = 0; i < kGSize; i++) CHECK_EQ(static_cast<char*>(h)[i], 0);
         }
-    }
-}
-
-// A frame of 1 MiB fits; and when there are many slots, they are what the class says.
-TEST(the_first_slots_of_a_class_have_room) {
-    for (int cls : {0, kCls}) {
-        const size_t many = kRoomySlots + 300;
-        Slots s(many, cls);
-        size_t roomy = 0;
-        for (void* h : s.h) {
-            const auto ref = stack_slot_of(at(h));
-            const size_t stride = at(h) / kTopPage * kTopPage + kTopPage - ref.base;
-            if (stride == stack_class_size(cls) + kRoom) roomy++;
-            else CHECK_EQ(stride, stack_class_size(cls));
-            CHECK_EQ(stack_slot_of(ref.base).base, ref.base);
-            CHECK(stack_slot_of(at(stack_bounds(h).lo)).header == h);
-        }
-        CHECK_EQ(roomy, kRoomySlots);
-        CHECK_LE(many * stack_class_size(cls) + kRoomySlots * kRoom, stack_class_totals(cls).reserved);
-        check_guarded(s.h.front(), stack_guard_kind());
-        check_guarded(s.h.back(), stack_guard_kind());
-        s.give_back();
-        CHECK_EQ(stack_scavenge(true), many);
-        CHECK_EQ(stack_resident_total(), 0u);
-        CHECK(stack_release_all());
     }
 }
 

@@ -24,7 +24,7 @@ inline const bool g_ledger =
     gort::test::ledger_add("slots in use", [] { return long(stack_totals().in_use); });
 
 inline constexpr int kCls = stack_class_for(kDefaultStackSize);
-inline constexpr size_t kStride = kDefaultStackSize + kRoom;  // of the first kRoomySlots
+inline constexpr size_t kStride = kDefaultStackSize;
 
 inline uintptr_t at(const void* p) { return reinterpret_cast<uintptr_t>(p); }
 inline char* base_of(void* header) { return reinterpret_cast<char*>(stack_slot_of(at(header)).base); }

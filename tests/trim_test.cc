@@ -108,7 +108,7 @@ TEST(free_stacks_give_back_all_but_a_few_warm_ones) {
 // Goroutines that are woken at any moment of a trim, and go deep and back between two waits: with every value they left
 // on their stacks. Some are locked to their threads, some end and are followed by others.
 TEST(trim_against_ready) {
-    uint64_t raced = 0;
+    uint64_t raced = 0, trimmed = 0;
     for (const int procs : {1, 2, 4}) {
         Pace pace(1us, 0us);
         const rt::TrimCounts before = rt::trim_counts();
@@ -145,9 +145,10 @@ TEST(trim_against_ready) {
             CHECK_EQ(wrong.load(), 0);
         });
         const rt::TrimCounts after = rt::trim_counts();
-        CHECK_LT(before.stacks, after.stacks);
+        trimmed += after.stacks - before.stacks;
         raced += after.too_late - before.too_late + after.slow_ways - before.slow_ways;
     }
+    CHECK_LT(0u, trimmed);
     CHECK_LT(0u, raced);  // else this test shows nothing
 }
 
@@ -169,8 +170,8 @@ TEST(trim_in_pieces) {
             wg.done();
         });
         there.recv();
-        CHECK_LT(before + (40 << 20), rt::stack_resident_total());
         CHECK(comes_true([&] { return rt::stack_resident_total() <= before + (1 << 20); }));
+        CHECK_LT(30u << 20, rt::trim_counts().bytes);
         CHECK_LT(20u, rt::trim_counts().stacks);
         go_on << 1;
         wg.wait();
