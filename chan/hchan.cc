@@ -99,9 +99,8 @@ namespace {
         return nullptr;
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]  // G2
-        return nullptr;
-    return c->lock.bias.load(std::memory_order_relaxed) == bias_to(mp->p) ? mp : nullptr;
+    const uint16_t place = mp->open.load(std::memory_order_acquire);  // G2. 0, shut, is no channel's owner
+    return c->lock.owner.whose.load(std::memory_order_relaxed) == place ? mp : nullptr;
 }
 
 // True if it is done. Else the lock is held and *mpp is where to go on.
@@ -181,7 +180,9 @@ template <bool kWord>
 
 }  // namespace
 
-void unlock_commit(void* c, G*) GORT_NO_TSA { static_cast<Hchan*>(c)->lock.gate.unlock(); }  // the left side locked it
+void unlock_commit(void* c, G*) GORT_NO_TSA {
+    static_cast<Hchan*>(c)->lock.gate.unlock();
+}  // the left side locked it
 
 void panic_closed() { host_throw_runtime_error("send on closed channel"); }
 

@@ -50,8 +50,6 @@ struct Hchan {
     char* ring = nullptr;
     char* end = nullptr;
     const ElemOps* ops = nullptr;
-
-    ChanPast past;
 };
 inline constexpr size_t kClosed = size_t{1} << 63;
 
@@ -61,7 +59,7 @@ inline void* buffer_of(const Hchan* c) {
 }
 
 #if !defined(GORT_DEBUG)
-static_assert(sizeof(Hchan) == 128 && offsetof(Hchan, head) == 64);
+static_assert(sizeof(Hchan) <= 128 && offsetof(Hchan, head) == 64);
 #endif
 
 // ---- the lock, see chan/lock.h
@@ -83,22 +81,25 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
 // kNothing: it is another P's; who holds no other lock leaves the gate and revokes it.
 // No TSA, here and below: whether it is the gate that is held the analysis cannot know.
 [[gnu::always_inline]] inline LockGot chan_lock_try(rt::M* mp, Hchan* c) GORT_NO_TSA {
-    const uintptr_t bias = c->lock.bias.load(std::memory_order_acquire);  // B1
-    if (bias == bias_to(rt::p_of(mp))) [[likely]]
+    Owner& owner = c->lock.owner;
+    const uint32_t place = rt::place_of(mp);
+    const uint16_t whose = owner.whose.load(std::memory_order_acquire);  // B1
+    if (whose == place) [[likely]]
         return LockGot::kOwn;
-    if (!is_shared(bias)) [[unlikely]]
+    if (whose != kShared) [[unlikely]]
         return LockGot::kNothing;
     rt::P* pp = rt::p_of(mp);
     arch::prefetch_write(&c->head);  // both lines come at the same time
     const int64_t began = rt::remote_begin(pp);
     c->lock.gate.lock();
-    if (!is_shared(c->lock.bias.load(std::memory_order_relaxed))) [[unlikely]] {
+    if (!c->lock.is_shared()) [[unlikely]] {
         c->lock.gate.unlock();
         return LockGot::kNothing;
     }
-    if (!c->lock.count(pp, began)) [[unlikely]] {
+    if (owner.last.load(std::memory_order_relaxed) != place) rt::remote_end(pp, began);
+    if (owner.used_by(place)) [[unlikely]] {
         chan_make_own(mp, c);
-        return is_shared(c->lock.bias.load(std::memory_order_relaxed)) ? LockGot::kGate : LockGot::kOwn;
+        return c->lock.is_shared() ? LockGot::kGate : LockGot::kOwn;
     }
     return LockGot::kGate;
 }
@@ -111,9 +112,7 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
 
 // Of a channel that we have locked: is it the gate that we hold? If it was this P's own, others may have begun to
 // take it away meanwhile; but they wait for our leaving before they call it shared.
-[[gnu::always_inline]] inline bool chan_is_shared(const Hchan* c) {
-    return is_shared(c->lock.bias.load(std::memory_order_relaxed));
-}
+[[gnu::always_inline]] inline bool chan_is_shared(const Hchan* c) { return c->lock.is_shared(); }
 
 [[gnu::always_inline]] inline void chan_unlock(Hchan* c) GORT_NO_TSA {
     if (chan_is_shared(c)) c->lock.gate.unlock();

@@ -15,7 +15,7 @@
 // Invariants: (1) select_done is 0 only from the lock of 2 until a claim: no Sudog of an earlier select is linked then.
 //             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine
 //             go on and the items vanish; not earlier, as step 4 needs every lock but the winner's.
-//             (3) what is this P's own stays so until we leave the gate: the bias can only become kRevoking meanwhile,
+//             (3) what is this P's own stays so until we leave the gate: it can only become kRevoking meanwhile,
 //             and nobody takes that channel's lock before we left.
 // Cost:      locked instructions when a case is ready: one, none if its channel is the P's own. When it blocks: one for
 //            each shared channel, twice; and one for the claim, unless solo.
@@ -357,7 +357,7 @@ template <uint32_t kN, How kHow>
         Hchan* c = it.c;
         if (!c) continue;
         ++live;
-        mine &= c->lock.bias.load(std::memory_order_relaxed) == bias_to(p_of(mp));
+        mine &= c->lock.owner.whose.load(std::memory_order_relaxed) == place_of(mp);
         if (!looks_ready(it)) continue;
         mp = chan_lock(mp, c);
         G* woken = nullptr;

@@ -6,9 +6,10 @@
 // come from the typed layer, which knows the program's allocator.
 //
 // The number of references is owned + shared. `owned` is written plainly by whoever is inside the gate with the P
-// that the channel is biased to from its start, and stays as it is once that bias is gone; `shared` is everybody's, by
+// that the channel belongs to from its start, and stays as it is once it was taken away; `shared` is everybody's, by
 // locked instructions, and may be negative. Only who can know the sum may find that he had the last one: so a release
-// from elsewhere takes the first bias away. A later one (past.was_shared) is no matter of references. Neither waits for
+// from elsewhere takes it away from its first owner. A later one (ChanLock::was_shared) is no matter of references.
+// Neither waits for
 // a P, and both may be called inside the gate: when an
 // element's move copies a handle.
 #include "chan/hchan.h"
@@ -128,8 +129,8 @@ private:
 };
 
 // All but the lock itself, which is free, is as new.
-Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, uintptr_t bias) {
-    c->lock.bias.store(bias, std::memory_order_relaxed);
+Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, uint32_t whose, uint8_t losses) {
+    c->lock.owner.begin(static_cast<uint16_t>(whose), losses);
     c->recvq.reset();
     c->sendq.reset();
     c->fill.store(0, std::memory_order_relaxed);
@@ -139,9 +140,6 @@ Hchan* init(Hchan* c, const ElemOps* ops, size_t cap, void* buffer, uintptr_t bi
     c->owned = 1;
     c->shared.store(0, std::memory_order_relaxed);
     c->ops = ops;
-    c->past.was_shared.store(is_shared(bias), std::memory_order_relaxed);
-    c->past.for_ever = false;
-    c->past.losses = 0;
     if (cap) {
         c->ring = buffer ? static_cast<char*>(buffer) : reinterpret_cast<char*>(&c->place);
         c->end = c->ring + cap * ops->size;
@@ -183,34 +181,31 @@ void free_header(P* pp, Hchan* c) {
 Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
     Inside inside;
     P* pp = inside.p();
+    const uint8_t losses = shared ? ChanLock::kForEver : 1;
     if (!pp) [[unlikely]] {
         check_not_forked();
         Hchan* chain = take_chain();
         if (!chain) chain = carve(1);
         if (Hchan* rest = next_free(chain)) put_chain(rest);
-        Hchan* c = init(chain, ops, cap, buffer, kShared);
-        c->past.for_ever = shared;
-        return c;
+        return init(chain, ops, cap, buffer, kShared, losses);
     }
     if (!pp->chan_free) [[unlikely]]
         refill(pp);
     auto* header = static_cast<Hchan*>(pp->chan_free);
     pp->chan_free = next_free(header);
     --pp->chan_free_count;
-    const uintptr_t bias = !shared && pp->chan_reluctance.overcome() ? bias_to(pp) : kShared;
-    Hchan* c = init(header, ops, cap, buffer, bias);
-    c->past.for_ever = shared;
-    return c;
+    if (!shared && pp->chan_reluctance.overcome()) return init(header, ops, cap, buffer, pp->index + 1, 0);
+    return init(header, ops, cap, buffer, kShared, losses);
 }
 
 // Are references counted in `owned` by who is inside with pp?
 [[gnu::always_inline]] static inline bool counts_plainly(const Hchan* c, const P* pp) {
-    return c->lock.bias.load(std::memory_order_relaxed) == bias_to(pp) &&
-           !c->past.was_shared.load(std::memory_order_relaxed);
+    return pp && c->lock.owner.whose.load(std::memory_order_relaxed) == pp->index + 1 &&
+           !c->lock.was_shared(std::memory_order_relaxed);
 }
 
 void chan_retain(Hchan* c) {
-    if (!c->past.was_shared.load(std::memory_order_relaxed)) {
+    if (!c->lock.was_shared(std::memory_order_relaxed)) {
         Inside inside;
         if (counts_plainly(c, inside.p())) {
             c->owned += 1;
@@ -243,7 +238,7 @@ enum class Released { kNot, kDone, kLast };
 }  // namespace
 
 void chan_release(Hchan* c) {
-    if (!c->past.was_shared.load(std::memory_order_acquire)) {
+    if (!c->lock.was_shared(std::memory_order_acquire)) {
         switch (release_owned(c)) {
         case Released::kNot: chan_revoke(c); break;
         case Released::kDone: return;

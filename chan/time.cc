@@ -4,8 +4,8 @@
 // A TimeChan is the buffer of its channel, a ring of one word, and the timer that fills it. It never blocks and is
 // never stale: fn fills the ring only if the setting that fired is still the present one, and stop and reset empty
 // it, all under TimeChan::lock. The channel is shared for ever, because fn runs inside the gate and could not
-// take a bias away. Invariants: (1) refs = 1 while the channel has handles + the settings that are pending or whose
-// fn is on its way.
+// take it away from a P.
+// Invariants: (1) refs = 1 while the channel has handles + the settings that are pending or whose fn is on its way.
 //             (2) armed: the present setting has not fired, been stopped, or been made obsolete.
 //             (3) the heap refers to the timer only while a setting holds a reference; so fn finds it alive.
 // A run's end makes pending timers idle (timers_abandon): whoever then finds a setting of another epoch that is not

@@ -203,9 +203,7 @@ void destroy(CancelNode* n, Child* funcs) {
 Hchan* closed_chan() {
     static Hchan closed;
     static Hchan* const c = [] {
-        closed.lock.bias.store(gort::detail::kShared, std::memory_order_relaxed);
-        closed.past.was_shared.store(true, std::memory_order_relaxed);
-        closed.past.for_ever = true;
+        closed.lock.owner.begin(gort::detail::kShared, gort::detail::ChanLock::kForEver);
         closed.fill.store(kClosed, std::memory_order_relaxed);
         closed.ops = &gort::detail::Ops<unit>::table;
         return &closed;

@@ -16,7 +16,7 @@ enum class Count : uint32_t {
     kBarrierTake,     // a P is to be taken from its M: steals, retakes
     kBarrierChannel,  // a channel is taken from the P that owns it
     kBarrierSync,     // a sync object is
-    kBarrierLock,     // a biased lock is
+    kBarrierLock,     // an owned lock is
     kBarrierSleeper,  // a thread is about to sleep on a lock whose unlock has no fence
     kBarrierWaiter,   // a goroutine is about to wait for a mutex whose unlock has no fence
     kBarrierSolo,     // one P is the only one no longer

@@ -43,7 +43,7 @@ M* enter_slow(M* mp) {
     mp->gate_lock.lock();  // a thief puts the P back before it unlocks
     if (!mp->lost_p.load(std::memory_order_relaxed)) {
         GORT_DCHECK(mp->p);
-        mp->open.store(mp->p->index + 1, std::memory_order_relaxed);
+        mp->open.store(static_cast<uint16_t>(mp->place), std::memory_order_relaxed);
         mp->gate_lock.unlock();
         return answer_late(mp);
     }

@@ -15,7 +15,7 @@ namespace gort::rt {
 namespace {
 
 // [gate_lock]
-void open_gate(M* mp) { mp->open.store(mp->p->index + 1, std::memory_order_release); }  // G2
+void open_gate(M* mp) { mp->open.store(static_cast<uint16_t>(mp->place), std::memory_order_release); }  // G2
 
 }  // namespace
 
@@ -69,6 +69,7 @@ GORT_NO_TSA void give_back(M* holder) {
 
 GORT_NO_TSA void keep(P* pp, M* holder) {
     holder->p = nullptr;
+    holder->place = 0;
     pp->m.store(nullptr, std::memory_order_release);
     holder->lost_p.store(true, std::memory_order_relaxed);
     sched.detached.fetch_add(1, std::memory_order_relaxed);
@@ -96,9 +97,8 @@ void answer(P* pp) {
     pp->answered.store(pp->answers_wanted.load(std::memory_order_acquire), std::memory_order_release);
 }
 
-// Two that wait for each other would both wait in vain; so who waits answers for his own P. He is outside of the gate,
-// if only now and then for a moment inside, and has nothing half done.
-static void answer_from_outside() {
+// Who waits outside of the gate is inside for a moment only, and has nothing half done.
+void answer_from_outside() {
     M* mp = self();
     if (!mp || mp->foreign || mp->in_rt.load(std::memory_order_relaxed)) return;
     mp->in_rt.store(1, std::memory_order_relaxed);
@@ -155,6 +155,9 @@ void acquire_p(M* mp, P* pp) {
         pp->blocking.store(false, std::memory_order_relaxed);
         pp->m.store(mp, std::memory_order_release);
         mp->p = pp;
+        mp->place = pp->index + 1;
+        mp->born.store(static_cast<uint16_t>(pp->sync_reluctance.high() ? 0 : mp->place),
+                       std::memory_order_relaxed);
         open_gate(mp);
     }
     // We are inside and look at objects next. Who takes one away reads pp->m after his barrier: we find it gone, or he
@@ -168,6 +171,8 @@ P* release_p(M* mp) {
     GORT_DCHECK(pp);
     mp->open.store(0, std::memory_order_relaxed);
     mp->p = nullptr;
+    mp->place = 0;
+    mp->born.store(0, std::memory_order_relaxed);
     pp->m.store(nullptr, std::memory_order_release);
     return pp;
 }

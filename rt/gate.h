@@ -80,6 +80,9 @@ void wait_for_outside(const P* pp);
 // answer: after twice the time that a barrier has taken lately the caller pays for one.
 void handshake(P* pp, kernel::Count why);
 void answer(P* pp);  // [pp's holder, on g0]
+// [any thread that waits for another one] The answer for its own P, if it is outside and has one: two that wait for
+// each other would both wait in vain.
+void answer_from_outside();
 
 // [outside the gate] Returns when everybody who was inside with a P has been outside, or has given the P up: so who
 // has seen what was written before the call is the only one inside.

@@ -30,6 +30,7 @@ struct alignas(64) M : detail::Gate {
     P* p = nullptr;
     bool foreign = false;  // not our thread: no P ever, parks on its own futex
     bool is_m0 = false;    // the thread that called run(): runs nothing but the main goroutine
+    uint32_t place = 0;    // p's index + 1; 0: it has none
     G* curg = nullptr;
     CommitFn commit_fn = nullptr;
     void* commit_arg = nullptr;

@@ -51,6 +51,7 @@ public:
         const int32_t credit = credit_.load(std::memory_order_relaxed);
         if (credit > kLeast) credit_.store(credit - kLoss, std::memory_order_relaxed);
     }
+    bool high() const { return credit_.load(std::memory_order_relaxed) < 0; }
     void forget() { credit_.store(kMost, std::memory_order_relaxed); }  // for tests
 
     static constexpr int32_t kLoss = 128, kMost = 2 * kLoss - 1, kLeast = -4 * kLoss;
@@ -96,7 +97,7 @@ struct alignas(64) P {
     void* chan_free = nullptr;  // chan/store.cc: channel headers
     uint32_t chan_free_count = 0;
     Reluctance chan_reluctance;            // chan/lock.h
-    Reluctance sync_reluctance;            // rt/bias.h
+    Reluctance sync_reluctance;            // rt/owner.h
     std::atomic<uint64_t> steal_tries{0};  // other Ps it wanted to take from, with luck or without
     std::atomic<uint64_t> looks{0};        // rounds of looking for work at other Ps
     std::atomic<int64_t> idle{0};          // ns in which it had no work, up to the last time that it found some

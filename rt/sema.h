@@ -17,7 +17,7 @@
 // Cost:     a slot holds 1/4096 of the addresses waited for; each operation is O(1) plus the walk over those.
 #pragma once
 
-#include "rt/biased_lock.h"
+#include "rt/owned_lock.h"
 #include "rt/park.h"
 #include "rt/sema_fast.h"
 #include "rt/sudog.h"
@@ -49,7 +49,7 @@ struct Waiter {
 static_assert(offsetof(Waiter, sg) == 0);
 
 struct SemaSlot {
-    BiasedLock lock{kernel::LockRank::kSema};
+    OwnedLock lock{kernel::LockRank::kSema};
     Waiter* roots = nullptr;
 
     // All under the lock.

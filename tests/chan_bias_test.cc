@@ -29,7 +29,8 @@ void elsewhere(F&& f) {
     gort::blocking([&] { std::thread(std::forward<F>(f)).join(); });
 }
 
-constexpr auto kStreak = static_cast<int>(gort::detail::ChanLock::kStreak);
+// Of one that was taken away once.
+constexpr auto kStreak = 2 * static_cast<int>(gort::detail::Owner::kStreak);
 
 // Locks it n times.
 void use(const chan<int>& ch, int n) {
@@ -113,7 +114,7 @@ TEST(who_gets_the_lock_of_a_channel_that_was_given_away_lets_go) {
         std::thread other([ch] { ch << 1; });
         while (c->lock.gate.sleepers() == 0) std::this_thread::yield();
         gort::detail::chan_make_own(mp, c);
-        while (c->lock.bias.load() != gort::detail::kRevoking && c->fill.load() == 0)
+        while (c->lock.owner.whose.load() != gort::detail::kRevoking && c->fill.load() == 0)
             std::this_thread::yield();
         CHECK_EQ(c->fill.load(), 0u);  // we are inside: it is ours
         gort::rt::leave(mp);

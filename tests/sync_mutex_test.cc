@@ -18,7 +18,7 @@ namespace {
 [[maybe_unused]] constinit mutex global_mutex;
 static_assert(!std::is_copy_constructible_v<mutex> && !std::is_move_constructible_v<mutex>);
 static_assert(!std::is_copy_assignable_v<mutex> && !std::is_move_assignable_v<mutex>);
-static_assert(sizeof(mutex) == 4);
+static_assert(sizeof(mutex) == 8);
 
 // MX-02, MM-08, MM-10: the counter is plain, so lost counts and TSan show two inside at once.
 TEST_P(MX_02_MM_08_one_at_a_time, 1, 2, 8) {

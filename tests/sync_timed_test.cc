@@ -45,7 +45,7 @@ static_assert(!std::is_copy_constructible_v<recursive_mutex> &&
               !std::is_move_constructible_v<recursive_mutex>);
 static_assert(!std::is_copy_constructible_v<condition_variable> &&
               !std::is_move_constructible_v<condition_variable>);
-static_assert(sizeof(mutex) == 4 && sizeof(condition_variable) == 4);
+static_assert(sizeof(mutex) == 8 && sizeof(condition_variable) == 4);
 [[maybe_unused]] constinit recursive_mutex global_recursive;
 
 TEST(std_wrappers_take_them) {

@@ -99,11 +99,12 @@ TEST(WG_05_06_misuse_is_noticed) {
     with_procs(1, [] {
         // counter 1 after an add(1) from zero, and a waiter
         detail::WaitGroupWord word;
-        word.state = (uint64_t{1} << 32) | 1;
-        CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, word.state, 1); }),
+        word.count = 1;
+        word.owner.mark = 1;
+        CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, 1, 1); }),
                  "sync: WaitGroup misuse: Add called concurrently with Wait");
-        word.state = (uint64_t{1} << 32) | 1;  // it was 0 when the last done looked
-        CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, 1, -1); }),
+        // the count was 0 when the last done looked
+        CHECK_EQ(panic_of([&] { detail::wait_group_slow(&word, 0, -1); }),
                  "sync: WaitGroup misuse: Add called concurrently with Wait");
         // WG-06: with one P the waiter comes back after the group is in use again.
         wait_group wg;

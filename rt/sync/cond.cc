@@ -8,8 +8,8 @@
 // Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
 #include "rt/sync/cond.h"
 
-#include "rt/bias.h"
 #include "rt/clock.h"
+#include "rt/owner.h"
 #include "rt/report.h"
 #include "rt/sema.h"
 #include "rt/timed.h"
@@ -124,7 +124,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(c);
     auto* word = static_cast<MutexWord*>(by.lock);
-    if (!by.lock_fn && word->state.load(std::memory_order_relaxed) != 1) [[unlikely]]
+    if (!by.lock_fn && word->owner.mark.load(std::memory_order_relaxed) != 1) [[unlikely]]
         not_locked(mp);
     slot.lock.lock();
     Waiter w(mp->curg, c);
@@ -132,7 +132,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     add_waiters(c, 1);
     if (by.lock_fn || sema_wanted(word)) [[unlikely]]
         return wait_with_any(mp, slot, c, by, w, kForever);
-    word->state.store(0, std::memory_order_release);
+    word->owner.mark.store(0, std::memory_order_release);
     light_fence();
     w.sg.g->waiting = &w.sg;
     mp->left_from = arch::return_site();
@@ -145,9 +145,9 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     w.sg.g->waiting = nullptr;
     if (mp->gave_up) [[unlikely]]
         return stopped(mp, slot, c, by, w), true;
-    const uint16_t bias = word->bias.load(std::memory_order_acquire);  // B1
+    const uint16_t whose = word->owner.whose.load(std::memory_order_acquire);  // B1
     const bool taken =
-        bias == place_of(mp) ? mutex_take_mine(word) : bias == kBiasShared && mutex_take_shared(word);
+        whose == place_of(mp) ? mutex_take_mine(word) : whose == kShared && mutex_take_shared(word);
     const bool in_step = returns_in_step(mp);
     leave(mp);
     if (!taken) mutex_lock_slow(word, false);
@@ -161,7 +161,7 @@ bool cond_wait_mutex(CondWord* c, MutexWord* mutex) { return wait(c, {mutex, nul
 
 bool cond_wait_mutex_until(CondWord* c, MutexWord* mutex, int64_t deadline) GORT_NO_TSA {
     M* mp = enter();
-    if (mutex->state.load(std::memory_order_relaxed) != 1) [[unlikely]]
+    if (mutex->owner.mark.load(std::memory_order_relaxed) != 1) [[unlikely]]
         not_locked(mp);
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();

@@ -1,7 +1,7 @@
 // rt/sync/mutex.cc - the contended half of mutex.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The word says whether it is locked, and whose it is (rt/bias.h), and nothing else; who waits, and in which mode, is
+// The word says whether it is locked, and whose it is (rt/owner.h), and nothing else; who waits, and in which mode, is
 // in the table (rt/sema.h).
 //   normal    unlock frees the word, takes the head of the queue out and readies it; while one that was woken is on
 //   his way
@@ -16,9 +16,9 @@
 #include "rt/sync/mutex.h"
 
 #include "arch/arch.h"
-#include "rt/bias.h"
 #include "rt/clock.h"
 #include "rt/go.h"
+#include "rt/owner.h"
 #include "rt/report.h"
 #include "rt/sema.h"
 #include "rt/timed.h"
@@ -42,14 +42,31 @@ bool may_spin(const M* mp) {
            !pp->has_waiting() && !pp->runnext.load(std::memory_order_relaxed);
 }
 
-[[gnu::always_inline]] inline bool take(MutexWord* word, bool mine) {
-    return mine ? mutex_take_mine(word) : mutex_take_shared(word);
+// A shared mutex may become a P's between settle and a try; then it is free, and yet not to be had.
+enum class Got { kIt, kNothing, kOthersOwn };
+
+[[gnu::always_inline]] inline Got take(MutexWord* word, bool mine) {
+    if (mine ? mutex_take_mine(word) : mutex_take_shared(word)) return Got::kIt;
+    return mine || word->owner.mark.load(std::memory_order_relaxed) != 0 ? Got::kNothing : Got::kOthersOwn;
+}
+
+// A shared one needs no gate.
+[[gnu::always_inline]] inline bool take_outside(MutexWord* word) {
+    return word->owner.whose.load(std::memory_order_acquire) == kShared && !strays() &&  // B1
+           mutex_take_shared(word);
+}
+
+void make_own(MutexWord* word) {
+    M* mp = enter();
+    if (place_of(mp) != 0) rt::make_own(mp, word->owner);
+    leave(mp);
 }
 
 bool spin(MutexWord* word, bool mine) {
     for (int i = 0; i < kRounds; ++i) {
         for (int j = 0; j < kPauses; ++j) arch::pause();
-        if (word->state.load(std::memory_order_relaxed) == 0 && take(word, mine)) return true;
+        if (word->owner.mark.load(std::memory_order_relaxed) == 0 && take(word, mine) == Got::kIt)
+            return true;
     }
     return false;
 }
@@ -61,26 +78,26 @@ template <bool kTimed>
 [[gnu::always_inline]] inline bool lock_slow(MutexWord* word, bool of_rw, int64_t deadline) GORT_NO_TSA {
     // A thread that never called in may lock before there is a runtime.
     if (!self()) {
-        bias_revoke(word->bias);
+        revoke_sync(word->owner);
         if (mutex_take_shared(word)) return true;
     }
     bool mine;
-    M* mp = bias_settle(enter(), word->bias, &mine);
-    if (take(word, mine) || (may_spin(mp) && spin(word, mine))) {
+    M* mp = settle(enter(), word->owner, &mine);
+    if (take(word, mine) == Got::kIt || (may_spin(mp) && spin(word, mine))) {
         leave(mp);
         return true;
     }
     const WaitReason why = of_rw ? WaitReason::kRwMutexLock : WaitReason::kMutexLock;
     SemaSlot& slot = sema_slot_of(word);
     Waiter w(mp->curg, word);
-    for (bool woken = false;; woken = true) {
+    for (bool woken = false;;) {
         slot.lock.lock();
         Waiter* root = slot.find(word);
         if (root && woken) root->woken = false;
         const bool barred = root && root->starving && !woken;
-        bool taken = !barred && take(word, mine);
-        bool over = false;
-        if (!taken) {
+        Got got = barred ? Got::kNothing : take(word, mine);
+        bool over = false, again = false;
+        if (got != Got::kIt) {
             const int64_t now = rt::now();
             if (!w.since) w.since = now;
             over = kTimed && now >= deadline;
@@ -92,48 +109,71 @@ template <bool kTimed>
         if (root) {
             const bool before = root->counted;
             slot.count(root);
-            if (!taken && root->counted && !before) {
+            if (got != Got::kIt && root->counted && !before) {
                 kernel::heavy_barrier(kernel::Count::kBarrierWaiter);
-                taken = take(word, mine);
-                if (taken && !over) slot.remove(&w);
+                got = take(word, mine);
+                again = got == Got::kOthersOwn;
+                if (got != Got::kNothing && !over) slot.remove(&w);
             }
         }
-        if (taken || over) {
+        if (got == Got::kIt || over) {
             slot.lock.unlock();
             leave(mp);
-            return taken;
+            return got == Got::kIt;
         }
-        bool late = false;
-        if constexpr (kTimed) mp = sema_park_until(mp, slot, &w, why, deadline, &late);
-        else mp = sema_park(mp, slot, &w, why);
-        if (late || w.sg.payload.word == kHanded) {
-            leave(mp);
-            return !late;
+        if (again) {
+            slot.lock.unlock();
+        } else {
+            bool late = false;
+            if constexpr (kTimed) mp = sema_park_until(mp, slot, &w, why, deadline, &late);
+            else mp = sema_park(mp, slot, &w, why);
+            if (late || w.sg.payload.word == kHanded) {
+                leave(mp);
+                return !late;
+            }
+            woken = true;
         }
-        mp = bias_settle(mp, word->bias, &mine);
+        mp = settle(mp, word->owner, &mine);
     }
 }
 
 }  // namespace
 
-void mutex_lock_slow(MutexWord* word, bool of_rw) { lock_slow<false>(word, of_rw, kForever); }
+bool mutex_take_shared(MutexWord* word) {
+    uint32_t free = shared_word(word->owner, 0);
+    auto* at = reinterpret_cast<OwnerWord32*>(reinterpret_cast<char*>(word) + offsetof(Owner, whose));
+    if (!__atomic_compare_exchange_n(at, &free, free | 1u << 24, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return false;
+    if (word->owner.used_by(place_here())) [[unlikely]]
+        make_own(word);
+    return true;
+}
+
+void mutex_lock_slow(MutexWord* word, bool of_rw) {
+    if (!take_outside(word)) lock_slow<false>(word, of_rw, kForever);
+}
 
 bool mutex_lock_until(MutexWord* word, bool of_rw, int64_t deadline) {
+    if (take_outside(word)) return true;
     return deadline == kForever ? lock_slow<false>(word, of_rw, kForever)
                                 : lock_slow<true>(word, of_rw, deadline);
 }
 
 bool mutex_try_lock_slow(MutexWord* word) {
-    if (word->state.load(std::memory_order_relaxed) != 0 && !strays()) return false;
-    if (!self()) {
-        bias_revoke(word->bias);
-        return mutex_take_shared(word);
+    if (take_outside(word)) return true;
+    if (word->owner.mark.load(std::memory_order_relaxed) != 0 && !strays()) return false;
+    for (Got got;;) {
+        if (!self()) {
+            revoke_sync(word->owner);
+            got = take(word, false);
+        } else {
+            bool mine;
+            M* mp = settle(enter(), word->owner, &mine);
+            got = take(word, mine);
+            leave(mp);
+        }
+        if (got != Got::kOthersOwn) return got == Got::kIt;
     }
-    bool mine;
-    M* mp = bias_settle(enter(), word->bias, &mine);
-    const bool taken = take(word, mine);
-    leave(mp);
-    return taken;
 }
 
 namespace {
@@ -166,7 +206,7 @@ void hand_over(M* mp, SemaSlot& slot, Waiter* root) GORT_NO_TSA {
 
 void mutex_unlock_slow(MutexWord* word) GORT_NO_TSA {
     M* mp = enter();
-    if (word->state.load(std::memory_order_relaxed) != 1) {
+    if (word->owner.mark.load(std::memory_order_relaxed) != 1) {
         leave(mp);
         fatal_error("sync: unlock of unlocked mutex");
     }
@@ -174,7 +214,7 @@ void mutex_unlock_slow(MutexWord* word) GORT_NO_TSA {
     slot.lock.lock();
     Waiter* root = slot.find(word);
     if (root && root->starving) return hand_over(mp, slot, root);
-    word->state.store(0, std::memory_order_release);
+    word->owner.mark.store(0, std::memory_order_release);
     G* gp = root && !root->woken ? take_head(slot, root)->sg.g : nullptr;
     slot.lock.unlock();
     if (gp) ready(mp, gp);

@@ -14,7 +14,7 @@
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: unlock number n happens before lock number m returns, n < m. A try_lock that fails orders nothing.
 // Fatal errors: "sync: unlock of unlocked mutex".
-// Cost:     lock 1 locked instruction, none as long as only goroutines of one P have locked it; unlock none.
+// Cost:     lock 1 locked instruction, none as long as only goroutines of one P lock it; unlock none.
 // Source:   Go's package sync, type Mutex.
 #pragma once
 
@@ -31,45 +31,39 @@ namespace gort {
 
 namespace detail {
 
+// owner.mark: 0 free, 1 locked. From 0 to 1 it goes inside the gate of the owner (rt/gate_fast.h), or by compare and
+// swap while the mutex is shared; whoever has it locked stores 0.
 struct MutexWord {
-    std::atomic<uint8_t> state{
-        0};               // 0 free, 1 locked. From 0 to 1 it goes inside the gate of the P that the mutex is
-    Bias bias{kBiasNew};  // biased to (rt/gate_fast.h), or by compare and swap once that is gone
+    Owner owner;
 };
+// What the inlined ones cannot: first of all a shared mutex.
 void mutex_lock_slow(MutexWord* word, bool of_rw);
 bool mutex_try_lock_slow(MutexWord* word);
 bool mutex_lock_until(MutexWord* word, bool of_rw, int64_t deadline);  // rt/time.h: deadline_at
 void mutex_unlock_slow(MutexWord* word);
-void mutex_wake(const void* word);  // the mutex may be gone
+void mutex_wake(const void* word);        // the mutex may be gone
+bool mutex_take_shared(MutexWord* word);  // false: it is locked, or not shared
 
-// It is shared.
-[[gnu::always_inline]] inline bool mutex_take_shared(MutexWord* word) {
-    uint8_t free = 0;
-    return word->state.compare_exchange_strong(free, 1, std::memory_order_acquire, std::memory_order_relaxed);
-}
-// Inside the gate of the P that it is biased to.
+// Inside the gate of its owner.
 [[gnu::always_inline]] inline bool mutex_take_mine(MutexWord* word) {
-    if (word->state.load(std::memory_order_acquire) != 0) return false;
-    word->state.store(1, std::memory_order_relaxed);
+    if (word->owner.mark.load(std::memory_order_acquire) != 0) return false;
+    word->owner.mark.store(1, std::memory_order_relaxed);
     return true;
 }
-// False: not taken, for whatever reason.
+// A mutex that has an owner: taken if that is this P, and it is free. Else false.
 [[gnu::always_inline]] inline bool mutex_take_quick(MutexWord* word) {
-    if (bias_of_some_p(word->bias)) {
-        Gate* g = bias_enter(word->bias);
-        if (!g) [[unlikely]]
-            return false;
-        const bool taken = mutex_take_mine(word);
-        gate_leave(g);
-        return taken;
-    }
-    return word->bias.load(std::memory_order_acquire) == kBiasShared && !strays() &&
-           mutex_take_shared(word);  // B1
+    if (!owned(word->owner)) return false;
+    Gate* g = owner_enter(word->owner);
+    if (!g) [[unlikely]]
+        return false;
+    const bool taken = mutex_take_mine(word);
+    gate_leave(g);
+    return taken;
 }
 [[gnu::always_inline]] inline void mutex_unlock(MutexWord* word) {
-    if (word->state.load(std::memory_order_relaxed) != 1 || sema_wanted(word)) [[unlikely]]
+    if (word->owner.mark.load(std::memory_order_relaxed) != 1 || sema_wanted(word)) [[unlikely]]
         return mutex_unlock_slow(word);
-    word->state.store(0, std::memory_order_release);
+    word->owner.mark.store(0, std::memory_order_release);
     light_fence();
     if (sema_wanted(word)) [[unlikely]]
         mutex_wake(word);

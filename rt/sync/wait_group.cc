@@ -6,8 +6,8 @@
 // zero but the one who wakes, and the woken ones, who own it.
 #include "rt/sync/wait_group.h"
 
-#include "rt/bias.h"
 #include "rt/host.h"
+#include "rt/owner.h"
 #include "rt/sema.h"
 
 namespace gort::detail {
@@ -16,33 +16,73 @@ using namespace rt;
 
 namespace {
 
-uint64_t add_shared(WaitGroupWord* word, int32_t n) {
-    return word->state.fetch_add(wait_group_change(n), std::memory_order_acq_rel) + wait_group_change(n);
+constexpr uint64_t change(int32_t n) { return static_cast<uint64_t>(static_cast<int64_t>(n)) << 32; }
+int32_t count_of(uint64_t word) { return static_cast<int32_t>(word >> 32); }
+bool waits_of(uint64_t word) { return (word >> 24 & 1) != 0; }
+bool is_shared(uint64_t word) { return (word & 0xffff) == kShared; }
+
+OwnerWord64* word_of(WaitGroupWord* word) {
+    return reinterpret_cast<OwnerWord64*>(reinterpret_cast<char*>(word) + offsetof(WaitGroupWord, count) - 4);
+}
+uint64_t load(WaitGroupWord* word) { return __atomic_load_n(word_of(word), __ATOMIC_ACQUIRE); }
+// *seen is what it is now if that fails. B1, B2 of rt/owner.h
+bool swap(WaitGroupWord* word, uint64_t* seen, uint64_t to) {
+    return __atomic_compare_exchange_n(word_of(word), seen, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
-[[gnu::noinline]] uint64_t add_settled(WaitGroupWord* word, int32_t n) {
-    if (!self()) {
-        bias_revoke(word->bias);
-        return add_shared(word, n);
+// False if it is not shared. Of the streak, which is no more than a guess here, nothing is touched after the count.
+bool add_shared(WaitGroupWord* word, int32_t n, int32_t* count, bool* waits) {
+    uint64_t seen = load(word);
+    do
+        if (!is_shared(seen)) return false;
+    while (!swap(word, &seen, seen + change(n)));
+    *count = count_of(seen + change(n));
+    *waits = waits_of(seen);
+    return true;
+}
+
+// [inside the gate] A shared one becomes this P's, as it has earned it.
+bool make_own(const M* mp, WaitGroupWord* word) {
+    const uint64_t place = place_of(mp);
+    uint64_t seen = load(word);
+    do
+        if (!place || !is_shared(seen)) return false;
+    while (!swap(word, &seen, (seen & ~uint64_t{0xffff}) | place));
+    return true;
+}
+
+[[gnu::noinline]] int32_t add_settled(WaitGroupWord* word, int32_t n, bool earned, bool* waits) {
+    for (int32_t count;;) {
+        if (!self()) {
+            revoke_sync(word->owner);
+            if (add_shared(word, n, &count, waits)) return count;
+            continue;
+        }
+        bool mine;
+        M* mp = settle(enter(), word->owner, &mine);
+        if (!mine && earned) mine = make_own(mp, word);
+        bool done = true;
+        if (mine) count = wait_group_add_mine(word, n, waits);
+        else done = add_shared(word, n, &count, waits);
+        leave(mp);
+        if (done) return count;
     }
-    bool mine;
-    M* mp = bias_settle(enter(), word->bias, &mine);
-    const uint64_t after = mine ? wait_group_add_mine(word, n) : add_shared(word, n);
-    leave(mp);
-    return after;
 }
 
 }  // namespace
 
 // What the inlined one cannot: a shared group, a new one, another P's, or somebody who must wait for a P first.
 void wait_group_add(WaitGroupWord* word, int32_t n) {
-    const bool shared = word->bias.load(std::memory_order_acquire) == kBiasShared;  // B1
-    const uint64_t after = shared && !strays() ? add_shared(word, n) : add_settled(word, n);
-    if (static_cast<int64_t>(after) < 0 || (after & 1)) wait_group_slow(word, after, n);
+    const bool shared = word->owner.whose.load(std::memory_order_acquire) == kShared;  // B1
+    const bool earned = shared && word->owner.used_by(place_here());
+    int32_t count;
+    bool waits;
+    if (!shared || earned || strays() || !add_shared(word, n, &count, &waits))
+        count = add_settled(word, n, earned, &waits);
+    if (count < 0 || waits) wait_group_slow(word, count, n);
 }
 
-void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta) GORT_NO_TSA {
-    const auto count = static_cast<int32_t>(after >> 32);
+void wait_group_slow(WaitGroupWord* word, int32_t count, int32_t delta) GORT_NO_TSA {
     if (count < 0) host_throw_panic("sync: negative WaitGroup counter");
     if (delta > 0 && count == delta)
         host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
@@ -50,12 +90,13 @@ void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta) GORT_NO
     M* mp = enter();
     SemaSlot& slot = sema_slot_of(word);
     slot.lock.lock();
-    if (word->state.load(std::memory_order_relaxed) != after) {
+    if (word->count.load(std::memory_order_relaxed) != 0 ||
+        word->owner.mark.load(std::memory_order_relaxed) == 0) {
         slot.lock.unlock();
         leave(mp);
         host_throw_panic("sync: WaitGroup misuse: Add called concurrently with Wait");
     }
-    word->state.store(0, std::memory_order_release);
+    word->owner.mark.store(0, std::memory_order_release);
     if (G* gp = slot.pop_only(word)) {  // as a rule
         slot.lock.unlock();
         ready(mp, gp);
@@ -67,28 +108,45 @@ void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta) GORT_NO
     leave(mp);
 }
 
-void wait_group_wait(WaitGroupWord* word) GORT_NO_TSA {
-    bool mine;
-    M* mp = bias_settle(enter(), word->bias, &mine);
-    SemaSlot& slot = sema_slot_of(word);
-    slot.lock.lock();
-    uint64_t seen = word->state.load(std::memory_order_acquire);
+namespace {
+
+enum class Wait { kNot, kYes, kOthersOwn };
+
+// Sets the mark if there is anything to wait for, under the slot's lock.
+Wait mark_waiter(WaitGroupWord* word, bool mine) {
+    if (mine) {
+        if (word->count.load(std::memory_order_acquire) == 0) return Wait::kNot;
+        word->owner.mark.store(1, std::memory_order_release);
+        return Wait::kYes;
+    }
+    uint64_t seen = load(word);
     do {
-        if (seen >> 32 == 0) {
-            slot.lock.unlock();
-            return leave(mp);
-        }
-        if (seen & 1) break;
-        if (mine) {
-            word->state.store(seen | 1, std::memory_order_release);
-            break;
-        }
-    } while (!word->state.compare_exchange_weak(seen, seen | 1, std::memory_order_acq_rel,
-                                                std::memory_order_acquire));
+        if (count_of(seen) == 0) return Wait::kNot;
+        if (waits_of(seen)) return Wait::kYes;
+        if (!is_shared(seen)) return Wait::kOthersOwn;
+    } while (!swap(word, &seen, seen | uint64_t{1} << 24));
+    return Wait::kYes;
+}
+
+}  // namespace
+
+void wait_group_wait(WaitGroupWord* word) GORT_NO_TSA {
+    M* mp = enter();
+    SemaSlot& slot = sema_slot_of(word);
+    Wait waits;
+    do {
+        bool mine;
+        mp = settle(mp, word->owner, &mine);
+        slot.lock.lock();
+        waits = mark_waiter(word, mine);
+        if (waits != Wait::kYes) slot.lock.unlock();
+    } while (waits == Wait::kOthersOwn);
+    if (waits == Wait::kNot) return leave(mp);
     Waiter w(mp->curg, word);
     slot.push_back(&w);
     leave(sema_park(mp, slot, &w, WaitReason::kWaitGroupWait));
-    if (word->state.load(std::memory_order_acquire) != 0)
+    if (word->count.load(std::memory_order_acquire) != 0 ||
+        word->owner.mark.load(std::memory_order_relaxed) != 0)
         host_throw_panic("sync: WaitGroup is reused before previous Wait has returned");
 }
 

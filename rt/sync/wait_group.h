@@ -10,7 +10,7 @@
 // Memory order: done happens before the return of the wait that it ends.
 // Panics:   "sync: negative WaitGroup counter"; and, as far as it is noticed, "sync: WaitGroup misuse: Add called
 //           concurrently with Wait", "sync: WaitGroup is reused before previous Wait has returned".
-// Cost:     add and done 1 locked instruction each, none as long as only one P's goroutines use it; wait on zero none.
+// Cost:     add and done 1 locked instruction each, none while only one P's goroutines use it; wait on zero none.
 // Source:   Go's package sync, type WaitGroup.
 #pragma once
 
@@ -31,22 +31,26 @@ namespace gort {
 
 namespace detail {
 
-struct WaitGroupWord {
-    std::atomic<uint64_t> state{0};  // the counter in the upper half, 1 in the lower one if somebody waits
-    Bias bias{kBiasNew};             // whose state changes inside the gate need no locked instruction
+// The count and the mark, which is 1 if somebody waits, change inside the gate of the owner (rt/gate_fast.h), or by
+// compare and swap of the whole word while it is shared.
+struct alignas(8) WaitGroupWord {
+    uint32_t unused = 0;
+    Owner owner;
+    std::atomic<uint32_t> count{0};
 };
+static_assert(offsetof(WaitGroupWord, count) == 12);
+
 void wait_group_add(WaitGroupWord* word, int32_t n);
-void wait_group_slow(WaitGroupWord* word, uint64_t after, int32_t delta);
+void wait_group_slow(WaitGroupWord* word, int32_t count,
+                     int32_t delta);  // if it is negative, or somebody waits
 void wait_group_wait(WaitGroupWord* word);
 
-[[gnu::always_inline]] inline uint64_t wait_group_change(int32_t n) {
-    return static_cast<uint64_t>(static_cast<int64_t>(n)) << 32;
-}
-// Inside the gate of the P that it is biased to.
-[[gnu::always_inline]] inline uint64_t wait_group_add_mine(WaitGroupWord* word, int32_t n) {
-    const uint64_t after = word->state.load(std::memory_order_acquire) + wait_group_change(n);
-    word->state.store(after, std::memory_order_release);
-    return after;
+// Inside the gate of its owner. The count after it, and does somebody wait? When it is zero the group may be gone.
+[[gnu::always_inline]] inline int32_t wait_group_add_mine(WaitGroupWord* word, int32_t n, bool* waits) {
+    *waits = word->owner.mark.load(std::memory_order_relaxed) != 0;
+    const uint32_t count = word->count.load(std::memory_order_acquire) + static_cast<uint32_t>(n);
+    word->count.store(count, std::memory_order_release);
+    return static_cast<int32_t>(count);
 }
 // Is this goroutine ending by goexit? A handler on the way that passes it on makes it count as an uncaught exception.
 inline bool goroutine_exits() noexcept { return scope_unwinds(INT_MAX); }
@@ -55,18 +59,22 @@ inline bool goroutine_exits() noexcept { return scope_unwinds(INT_MAX); }
 
 class wait_group {
 public:
-    constexpr wait_group() noexcept = default;
+    constexpr wait_group() noexcept {
+        // Most are used at once, and first by who made them.
+        if (!std::is_constant_evaluated()) detail::born_here(word_.owner);
+    }
     wait_group(const wait_group&) = delete;
     wait_group& operator=(const wait_group&) = delete;
 
     // Changes the counter by n, which may be negative. At most 2^31 - 1 in all.
     void add(int32_t n) {
-        if (detail::bias_of_some_p(word_.bias)) {
-            if (detail::Gate* g = detail::bias_enter(word_.bias)) [[likely]] {
-                const uint64_t after = detail::wait_group_add_mine(&word_, n);
+        if (detail::owned(word_.owner)) {
+            if (detail::Gate* g = detail::owner_enter(word_.owner)) [[likely]] {
+                bool waits;
+                const int32_t count = detail::wait_group_add_mine(&word_, n, &waits);
                 detail::gate_leave(g);
-                if (static_cast<int64_t>(after) < 0 || (after & 1)) [[unlikely]]
-                    detail::wait_group_slow(&word_, after, n);
+                if (count < 0 || waits) [[unlikely]]
+                    detail::wait_group_slow(&word_, count, n);
                 return;
             }
         }
@@ -76,7 +84,7 @@ public:
 
     // Blocks until the counter is zero.
     void wait() {
-        if (word_.state.load(std::memory_order_acquire) >> 32 == 0) return;
+        if (word_.count.load(std::memory_order_acquire) == 0) return;
         detail::wait_group_wait(&word_);
     }
 

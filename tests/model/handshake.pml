@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // tests/model/handshake.pml - Taking an object away from a P by an answer instead of a barrier (rt/gate.h handshake and
-// answer, with the bias of rt/gate_fast.h and chan/lock.h): M 0 has P 0, M 1 has P 1, each P an object, and each M may
+// answer, with the protocol of rt/owner.h): M 0 has P 0, M 1 has P 1, each P an object, and each M may
 // take the other P's away while its own is being taken. M 0 works through a store buffer: its stores reach memory late
 // and in order, its loads see its own, its locked instructions and others' barriers empty it. With -DHANDS sysmon may
 // take P 0 through the gate, at any time, and M 2 goes on with it.
@@ -10,7 +10,7 @@
 // Shown: (1) who got an answer or paid the barrier is alone with the object, and sees all that was done to it; (2)
 // nobody waits for ever, also of two that revoke each other's at once, also by answers alone.
 // To see the model work, one step each is left out or done at another place: the barrier (NO_BARRIER); the wait until
-// the holder is outside (NO_WAIT); the number is drawn before the bias is taken (NUMBER_FIRST); g0 answers before the
+// the holder is outside (NO_WAIT); the number is drawn before the object is taken (NUMBER_FIRST); g0 answers before the
 // commit (EARLY_ANSWER); a holder answers when it comes in, not only on g0 (ANSWER_INSIDE); who waits does not answer
 // (NO_OUTSIDE), or answers without a look at his gate (OUTSIDE_BLIND); kAskAnswer is taken off after the number was
 // read (CLEAR_LATE).
@@ -32,9 +32,9 @@
 #define IN 0       /* in_rt of the Ms; what may be in the buffer */
 #define ANSWERED 3 /* of the Ps */
 #define DATA 5     /* of the objects, which are numbered as the Ps they belong to */
-#define BIAS 7
+#define WHOSE 7
 
-#define OWN 0 /* of a bias: the P's */
+#define OWN 0 /* whose it is: the P's */
 #define REVOKING 1
 #define SHARED 2
 
@@ -139,9 +139,9 @@ inline revoke(o) {
 #endif
     atomic {
         drain_mine();
-        mine = (memory[BIAS + o] == OWN);
+        mine = (memory[WHOSE + o] == OWN);
         if
-        :: mine -> memory[BIAS + o] = REVOKING
+        :: mine -> memory[WHOSE + o] = REVOKING
         :: else -> skip
         fi
     }
@@ -169,7 +169,7 @@ inline revoke(o) {
         od;
         hold(o);
         release(o);
-        store(BIAS + o, SHARED)
+        store(WHOSE + o, SHARED)
     :: else -> skip
     fi;
     atomic { mine = false; number = 0 }
@@ -228,10 +228,10 @@ proctype M(byte me; byte p) {
         if
         :: has_p ->
 #ifdef ANSWER_INSIDE
-            mine = (SEES(BIAS + p) == OWN);
+            mine = (SEES(WHOSE + p) == OWN);
             answer();
 #else
-            mine = (SEES(BIAS + p) == OWN);
+            mine = (SEES(WHOSE + p) == OWN);
 #endif
             if
             :: mine ->

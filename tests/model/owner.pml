@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/chan_lock.pml - A channel that goes to and fro between the Ps (chan/lock.h), on a machine with a store
+// tests/model/owner.pml - An object that goes to and fro between the Ps (rt/owner.h), on a machine with a store
 // buffer: the stores of one M reach memory late and in order, its loads see its own; the other one's heavy_barrier
-// empties that buffer, and so do its own locked instructions. The other M is in order. Each has a P and keeps it.
+// empties that buffer, and so do its own locked instructions. The other M is in order. Each has a P and keeps it. As a
+// channel, whose lock is another word; with -DONE_WORD as a mutex, whose state is in one word with the owner, so that a
+// compare and swap sees both, and which is held outside of the gate, also while it changes hands.
 //
-// Shown: (1) never two are at the channel, though each makes it its own at any time that it has the lock; (2) nobody
-// waits for ever.
+// Shown: (1) never two have it, though each makes it its own at any time that it has the lock; (2) nobody waits for
+// ever.
 //
 // run: -DROUNDS=3
 // fails: -DROUNDS=2 -DNO_BARRIER
 // fails: -DROUNDS=2 -DNO_WAIT
 // fails: -DROUNDS=2 -DNO_RECHECK
 // fails: -DROUNDS=2 -DWAIT_INSIDE
+// run: -DONE_WORD -DROUNDS=3
+// fails: -DONE_WORD -DROUNDS=2 -DNO_BARRIER
+// fails: -DONE_WORD -DROUNDS=2 -DNO_WAIT
+// fails: -DONE_WORD -DROUNDS=2 -DTWO_WORDS
 #define IN0 0 /* in_rt of M0 and M1 */
 #define IN1 1
-#define BIAS 2
+#define WHOSE 2
 #define LOCK 3
 
-#define OWN0 0 /* of the bias */
+#define OWN0 0 /* whose it is */
 #define OWN1 1
 #define REVOKING 2
 #define SHARED 3
@@ -66,16 +72,16 @@ inline drain_mine() {
 
 inline revoke() {
     do
-    :: load(BIAS, seen);
+    :: load(WHOSE, seen);
         if
         :: seen == SHARED -> break
-        :: seen == REVOKING -> (memory[BIAS] != REVOKING)
+        :: seen == REVOKING -> (memory[WHOSE] != REVOKING)
         :: else ->
             atomic {                            /* 1 */
                 drain_mine();
-                mine = (memory[BIAS] == seen);
+                mine = (memory[WHOSE] == seen);
                 if
-                :: mine -> memory[BIAS] = REVOKING
+                :: mine -> memory[WHOSE] = REVOKING
                 :: else -> skip
                 fi
             }
@@ -87,7 +93,7 @@ inline revoke() {
 #ifndef NO_WAIT
                 memory[IN0 + seen] == 0;        /* 3 */
 #endif
-                store(BIAS, SHARED);            /* 4 */
+                store(WHOSE, SHARED);            /* 4 */
                 break
             :: else -> skip
             fi
@@ -108,6 +114,7 @@ active proctype StoreBuffer() {
     od
 }
 
+#ifndef ONE_WORD
 proctype M(byte me) {
     byte where_, value_, round = 0, seen, mine;
     do
@@ -115,18 +122,18 @@ proctype M(byte me) {
     :: else ->
         store(IN0 + me, 1);
         do
-        :: load(BIAS, seen);
+        :: load(WHOSE, seen);
             if
             :: seen == OWN0 + me -> break
             :: seen == SHARED ->
                 atomic { drain_mine(); memory[LOCK] == 0 -> memory[LOCK] = 1 }
 #ifndef NO_RECHECK
-                load(BIAS, seen);
+                load(WHOSE, seen);
 #endif
                 if
                 :: seen != SHARED -> store(LOCK, 0)
                 :: seen == SHARED -> break
-                :: seen == SHARED -> store(BIAS, OWN0 + me); store(LOCK, 0); break   /* its own */
+                :: seen == SHARED -> store(WHOSE, OWN0 + me); store(LOCK, 0); break   /* its own */
                 fi
             :: else -> skip
             fi;
@@ -139,7 +146,7 @@ proctype M(byte me) {
         holders++;
         assert(holders == 1);
         holders--;
-        load(BIAS, seen);
+        load(WHOSE, seen);
         if
         :: seen == SHARED -> store(LOCK, 0)
         :: else -> skip
@@ -150,5 +157,57 @@ proctype M(byte me) {
     drain_mine();
     left--
 }
+#else
+proctype M(byte me) {
+    byte where_, value_, round = 0, seen, mine, got;
+    do
+    :: round == ROUNDS -> break
+    :: else ->
+        got = 0;
+        store(IN0 + me, 1);
+        load(WHOSE, seen);
+        if
+        :: seen == OWN0 + me ->
+            load(LOCK, got);
+            if
+            :: got == 0 -> store(LOCK, 1); got = 1
+            :: else -> got = 0
+            fi;
+            store(IN0 + me, 0)
+        :: seen == SHARED ->                    /* outside of the gate */
+            store(IN0 + me, 0);
+            atomic {
+                drain_mine();
+                if
+#ifdef TWO_WORDS
+                :: memory[LOCK] == 0 -> memory[LOCK] = 1; got = 1
+#else
+                :: memory[LOCK] == 0 && memory[WHOSE] == SHARED -> memory[LOCK] = 1; got = 1
+#endif
+                :: else -> skip
+                fi
+            }
+            if
+            :: got -> store(IN0 + me, 1); store(WHOSE, OWN0 + me); store(IN0 + me, 0)    /* its own */
+            :: true -> skip
+            fi
+        :: else ->
+            store(IN0 + me, 0);
+            revoke()
+        fi;
+        if
+        :: got ->
+            holders++;
+            assert(holders == 1);
+            holders--;
+            store(LOCK, 0);
+            round++
+        :: else -> skip                         /* somebody has it: again */
+        fi
+    od;
+    drain_mine();
+    left--
+}
+#endif
 
 init { atomic { run M(0); run M(1) } }

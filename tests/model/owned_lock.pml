@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/biased_lock.pml - The lock that goes to and fro (rt/biased_lock.h), on a machine with a store buffer: the
+// tests/model/owned_lock.pml - The lock that goes to and fro (rt/owned_lock.h), on a machine with a store buffer: the
 // owner's stores reach memory late and in order, its loads see its own; a taker's heavy_barrier empties that buffer,
 // and so does the owner's exchange. What a taker does is in order.
 //
@@ -17,14 +17,14 @@
 #endif
 
 #define HELD 0 /* what may be in the buffer */
-#define BIAS 1
+#define WHOSE 1
 #define LOCK 2
 
-#define REVOKING 1 /* of the bias; 0 is below, so that memory is the owner's to begin with */
+#define REVOKING 1 /* whose it is; 0 is below, so that memory is the owner's to begin with */
 #define SHARED 2
 #define OWNER 0
 
-byte memory[3];     /* held, bias, the GateLock */
+byte memory[3];     /* held, whose, the GateLock */
 byte pending[3], own[3];
 byte holders, left = TAKERS + 1;
 
@@ -77,12 +77,12 @@ active proctype Owner() {
     :: round == ROUNDS -> break
     :: else ->
         got = 0;
-        load(BIAS, seen);
+        load(WHOSE, seen);
         if
         :: seen == OWNER ->
             store(HELD, 1);                     /* 1; 2 is for the compiler */
 #ifndef NO_SECOND_LOOK
-            load(BIAS, seen);                   /* 3 */
+            load(WHOSE, seen);                   /* 3 */
 #endif
             if
             :: seen == OWNER -> got = 1
@@ -93,15 +93,15 @@ active proctype Owner() {
         if
         :: got -> skip
         :: else ->
-            memory[BIAS] == SHARED;
+            memory[WHOSE] == SHARED;
             atomic { drain(); memory[LOCK] == 0 -> memory[LOCK] = 1 }
             if
             :: skip
-            :: store(HELD, 1); store(BIAS, OWNER); store(LOCK, 0)   /* its own again */
+            :: store(HELD, 1); store(WHOSE, OWNER); store(LOCK, 0)   /* its own again */
             fi
         fi;
         hold(); release();
-        load(BIAS, seen);
+        load(WHOSE, seen);
         if
         :: seen == SHARED -> store(LOCK, 0)
         :: else -> store(HELD, 0)
@@ -118,9 +118,9 @@ active [TAKERS] proctype Taker() {
     :: round == ROUNDS -> break
     :: else ->
         atomic {                                /* 1 */
-            mine = (memory[BIAS] == OWNER);
+            mine = (memory[WHOSE] == OWNER);
             if
-            :: mine -> memory[BIAS] = REVOKING
+            :: mine -> memory[WHOSE] = REVOKING
             :: else -> skip
             fi
         }
@@ -132,15 +132,15 @@ active [TAKERS] proctype Taker() {
 #ifndef NO_WAIT
             memory[HELD] == 0;                  /* 3 */
 #endif
-            memory[BIAS] = SHARED               /* 4 */
+            memory[WHOSE] = SHARED               /* 4 */
         :: else -> skip
         fi;
         if
-        :: memory[BIAS] == SHARED ->
+        :: memory[WHOSE] == SHARED ->
             atomic { memory[LOCK] == 0 -> memory[LOCK] = 1 }
             if
 #ifndef NO_RECHECK
-            :: memory[BIAS] != SHARED -> memory[LOCK] = 0
+            :: memory[WHOSE] != SHARED -> memory[LOCK] = 0
             :: else ->
 #else
             :: true ->
