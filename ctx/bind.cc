@@ -1,8 +1,8 @@
 // ctx/bind.cc - what a context's end does to a connection that is bound to it.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The context calls `end` in a goroutine of its own, which may be late: whether the binding is over by then is said under
-// the lock. Two references: the binding's and the function's.
+// The context calls `end` in a goroutine of its own, which may be late: whether the binding is over by then is said
+// under the lock. Two references: the binding's and the function's.
 #include "ctx/bind.h"
 
 #include <memory>

@@ -2,15 +2,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // THE HANDLER may run anywhere, in the middle of anything: it sets a bit and wakes a futex. The thread takes the bits
-// and sends, under the lock that stop takes: so after stop nothing is sent any more. It is a thread of the program's own
-// to the runtime, which therefore declares no deadlock as long as it is there.
+// and sends, under the lock that stop takes: so after stop nothing is sent any more. It is a thread of the program's
+// own to the runtime, which therefore declares no deadlock as long as it is there.
 // Locks: `changing` for a whole call, which may start or end the thread; `lock` for the book, which the thread reads.
 #include "ctx/signals.h"
+
+#include <pthread.h>
 
 #include <cstring>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "kernel/futex.h"
@@ -51,7 +52,8 @@ enum class Is : uint8_t { kUntouched, kCaught, kIgnored };
 // Never destroyed: the thread may outlive main.
 struct Book {
     mutex changing;
-    std::thread thread;  // changing
+    pthread_t thread{};    // changing
+    bool started = false;  // changing
 
     mutex lock;
     std::vector<Entry> entries;                // lock
@@ -169,20 +171,20 @@ void hand_out(Book& b, SignalSet set) {
     for (auto& [cancel, sig] : cancels) cancel(std::error_code(sig, category()));
 }
 
-void thread_main() {
+void* thread_main(void*) {
     rt::leave(rt::enter());  // the runtime knows of it from now on
     Book& b = book();
     for (;;) {
         const uint32_t seen = word.load(std::memory_order_acquire);
         if (const SignalSet set = pending.exchange(0, std::memory_order_acquire)) hand_out(b, set);
-        else if (quit.load(std::memory_order_acquire)) return;
+        else if (quit.load(std::memory_order_acquire)) return nullptr;
         else kernel::futex_wait(&word, seen);
     }
 }
 
 // Holding `changing`: the thread is there if and only if somebody wants something.
 void start_thread(Book& b) {
-    if (b.thread.joinable()) return;
+    if (b.started) return;
     quit.store(false, std::memory_order_relaxed);
     handlers_book.store(&b, std::memory_order_release);
     SignalSet before;
@@ -191,18 +193,21 @@ void start_thread(Book& b) {
         SignalSet set;
         ~Unblock() { kernel::set_signal_mask(set, nullptr); }
     } unblock{before};
-    b.thread = std::thread(thread_main);
+    const int error = pthread_create(&b.thread, nullptr, thread_main, nullptr);
+    if (error) throw std::system_error(error, std::generic_category(), "signals: no thread");
+    b.started = true;
 }
 
 void end_thread_if_idle(Book& b) {
     {
         const std::lock_guard guard(b.lock);
-        if (!b.entries.empty() || !b.thread.joinable()) return;
+        if (!b.entries.empty() || !b.started) return;
     }
     quit.store(true, std::memory_order_release);
     word.fetch_add(1, std::memory_order_release);
     kernel::futex_wake(&word, 1);
-    blocking([&] { b.thread.join(); });
+    blocking([&] { pthread_join(b.thread, nullptr); });
+    b.started = false;
 }
 
 uint64_t add(Entry e) {

@@ -53,8 +53,8 @@ void reset(std::initializer_list<int> signals = {});
 // Is it ignored, by ignore or by whoever started the process?
 bool ignored(int signal);
 
-// A context that is done when one of these signals (or any) comes, when stop is called, or with its parent. Its err() is
-// ctx::errc::canceled; cause() names the signal, "interrupt signal received". stop also takes the notification back:
+// A context that is done when one of these signals (or any) comes, when stop is called, or with its parent. Its err()
+// is ctx::errc::canceled; cause() names the signal, "interrupt signal received". stop also takes the notification back:
 // until then the signals stay caught, so call it as soon as you want a second one to end the process. It is harmless to
 // call twice: false then.
 std::pair<ctx::context, ctx::stop_func> notify_context(const ctx::context& parent,

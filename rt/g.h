@@ -89,18 +89,19 @@ struct alignas(64) G {
         void (*invoke)(void* storage) = nullptr;  // calls what is in storage, and destroys it
         Label* label;                             // instead, once it runs and has one: kGLabeled
     };
-    uint64_t id = 0;                          // 1 is main; unique in one run
-    Site site;                                // created by
+    uint64_t id = 0;  // 1 is main; unique in one run
+    Site site;        // created by
     // Coarse nanotime of the park, 0 unless known. Odd: its stack has been trimmed since (rt/trim.h).
     int64_t wait_since = 0;
-    Sudog* waiting = nullptr;                 // head of the sudogs it waits with: abandoning and dumps
-    detail::GLocal* locals = nullptr;         // goroutine-local storage: rt/local.h
+    Sudog* waiting = nullptr;          // head of the sudogs it waits with: abandoning and dumps
+    detail::GLocal* locals = nullptr;  // goroutine-local storage: rt/local.h
 
     // --- third line
     alignas(16) unsigned char storage[kInlineCallable];
 };
 
-// The handle of a stack at rest, or null. Who wants to resume it reads it once, for rt/trim.h may hide it at any moment.
+// The handle of a stack at rest, or null. Who wants to resume it reads it once, for rt/trim.h may hide it at any
+// moment.
 [[gnu::always_inline]] inline void* handle_of(const G* gp) {
     return __atomic_load_n(&gp->ctx.sp, __ATOMIC_RELAXED);
 }

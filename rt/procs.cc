@@ -157,7 +157,8 @@ bool settle_procs(M* mp) {
 constexpr int64_t kFollowEvery = 1'000'000'000;
 
 // [the watcher] The number of CPUs may change while the program runs: by taskset, by a container's new limit. Whose
-// number was said is not followed. The mask that counts is that of the thread which began the run: what taskset -p sets.
+// number was said is not followed. The mask that counts is that of the thread which began the run: what taskset -p
+// sets.
 void follow_procs(int64_t now, int first_tid) {
     static int64_t looked = 0;
     static uint64_t epoch = 0;

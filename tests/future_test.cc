@@ -20,8 +20,9 @@ static_assert(!std::is_copy_constructible_v<future<int>> &&
               std::is_nothrow_move_constructible_v<future<int>>);
 static_assert(!std::is_copy_constructible_v<promise<int>> &&
               std::is_nothrow_move_constructible_v<promise<int>>);
-static_assert(
-    std::is_same_v<decltype(async([](int& x) -> int& { return x; }, std::ref(*new int))), future<int&>>);
+static_assert(std::is_same_v<decltype(async([](int& x) -> int& { return x; },
+                                            std::declval<std::reference_wrapper<int>>())),
+                             future<int&>>);
 static_assert(std::is_same_v<decltype(async([] {})), future<void>>);
 
 // Which of std::future_errc's f throws; "" if it throws none.

@@ -57,9 +57,9 @@ public:
     result<void> wait_readable() const { return detail::done(detail::wait(d_, false)); }
     result<void> wait_writable() const { return detail::done(detail::wait(d_, true)); }
 
-    // Takes a connected socket over (of any family; it becomes non-blocking): close, or the end of the last copy, closes
-    // it. On an error it stays the caller's, as it was: std::errc::not_a_socket, not_connected, bad_file_descriptor;
-    // file_exists: gort has it already.
+    // Takes a connected socket over (of any family; it becomes non-blocking): close, or the end of the last copy,
+    // closes it. On an error it stays the caller's, as it was: std::errc::not_a_socket, not_connected,
+    // bad_file_descriptor; file_exists: gort has it already.
     static result<conn> adopt(int fd) {
         detail::Desc* d = nullptr;
         if (const int r = detail::adopt_connected(fd, &d)) return detail::error_of(r);

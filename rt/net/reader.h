@@ -11,8 +11,8 @@
 //
 // It holds a copy of the handle, and up to `limit` bytes that it has read and nobody has asked for yet: read that
 // connection through the reader only. Every error is the connection's (errc::eof at the end, a passed deadline is
-// std::errc::timed_out); what has come before it stays in the reader, so a call that failed because of a deadline can be
-// made again. A line or part that is longer than the limit is std::errc::message_size, and stays: read takes it out.
+// std::errc::timed_out); what has come before it stays in the reader, so a call that failed because of a deadline can
+// be made again. A line or part that is longer than the limit is std::errc::message_size, and stays: read takes it out.
 //
 // Context: one goroutine or thread at a time; blocks as conn's and fd's read do.
 // Source:  Go's bufio.Reader, with std::getline's rule for what ends a part.

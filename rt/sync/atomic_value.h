@@ -7,12 +7,13 @@
 //      std::optional<config> now = current.load();      // nullopt before the first store
 //
 // As Go's atomic.Value, typed: its rules about inconsistent types hold at compile time. load gives a copy; put a
-// std::shared_ptr<const T> into it where that is dear. T needs a copy constructor for load and ==  for compare_and_swap.
-// What T's operations do is up to them: copies are made under an rw_mutex, old values are destroyed outside of it. If
-// one throws, nothing has changed.
+// std::shared_ptr<const T> into it where that is dear. T needs a copy constructor for load and ==  for
+// compare_and_swap. What T's operations do is up to them: copies are made under an rw_mutex, old values are destroyed
+// outside of it. If one throws, nothing has changed.
 //
 // Context:  any goroutine and any other thread of the process; as rw_mutex's. Not in a signal handler.
-// Memory order: a store happens before the return of the load that sees it; all operations on one object have one order.
+// Memory order: a store happens before the return of the load that sees it; all operations on one object have one
+// order.
 // Cost:     load as rw_mutex's lock_shared and a copy; the others as its lock.
 // Source:   Go's package sync/atomic, type Value.
 #pragma once

@@ -11,12 +11,13 @@
 // A phase ends when as many have arrived as the barrier expects. The last one calls the completion function, before
 // anybody's wait returns; then the next phase begins. Who drops out arrives for this phase and is not expected in those
 // that follow. The completion function may do what it likes, but not leave by an exception or by goexit (that ends the
-// process); it is called even if nobody waits. A token is waited for once, in its own phase or while the next one lasts.
-// The barrier may be destroyed when all its waits have returned.
+// process); it is called even if nobody waits. A token is waited for once, in its own phase or while the next one
+// lasts. The barrier may be destroyed when all its waits have returned.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex, and panics if it would have
 //           to wait after gort::stop). Not in a signal handler.
-// Memory order: every arrival happens before the completion function, that before the return of every wait of the phase.
+// Memory order: every arrival happens before the completion function, that before the return of every wait of the
+// phase.
 // Panics:   "sync: negative barrier counter", for more arrivals than are expected.
 // Cost:     an arrival 1 locked instruction.
 // Source:   std::barrier.

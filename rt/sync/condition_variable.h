@@ -2,7 +2,8 @@
 // rt/sync/condition_variable.h - condition_variable: std's form of cond, with time limits and predicates.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As std::condition_variable, with a std::unique_lock<gort::mutex>; it parks the goroutine that waits, never its thread:
+// As std::condition_variable, with a std::unique_lock<gort::mutex>; it parks the goroutine that waits, never its
+// thread:
 //
 //      std::unique_lock lock(mu);
 //      if (!ready.wait_for(lock, 100ms, [&] { return !queue.empty(); })) return timed_out();

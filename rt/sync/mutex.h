@@ -3,8 +3,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's sync.Mutex, with the timed forms of std::timed_mutex. Works with std::lock_guard, std::unique_lock and
-// std::scoped_lock. Not reentrant (recursive_mutex.h is), and not owned: one goroutine may lock it and another one unlock it. It may be held across anything, also across what
-// blocks. It may be destroyed by whoever took it last, while the call of unlock before that is still returning.
+// std::scoped_lock. Not reentrant (recursive_mutex.h is), and not owned: one goroutine may lock it and another one
+// unlock it. It may be held across anything, also across what blocks. It may be destroyed by whoever took it last,
+// while the call of unlock before that is still returning.
 //
 // Normal mode: waiters queue first come first served, but a woken one competes with those who come just then; if it
 // loses, it waits at the head. Starvation mode: one that has waited for more than 1 ms is handed the lock by unlock,

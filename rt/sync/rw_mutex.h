@@ -2,10 +2,11 @@
 // rt/sync/rw_mutex.h - rw_mutex: many readers or one writer; blocks the goroutine that waits, never its thread.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.RWMutex, with the timed forms of std::shared_timed_mutex. Works with std::shared_lock, std::unique_lock and std::scoped_lock. A waiting writer stops new
-// readers, so one goroutine must not read-lock twice: if a writer comes between the two, that is a deadlock. Not
-// owned, and no upgrade or downgrade. A writer waits for the readers that were in when it came; when it unlocks, all
-// readers that wait by then get in before the next writer. Writers among themselves are served as by a mutex.
+// As Go's sync.RWMutex, with the timed forms of std::shared_timed_mutex. Works with std::shared_lock,
+// std::unique_lock and std::scoped_lock. A waiting writer stops new readers, so one goroutine must not read-lock
+// twice: if a writer comes between the two, that is a deadlock. Not owned, and no upgrade or downgrade. A writer
+// waits for the readers that were in when it came; when it unlocks, all readers that wait by then get in before the
+// next writer. Writers among themselves are served as by a mutex.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: unlock happens before the lock_shared that follows it returns, unlock_shared before the lock that
@@ -57,8 +58,8 @@ public:
 
     void lock() { detail::rw_lock(&rw_); }
     bool try_lock() { return detail::rw_try_lock(&rw_); }  // false if there is any reader or writer
-    // Block until they have the lock, true, or until the time is over. Deadlines: rt/time.h. One that has passed: a try.
-    // A writer that waits stops new readers, as ever, until it gives up.
+    // Block until they have the lock, true, or until the time is over. Deadlines: rt/time.h. One that has passed: a
+    // try. A writer that waits stops new readers, as ever, until it gives up.
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> d) {
         return detail::rw_lock_until(&rw_, detail::deadline_in(d));

@@ -3,8 +3,8 @@
 // the timer. What is done under the object's lock, or by one locked instruction, is one step; between two steps anybody
 // may run. The timer's function may come late: it has been taken off the heap, and its M has been stopped.
 //
-// Shown: (1) there is one ready for each park, (2) nobody touches the frame once the waiter has left it, (3) every round
-// ends.
+// Shown: (1) there is one ready for each park, (2) nobody touches the frame once the waiter has left it, (3) every
+// round ends.
 //
 // run: -DROUNDS=3
 // fails: -DROUNDS=2 -DNO_AWAIT
