@@ -5,7 +5,7 @@
 # the tool), and linked with tests/explore/tsan.cc in its place. The explorer itself is not instrumented.
 XOUT  := build/explore-$(patsubst $(CROSS)%,%,$(notdir $(firstword $(CXX))))
 XLIB  := $(filter-out %.S,$(LIB_SRC))
-XTOOL := $(patsubst %,tests/explore/%.cc,main memory mutants seam search snapshot trace tsan world)
+XTOOL := $(patsubst %,tests/explore/%.cc,fates host main memory mutants seam search snapshot trace tsan world)
 XPIECE := $(filter-out $(XTOOL),$(wildcard tests/explore/*.cc))
 XOBJ  := $(patsubst %,$(XOUT)/%.o,$(XLIB) $(XTOOL) $(XPIECE) $(wildcard arch/$(ARCH)/*.S))
 # The tool's own macros, which would have the code behave as under TSan.
@@ -13,7 +13,7 @@ XHIDE := $(if $(CLANG),-D__has_feature\(x\)=0 -Wno-builtin-macro-redefined -mllv
          -U__SANITIZE_THREAD__ -Wno-tsan --param tsan-instrument-func-entry-exit=0)
 XFLAGS = -std=c++20 $(WARNXX) -g -O1 $(ARCHFLAGS.$(ARCH)) -fno-omit-frame-pointer -fno-pie -pthread -I. $(CPPFLAGS)
 XTEST  = -fsanitize=thread $(XHIDE) -include tests/explore/first.h
-XWRAP := $(shell sed -n 's/.*WRAP("\([A-Za-z0-9_]*\)").*/-Wl,--wrap=\1/p' tests/explore/seam.cc)
+XWRAP := $(shell sed -n 's/.*WRAP("\([A-Za-z0-9_]*\)").*/-Wl,--wrap=\1/p' tests/explore/seam.cc tests/explore/host.cc)
 
 $(XOUT)/.flags: FORCE
 	@$(call stamp,$(CXX) $(XFLAGS) $(XTEST) $(XWRAP) / $(CORE))

@@ -3,9 +3,29 @@
 #include "tests/explore/mutants.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 namespace gort::explore {
+
+namespace {
+
+// Of a demangled signature the last name before the arguments: both compilers agree on that much.
+void short_name(const char* signature, char* to, size_t size) {
+    int depth = 0;
+    const char* start = signature;
+    const char* at = signature;
+    for (; *at && !(*at == '(' && depth == 0 && at > start); ++at) {
+        if (*at == '<' && std::strncmp(at - (at > signature), "operator<", 9) != 0) ++depth;
+        if (*at == '>') --depth;
+        if ((*at == ' ' || *at == ':') && depth == 0) start = at + 1;
+    }
+    size_t n = 0;
+    for (; start < at && *start != '<' && *start != '[' && n + 1 < size; ++start) to[n++] = *start;
+    to[n] = 0;
+}
+
+}  // namespace
 
 void Orderings::add(const Use& u) {
     if (table_.empty()) table_.resize(kSlots);
@@ -52,6 +72,7 @@ Vector<Mutant> mutants_of(const Orderings& orderings, Places* places) {
             }
             Mutant m{};
             std::memcpy(m.file, p->file, sizeof m.file);
+            short_name(p->function, m.function, sizeof m.function);
             m.line = p->line;
             m.what = u.what;
             m.order = u.order;
@@ -71,7 +92,19 @@ Vector<Mutant> mutants_of(const Orderings& orderings, Places* places) {
         const int c = std::strcmp(a.file, b.file);
         return c ? c < 0 : a.line != b.line ? a.line < b.line : a.how < b.how;
     });
+    for (size_t i = 1; i < all.size(); ++i)
+        for (size_t j = i; j-- > 0 && std::strcmp(all[j].file, all[i].file) == 0;)
+            if (std::strcmp(all[j].function, all[i].function) == 0 &&
+                std::strcmp(how_name(all[j]), how_name(all[i])) == 0) {
+                all[i].number = all[j].number + 1;
+                break;
+            }
     return all;
+}
+
+void Mutant::print_key(char* to, size_t size) const {
+    const int n = std::snprintf(to, size, "%s %s, %s", file, function, how_name(*this));
+    if (number) std::snprintf(to + n, size - static_cast<size_t>(n), " (%d)", number + 1);
 }
 
 const char* how_name(const Mutant& m) {

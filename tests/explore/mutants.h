@@ -27,14 +27,23 @@ private:
 
 struct Mutant {
     char file[80];
+    char function[96];
     int line;
+    int number;  // among those of its function that are weakened the same way, by line
     Op what;
     Order order;
     Weaken how;
-    Vector<World::Weak> weak;  // every copy that inlining has made of it
+    Vector<World::Weak> weak;                     // every copy that inlining has made of it
+    void print_key(char* to, size_t size) const;  // what names it in mutants.txt: no line numbers, they move
 };
 
 Vector<Mutant> mutants_of(const Orderings& orderings, Places* places);
 const char* how_name(const Mutant& m);
+
+// Searches a failure of the piece for each of its mutants; a line for each goes to `record`, if that is not null.
+int search_mutants(World& w, Places* places, const char* record);
+// The piece's lines of such a file: each mutant that is caught there must still be, by that schedule, or else by a
+// search. How many were and were not.
+bool check_mutants(World& w, Places* places, const char* list, int* good, int* bad);
 
 }  // namespace gort::explore

@@ -45,7 +45,7 @@ private:
     int points_;
     uint32_t change_[8] = {};
     uint32_t priority_[kThreads];
-    uint32_t asked_ = 0, least_ = 100;
+    uint32_t asked_ = 0, least_ = 1u << 30;
     uint32_t one_in_;
 };
 

@@ -43,7 +43,7 @@ void World::take_snapshot() {
         std::snprintf(text, sizeof text, "a piece has to call start()");
         return;
     }
-    threads[0].self = kernel::thread_area()->self;
+    me().self = kernel::thread_area()->self;
     kept_used_ = arena_used_ = (arena_used_ + kPage - 1) & ~(kPage - 1);
     const auto keep = [this](char* start, size_t size) {
         char* copy = static_cast<char*>(std::malloc(size));
@@ -67,6 +67,7 @@ void World::take_snapshot() {
     }
     for (int i = 0; i < kThreads; ++i) kept_threads_[i] = threads[i];
     kept_nthreads_ = nthreads;
+    kept_current_ = current;
     kept_now_ = now;
 }
 
@@ -118,12 +119,12 @@ void World::set_back() {
     asleep = 0;
     idle_rounds_ = steps_ = 0;
     for (int& n : spent) n = 0;
-    last_running_ = current = 0;
+    last_running_ = current = kept_current_;
     text[0] = 0;
     failed_at = nullptr;
     kernel::ThreadArea* area = kernel::thread_area();
-    area->self = threads[0].self;
-    area->tid = threads[0].tid;
+    area->self = me().self;
+    area->tid = me().tid;
 }
 
 }  // namespace gort::explore

@@ -11,7 +11,7 @@ namespace gort::explore {
 
 namespace {
 
-constexpr size_t kMostLines = 400;
+const size_t kMostLines = std::getenv("EXPLORE_ALL") ? 1000000 : 400;
 
 struct Named {
     uintptr_t start;
@@ -77,7 +77,7 @@ void Places::resolve(const Vector<const void*>& pcs) {
             std::fprintf(f, "%p\n", static_cast<const void*>(static_cast<const char*>(pc) - 1));
     std::fclose(f);
     char command[1200];
-    std::snprintf(command, sizeof command, "addr2line -a -f -i -e '%s' <%s 2>/dev/null", self, list);
+    std::snprintf(command, sizeof command, "addr2line -a -f -i -C -e '%s' <%s 2>/dev/null", self, list);
     std::FILE* out = popen(command, "r");
     char line[2048], function[2048] = "";
     bool chosen = true;

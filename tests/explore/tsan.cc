@@ -197,12 +197,31 @@ void __tsan_atomic_signal_fence(int order) {
 
 }  // extern "C"
 
-// What the code under test allocates is given back when an execution ends.
-void* operator new(size_t size) { return world ? world->allocate(size, 16) : std::malloc(size); }
-void* operator new[](size_t size) { return operator new(size); }
-void operator delete(void* p) noexcept {
-    if (!world) std::free(p);
+// What the code under test allocates is given back when an execution ends. To free memory is to write all of it: who
+// still uses it, unordered with that, races; who uses it later finds kFreed.
+namespace {
+constexpr unsigned char kFreed = 0xdd;
+constexpr size_t kHead = 16;
+
+void* allocate(size_t size) {
+    if (!world) return std::malloc(size);
+    char* head = static_cast<char*>(world->allocate(size + kHead, kHead));
+    *reinterpret_cast<size_t*>(head) = size;
+    return head + kHead;
 }
-void operator delete[](void* p) noexcept { operator delete(p); }
-void operator delete(void* p, size_t) noexcept { operator delete(p); }
-void operator delete[](void* p, size_t) noexcept { operator delete(p); }
+void release(void* p, const void* pc) {
+    if (!world) return std::free(p);
+    if (!p || !world->owns(p)) return;
+    const size_t size = *reinterpret_cast<size_t*>(static_cast<char*>(p) - kHead);
+    plain(p, size, true, pc);
+    std::memset(p, kFreed, size);
+}
+}  // namespace
+
+void* operator new(size_t size) { return allocate(size); }
+void* operator new[](size_t size) { return allocate(size); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+void operator delete(void* p) noexcept { release(p, PC); }
+void operator delete[](void* p) noexcept { release(p, PC); }
+void operator delete(void* p, size_t) noexcept { release(p, PC); }
+void operator delete[](void* p, size_t) noexcept { release(p, PC); }

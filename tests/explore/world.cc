@@ -17,7 +17,8 @@ constexpr size_t kStack = 256 << 10, kPage = 4096;
 constexpr uint32_t kMostSteps = 20'000;  // of one execution: more is a livelock
 constexpr uint32_t kMostRounds = 3'000;  // of waiting in which nobody does anything else
 
-constexpr uint32_t kInsists = 64;  // looks of one that waits for others while these stand still
+constexpr uint32_t kRoundsToTime = 64;  // of waiting, before the first sleeper's time is over
+constexpr uint32_t kInsists = 64;       // looks of one that waits for others while these stand still
 
 bool independent(const Pending& a, const Pending& b) {
     const auto touches_all = [](const Pending& p) {
@@ -162,7 +163,7 @@ void World::offer_waiters(Answers* a) {
     int first = -1;
     for (int t = 0; t < nthreads; ++t)
         if (sleeps(t) && runnable(t) && (first < 0 || threads[t].until < threads[first].until)) first = t;
-    if (first < 0 || (a->n && idle_rounds_ % 8 != 7)) return;
+    if (first < 0 || (a->n && idle_rounds_ % kRoundsToTime != kRoundsToTime - 1)) return;
     a->n = 0;
     a->add(first, Cost::kFree);
 }
@@ -172,7 +173,7 @@ void World::step(Op what, const void* address, bool sc) {
     ++t.ops;
     if (what != Op::kLoad && what != Op::kFutexWait && !memory.ignored(address)) t.refused = 0;
     if (!exploring) return;
-    if (++steps_ > kMostSteps) failed("livelock: more steps than any good execution takes", nullptr);
+    if (++steps_ > kMostSteps) failed(kTooLong, nullptr);
     t.next = {what, reinterpret_cast<uintptr_t>(address), sc};
     const bool local =
         what == Op::kLoad || what == Op::kStore || what == Op::kModify || what == Op::kExchange;
@@ -195,8 +196,7 @@ void World::yield(Op what) {
     memory.compiler_fence(view());
     Thread& t = me();
     ++t.ops;
-    if (exploring && ++steps_ > kMostSteps)
-        failed("livelock: more steps than any good execution takes", nullptr);
+    if (exploring && ++steps_ > kMostSteps) failed(kTooLong, nullptr);
     t.next = {what, 0, false};
     if (t.insists) --t.insists;
     else t.yields = true;
@@ -396,11 +396,11 @@ void World::setup() {
     take_snapshot();
 }
 
-// [thread 0] Returns once for each execution.
+// Returns once for each execution.
 void World::begin_exploring() {
     began_ = true;
     memory.compiler_fence(view());
-    arch::switch_context(&threads[0].ctx, &search_, nullptr);
+    arch::switch_context(&me().ctx, &search_, nullptr);
 }
 
 End World::run(Chooser* chooser) {
@@ -409,7 +409,7 @@ End World::run(Chooser* chooser) {
     ++executions;
     exploring = true;
     end_ = End::kGood;
-    arch::switch_context(&search_, &threads[0].ctx, nullptr);
+    arch::switch_context(&search_, &me().ctx, nullptr);
     exploring = false;
     if (after) after(after_arg, *this);
     return end_;

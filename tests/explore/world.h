@@ -151,6 +151,8 @@ public:
     virtual bool everywhere() const { return false; }  // asked also before what no other thread uses
 };
 
+inline constexpr const char* kTooLong = "livelock: more steps than any good execution takes";
+
 enum class End : uint8_t { kGood, kFailed, kPruned, kStopped };
 
 class World {
@@ -186,6 +188,9 @@ public:
     void wrote(uintptr_t address);  // so much of memory is to be set back
     void begin_exploring();
     void* allocate(size_t size, size_t align);
+    bool owns(const void* p) const {
+        return static_cast<const char*>(p) - arena_ < static_cast<long>(arena_used_) && p > arena_;
+    }
 
     Memory memory;
     Thread threads[kThreads];
@@ -249,7 +254,7 @@ private:
     size_t data_pages_ = 0, data_size_ = 0;
     char* data_copy_ = nullptr;
     Thread kept_threads_[kThreads];
-    int kept_nthreads_ = 0;
+    int kept_nthreads_ = 0, kept_current_ = 0;
     size_t kept_used_ = 0;
     int64_t kept_now_ = 0;
 };
