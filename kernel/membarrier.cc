@@ -57,7 +57,7 @@ void pause_for(int64_t ns) {
 // The command works no longer. See "DENIED LATER" in membarrier.h.
 void fall_back() {
     g_settling.fetch_add(1, std::memory_order_relaxed);
-    __atomic_store_n(&g_expedited, false, __ATOMIC_RELEASE);  // F1
+    __atomic_store_n(&g_expedited, false, __ATOMIC_RELEASE);  // D1
     full_barrier();
     pause_for(kSettle);
     g_settling.fetch_sub(1, std::memory_order_relaxed);
@@ -67,7 +67,7 @@ void fall_back() {
 
 void heavy_barrier(Count asker) {
     count(asker);
-    if (!__atomic_load_n(&g_expedited, __ATOMIC_ACQUIRE)) {  // F1
+    if (!__atomic_load_n(&g_expedited, __ATOMIC_ACQUIRE)) {  // D1
         full_barrier();
         // The second look: membarrier_init may just have told the others that they need no fence.
         if (!__atomic_load_n(&g_expedited, __ATOMIC_ACQUIRE)) {

@@ -24,7 +24,7 @@
 // the CPU that it runs on, or the thread was switched out since, which is a full fence. A CPU that runs has written its
 // store buffer out, and was interrupted by the timer, long before kSettle has passed: after that time the rare side
 // reads what all those threads have written. Every heavy_barrier waits while that time runs.
-// F1: who finds g_expedited cleared also finds g_settling raised.
+// D1: who finds g_expedited cleared also finds g_settling raised.
 // Context: light_barrier anywhere; heavy_barrier any thread. membarrier_init: [init], before the first use of
 //          either.
 #pragma once

@@ -45,7 +45,7 @@ std::atomic<bool> g_solo_over{true};
 
 // Two threads that come at once both make the round: to wait for the other one could be to wait for oneself, inside.
 void end_solo() {
-    if (g_solo_over.load(std::memory_order_acquire)) return;  // S1
+    if (g_solo_over.load(std::memory_order_acquire)) return;  // O1
     g_solo.store(false, std::memory_order_seq_cst);
     kernel::heavy_barrier(kernel::Count::kBarrierSolo);
     M* me = self();
@@ -54,7 +54,7 @@ void end_solo() {
         if (me && pp == p_of(me)) continue;  // we are inside, and not in the middle of anything
         wait_for_outside(pp);                // nobody's: whoever gets it next gets it under a lock
     }
-    g_solo_over.store(true, std::memory_order_release);  // S1
+    g_solo_over.store(true, std::memory_order_release);  // O1
 }
 
 void begin_solo() {

@@ -443,7 +443,7 @@ int poll_release(PollDesc* d) {
 }
 
 void poll_drop(PollDesc* d) {
-    if (d->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // H1
+    if (d->handles.fetch_sub(1, std::memory_order_acq_rel) != 1) return;  // P2
     M* mp = enter();
     d->lock.lock();
     const bool closed = d->closing, gone = d->gone;

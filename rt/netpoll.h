@@ -78,7 +78,7 @@ struct alignas(64) PollDesc {
     uint32_t bars = 0;       // how many say so
     G* closer = nullptr;     // waits for `gone`
     Side side[2];
-    std::atomic<uint32_t> handles{0};  // H1: the release of one is seen by whoever drops the last
+    std::atomic<uint32_t> handles{0};  // P2: the release of one is seen by whoever drops the last
     PollDesc* next_free = nullptr;
     PollDesc* next_all = nullptr;  // constant once it is in the list
 };

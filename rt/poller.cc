@@ -3,8 +3,8 @@
 //
 // The inbox: one batch of events that the M which slept without a P has fetched. inbox_n says how many; 0: it is that
 // M's to fill (there is one: sched.poller), -1: a P's holder is emptying it.
-// Ordering: B1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
-//           B2 the release before a descriptor is registered -> the acquire before its events are looked at: a
+// Ordering: E1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
+//           E2 the release before a descriptor is registered -> the acquire before its events are looked at: a
 //           PollDesc is whole before anybody finds it there. (epoll itself orders the two, but promises nothing.)
 #include "rt/poller.h"
 
@@ -50,7 +50,7 @@ void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
 
 int fetch(kernel::PollEvent* events, int64_t ns) {
     const int n = poller.wait(events, kBatch, ns);
-    (void)registrations.load(std::memory_order_acquire);  // B2
+    (void)registrations.load(std::memory_order_acquire);  // E2
     sched.polls.fetch_add(1, std::memory_order_relaxed);
     if (sched.nprocs.load(std::memory_order_relaxed) > 1) {
         sched.polled_by.store(self(), std::memory_order_relaxed);
@@ -64,9 +64,9 @@ int fetch(kernel::PollEvent* events, int64_t ns) {
 int hook_take(P* pp, bool look) {
     M* mp = self();
     int woken = 0, n = inbox_n.load(std::memory_order_relaxed);
-    if (n > 0 && inbox_n.compare_exchange_strong(n, -1, std::memory_order_acquire)) {  // B1
+    if (n > 0 && inbox_n.compare_exchange_strong(n, -1, std::memory_order_acquire)) {  // E1
         for (int i = 0; i < n; ++i) take_event(inbox[i], mp, pp, &woken);
-        inbox_n.store(0, std::memory_order_release);  // B1
+        inbox_n.store(0, std::memory_order_release);  // E1
     }
     if (woken || !look) return woken;
     kernel::PollEvent events[kBatch];
@@ -78,7 +78,7 @@ int hook_take(P* pp, bool look) {
 // [no P, sched.poller] Sleeps until there are events for the inbox, a wake, or ns have passed; < 0: for ever.
 void hook_wait(int64_t ns) {
     const int n = fetch(inbox, ns);
-    inbox_n.store(n, std::memory_order_release);  // B1
+    inbox_n.store(n, std::memory_order_release);  // E1
 }
 
 void hook_wake() {
@@ -86,7 +86,7 @@ void hook_wake() {
     if (r < 0) kernel::fatal_errno("net: a thread that polls cannot be woken", r);  // it would sleep for ever
 }
 
-bool hook_pending() { return inbox_n.load(std::memory_order_acquire) != 0; }  // B1
+bool hook_pending() { return inbox_n.load(std::memory_order_acquire) != 0; }  // E1
 
 void hook_end() {
     poll_end_run();
@@ -116,7 +116,7 @@ int poller_own_fds() { return poller.is_open() ? 2 : 0; }
 void poller_close() { poller.close(); }
 
 int poller_add(PollDesc* d) {
-    registrations.fetch_add(1, std::memory_order_release);  // B2
+    registrations.fetch_add(1, std::memory_order_release);  // E2
     return poller.add(d->fd, kEdges, tag_of(d));
 }
 

@@ -7,7 +7,7 @@
 // The answer must be the same at both ends: it only changes to false while nobody is inside (end_solo), and only back
 // to true when a run starts.
 // Context: [G or foreign thread, inside the gate].
-// Ordering: S1 the release at the end of end_solo -> the acquire of those who come later: everybody knows.
+// Ordering: O1 the release at the end of end_solo -> the acquire of those who come later: everybody knows.
 #pragma once
 
 #include <atomic>

@@ -49,7 +49,7 @@ enum class Who : uint32_t { kNobody, kThread, kM0 };
 std::atomic<Who> who{Who::kNobody};  // written under sched.lock
 
 std::atomic<uint32_t> word{0};  // futex: counts reasons to look up
-// futex: 1 while the thread is there, or being made. W1: its last release to the acquire of who goes on with its notes
+// futex: 1 while the thread is there, or being made. W2: its last release to the acquire of who goes on with its notes
 std::atomic<uint32_t> alive{0};
 std::atomic<bool> made{false};  // it counts among the process's threads
 std::atomic<bool> quit{false};
@@ -318,7 +318,7 @@ void thread_main(void*) {
     const bool works = relieved.load(std::memory_order_acquire);
     P* pp = work_p;
     G* gp = work_g;
-    alive.store(0, std::memory_order_release);  // W1
+    alive.store(0, std::memory_order_release);  // W2
     kernel::futex_wake(&alive, 1);
     if (!works) return;
     kernel::sys_prctl(kPrSetTimerslack, 0);  // what it was
@@ -379,7 +379,7 @@ bool sysmon_to_work_locked(P* pp, G* first) {
 void sysmon_watch(M* m0) {
     sysmon_nudge();
     // It may be in the middle of a look, or not have begun yet.
-    while (alive.load(std::memory_order_acquire)) {  // W1
+    while (alive.load(std::memory_order_acquire)) {  // W2
         if (over(m0)) return;
         kernel::futex_wait(&word, word.load(std::memory_order_acquire), kFast);
     }

@@ -20,8 +20,8 @@
 // Invariants: (1) a place belongs to one lock while its number is not 0; that lock is alive and has kSlots or
 // kCollecting.
 //             (2) places' numbers are never negative; the word's may be while kSlots or kCollecting is set.
-// Ordering: R1 a place's release -> the collector's acquire: what readers read is read before the writer writes.
-//           R2 word: every change is acq_rel.
+// Ordering: V2 a place's release -> the collector's acquire: what readers read is read before the writer writes.
+//           V3 word: every change is acq_rel.
 #include "rt/sync/rw_mutex.h"
 
 #include "rt/clock.h"
@@ -90,7 +90,7 @@ void collect(RwState* rw) {
     int64_t sum = 0;
     for (int i = 0, ps = sched.nallp.load(std::memory_order_acquire); i < ps; ++i) {
         Place& place = place_of(sched.allp[i], rw);
-        const uint64_t n = place.load(std::memory_order_acquire) ^ tag_of(rw);  // R1
+        const uint64_t n = place.load(std::memory_order_acquire) ^ tag_of(rw);  // V2
         if (n == 0 || n > kCountMask) continue;
         sum += static_cast<int64_t>(n);
         place.store(0, std::memory_order_relaxed);
@@ -129,7 +129,7 @@ bool may_use_slots(RwState* rw, uint64_t word) {
     const uint64_t n = now ^ tag_of(rw);
     if (n - 1 >= kCountMask) [[unlikely]]
         return false;
-    place.store(now - 1, std::memory_order_release);  // R1
+    place.store(now - 1, std::memory_order_release);  // V2
     return true;
 }
 
@@ -188,7 +188,7 @@ bool wait_for_readers(RwState* rw, int64_t deadline) GORT_NO_TSA {
     if (deadline == kForever) mp = sema_park(mp, slot, &w, WaitReason::kRwMutexLock);
     else mp = sema_park_until(mp, slot, &w, WaitReason::kRwMutexLock, deadline, &late);
     if (late) rw->word.fetch_and(~kWriterWaits, std::memory_order_acq_rel);
-    else rw->word.load(std::memory_order_acquire);  // R2
+    else rw->word.load(std::memory_order_acquire);  // V3
     leave(mp);
     return !late;
 }
@@ -280,7 +280,7 @@ namespace {
     bool late = false;
     if (deadline == kForever) mp = sema_park(mp, slot, &w, WaitReason::kRwMutexRLock);
     else mp = sema_park_until(mp, slot, &w, WaitReason::kRwMutexRLock, deadline, &late);
-    rw->word.load(std::memory_order_acquire);  // R2
+    rw->word.load(std::memory_order_acquire);  // V3
     leave(mp);
     return !late;
 }
