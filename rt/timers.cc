@@ -55,7 +55,7 @@ void remove(Timers* ts, Timer* t) {
 // The heap of a pending timer, locked; null if it is idle. (The analysis cannot follow a lock that a result tells of.)
 Timers* lock_home(Timer* t) GORT_NO_TSA {
     for (;;) {
-        Timers* ts = t->home.load(std::memory_order_acquire);  // T1
+        Timers* ts = t->home.load(std::memory_order_acquire);  // I1
         if (!ts) return nullptr;
         ts->lock.lock();
         if (t->home.load(std::memory_order_relaxed) == ts) return ts;
@@ -73,7 +73,7 @@ int64_t next_multiple(int64_t when, int64_t period, int64_t now) {
 
 bool timer_start(Timers* home, Timer* t) {
     GateLockGuard guard(home->lock);
-    t->home.store(home, std::memory_order_release);  // T1
+    t->home.store(home, std::memory_order_release);  // I1
     new_seq(t);
     return insert(home, t);
 }
@@ -83,7 +83,7 @@ bool timer_stop(Timer* t) GORT_NO_TSA {
     new_seq(t);
     if (!ts) return false;
     remove(ts, t);
-    t->home.store(nullptr, std::memory_order_release);  // T1
+    t->home.store(nullptr, std::memory_order_release);  // I1
     ts->lock.unlock();
     return true;
 }
@@ -100,7 +100,7 @@ bool timer_reset(Timers* home, Timer* t, int64_t when, int64_t period, bool* ear
         }
         home->lock.lock();
         Timers* idle = nullptr;  // several may reset it at once, each with another heap in mind
-        if (t->home.compare_exchange_strong(idle, home, std::memory_order_acq_rel)) {  // T1
+        if (t->home.compare_exchange_strong(idle, home, std::memory_order_acq_rel)) {  // I1
             ts = home;
             break;
         }
@@ -136,7 +136,7 @@ int64_t timers_run(Timers* ts, int64_t now) {
                 wheel_insert(ts->wheel, t);
             } else {
                 add_count(ts, UINT32_MAX);  // first: who finds it idle does not find it counted
-                t->home.store(nullptr, std::memory_order_release);  // T1
+                t->home.store(nullptr, std::memory_order_release);  // I1
             }
         }
         if (ts->wheel) ts->wheel = wheel_trim(ts->wheel);  // none: another run, or a move, was first
@@ -158,7 +158,7 @@ bool timers_move(Timers* from, Timers* to) {
     bool earliest = false;
     for (bool more = true; more;) {
         while (Timer* t = wheel_take(from->wheel, kForever, &more)) {
-            t->home.store(to, std::memory_order_release);  // T1
+            t->home.store(to, std::memory_order_release);  // I1
             earliest |= insert(to, t);
         }
     }
@@ -184,7 +184,7 @@ void timers_abandon(Timers* ts) {
     GateLockGuard guard(ts->lock);
     if (!ts->wheel) return;
     for (bool more = true; more;)
-        // T1
+        // I1
         while (Timer* t = wheel_take(ts->wheel, kForever, &more))
             t->home.store(nullptr, std::memory_order_release);
     timers_clear(ts);

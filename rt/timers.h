@@ -9,7 +9,7 @@
 // Context:    any thread, on any stack with 1 KiB left; fn is called without any lock of ours, on the stack of whoever
 //             runs the heap: it must not block, and may start, stop and reset timers.
 // Lock:       Timers::lock (LockRank::kTimers). Under it nothing is readied and no fn runs.
-// Ordering:   T1 home's release at insertion and removal -> acquire where it is read without the lock.
+// Ordering:   I1 home's release at insertion and removal -> acquire where it is read without the lock.
 //             next_when and count are written relaxed before the lock is released: who goes to sleep on what he read
 //             there needs a Dekker handshake with whoever starts a timer (the scheduler's idle protocol).
 //
