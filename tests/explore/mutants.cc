@@ -10,18 +10,24 @@ namespace gort::explore {
 
 namespace {
 
-// Of a demangled signature the last name before the arguments: both compilers agree on that much.
+// Of a demangled signature the last two names before the arguments.
 void short_name(const char* signature, char* to, size_t size) {
     int depth = 0;
     const char* start = signature;
+    const char* before = signature;  // where the name before it starts: of the class, or of the namespace
     const char* at = signature;
     for (; *at && !(*at == '(' && depth == 0 && at > start); ++at) {
         if (*at == '<' && std::strncmp(at - (at > signature), "operator<", 9) != 0) ++depth;
         if (*at == '>') --depth;
-        if ((*at == ' ' || *at == ':') && depth == 0) start = at + 1;
+        if (*at == ' ' && depth == 0) start = before = at + 1;
+        if (*at == ':' && depth == 0) {
+            if (at[1] == ':') before = start;
+            start = at + 1;
+        }
     }
     size_t n = 0;
-    for (; start < at && *start != '<' && *start != '[' && n + 1 < size; ++start) to[n++] = *start;
+    for (start = before; start < at && *start != '<' && *start != '[' && n + 1 < size; ++start)
+        to[n++] = *start;
     to[n] = 0;
 }
 
