@@ -77,4 +77,8 @@ int thread_id();
 // A word's name in what a failure prints, and that of what lies in the bytes behind it: name+8.
 void name(const void* address, size_t size, const char* text);
 
+void make_edge(int fd, uint32_t bits);  // epoll is to say so
+// Plain accesses of these bytes race with others on purpose.
+void meant(const void* address, size_t size);
+
 }  // namespace gort::explore

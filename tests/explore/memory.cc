@@ -305,7 +305,14 @@ Cell* Memory::cell(uintptr_t address) {
     return c;
 }
 
+void Memory::meant(const void* address, size_t size) {
+    for (size_t i = 0; i < size && nmeant_ < 8; i += 8)
+        meant_[nmeant_++] = (reinterpret_cast<uintptr_t>(address) + i) & ~uintptr_t{7};
+}
+
 void Memory::access(Viewer& v, uintptr_t address, uint8_t mask, bool write, bool atomic, const void* pc) {
+    for (int i = 0; i < nmeant_; ++i)
+        if (meant_[i] == address) return;
     Cell* c = cell(address);
     // A plain access belongs to the next operation: the last one may have published what came before it.
     const uint32_t when = v.now.hb.at[v.id] + !atomic;

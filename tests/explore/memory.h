@@ -125,7 +125,8 @@ public:
     bool ignored(const void* address) const {
         return reinterpret_cast<uintptr_t>(address) - ignored_ < ignored_size_;
     }
-    bool learned = false;  // a word has become shared since somebody cleared this
+    void meant(const void* address, size_t size);  // races there are none
+    bool learned = false;                          // a word has become shared since somebody cleared this
 
 private:
     static constexpr uint32_t kWords = 1 << 14, kCells = 1 << 17, kStores = 1 << 17;
@@ -146,6 +147,8 @@ private:
     uint32_t used_stores_ = 0;
     uint64_t generation_ = 0;
     uint64_t time_ = 0;
+    uintptr_t meant_[8] = {};  // words
+    int nmeant_ = 0;
     uintptr_t ignored_ = 0;
     size_t ignored_size_ = 0;
     Clock sc_;  // what seq_cst fences have published

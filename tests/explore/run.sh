@@ -38,8 +38,11 @@ if [ -n "${DEEP:-}" ]; then
     {
         sed -n '/^#/p' $list
         awk -F'\t' '
-            $3 == "caught" && (!($2 in best) || (length($4) < size[$2] && $4 != "-")) { best[$2] = $0; size[$2] = length($4) }
-            { if (!($2 in pieces)) pieces[$2] = $1; }
+            $3 == "caught" && (!($2 in best) || (length($4) < size[$2] && $4 != "-")) {
+                best[$2] = $0
+                size[$2] = length($4)
+            }
+            !($2 in pieces) { pieces[$2] = $1 }
             END { for (key in pieces) print key in best ? best[key] : pieces[key] "\t" key "\tlives\t-" }
         ' "$results/fates" | sort -t "$(printf '\t')" -k2
     } >"$results/mutants.txt"

@@ -116,7 +116,16 @@ int wrap_munmap(void*, size_t) { return 0; }
 int wrap_mprotect(void*, size_t, int) WRAP("_ZN4gort6kernel12sys_mprotectEPvmi");
 int wrap_mprotect(void*, size_t, int) { return 0; }
 int wrap_madvise(void*, size_t, int) WRAP("_ZN4gort6kernel11sys_madviseEPvmi");
-int wrap_madvise(void*, size_t, int) { return 0; }
+int wrap_madvise(void* start, size_t size, int advice) {
+    if (advice != MADV_DONTNEED) return 0;
+    if (!world->exploring) return madvise(start, size, advice);
+    world->memory.plain(world->view(), start, size, true, PC);
+    std::memset(start, 0, size);
+    return 0;
+}
+long wrap_process_madvise(int, const iovec*, size_t, int, unsigned)
+    WRAP("_ZN4gort6kernel19sys_process_madviseEiPK5iovecmij");
+long wrap_process_madvise(int, const iovec*, size_t, int, unsigned) { return -ENOSYS; }
 long wrap_getrandom(void* buf, size_t size, unsigned) WRAP("_ZN4gort6kernel13sys_getrandomEPvmj");
 long wrap_getrandom(void* buf, size_t size, unsigned) {
     std::memset(buf, 0x5a, size);
@@ -175,5 +184,6 @@ uint32_t pick(uint32_t n) {
 }
 int64_t model_time() { return world->now; }
 int thread_id() { return world->current; }
+void meant(const void* address, size_t size) { world->memory.meant(address, size); }
 
 }  // namespace gort::explore
