@@ -26,7 +26,9 @@ int wrap_start_thread(rt::HostStart* s, size_t) {
     return 0;
 }
 rt::EhGlobals* wrap_eh_globals(rt::EhGlobals*) WRAP("_ZN4gort2rt15host_eh_globalsEPNS0_9EhGlobalsE");
-rt::EhGlobals* wrap_eh_globals(rt::EhGlobals*) { return reinterpret_cast<rt::EhGlobals*>(world->me().exceptions); }
+rt::EhGlobals* wrap_eh_globals(rt::EhGlobals*) {
+    return reinterpret_cast<rt::EhGlobals*>(world->me().exceptions);
+}
 int wrap_on_thread_exit(void (*)(void*), void*) WRAP("_ZN4gort2rt19host_on_thread_exitEPFvPvES1_");
 int wrap_on_thread_exit(void (*)(void*), void*) { return 0; }
 void wrap_on_fork(void (*)()) WRAP("_ZN4gort2rt12host_on_forkEPFvvE");
