@@ -80,7 +80,7 @@ bool check_mutants(World& w, Places* places, const char* list, int* good, int* b
     }
     Vector<Mutant> mutants;
     bool looked = false;
-    static char line[8192];
+    char line[8192];  // not static: what is static is set back before each execution
     while (std::fgets(line, sizeof line, from)) {
         line[std::strcspn(line, "\n")] = 0;
         const char* field[4] = {};
