@@ -91,8 +91,8 @@ extern "C" {
 // makes it the bottom is its unwind table entry.
 void gort_invoke(void* arg, void (*fn)(void*));
 // Calls fn(arg), a function that the user gave to one of gort_c.h. Null when it has returned. If a forced unwind
-// (goexit) came instead: what stands for it, to be given to host_unwind_on when the caller has tidied up. An exception ends the
-// process.
+// (goexit) came instead: what stands for it, to be given to host_unwind_on when the caller has tidied up. An
+// exception ends the process.
 void* gort_fence(void* arg, void (*fn)(void*));
 #pragma GCC visibility pop
 }

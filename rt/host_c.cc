@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Where the C++ host is linked (rt/host_cxx.h) it does what there is to do. A program in C has no exceptions: a panic
-// is a fatal error, goexit unwinds by libgcc alone (cleanups of C code compiled with -fexceptions run), and an exception
-// of a library in another language that leaves a goroutine is reported without its text.
+// is a fatal error, goexit unwinds by libgcc alone (cleanups of C code compiled with -fexceptions run), and an
+// exception of a library in another language that leaves a goroutine is reported without its text.
 // Compiled as the core is: nothing here needs the C++ runtime, and what is used of it if it is there is weak.
 // Context:    [G], outside the gate, but for what host.h says.
 #include "rt/host_cxx.h"

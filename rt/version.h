@@ -12,6 +12,7 @@
 
 #ifdef __cplusplus
 namespace gort {
-inline constexpr const char* version = GORT_VERSION;  // of the headers, so of what this file was compiled with
-}
+// Of the headers: what this file was compiled with.
+inline constexpr const char* version = GORT_VERSION;
+}  // namespace gort
 #endif
