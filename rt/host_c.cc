@@ -21,6 +21,7 @@ void __asan_handle_no_return();
 // Both C++ runtimes, libstdc++ and libc++abi, lay it out as the ABI says: the stack of caught exceptions, then the
 // number of uncaught ones. A program that cannot throw may be linked without it.
 [[gnu::weak]] gort::rt::EhGlobals* __cxa_get_globals() noexcept;
+extern const gort::rt::HostCxx gort_host_cxx [[gnu::weak]];
 }
 
 namespace gort::rt {

@@ -39,7 +39,7 @@ _Unwind_Reason_Code host_land(_Unwind_Action actions, _Unwind_Exception_Class cl
 }  // namespace gort::rt
 
 extern "C" {
-extern const gort::rt::HostCxx gort_host_cxx [[gnu::weak]];
+extern const gort::rt::HostCxx gort_host_cxx;  // in host_c.cc a weak reference
 extern const char gort_invoke_landed[];
 extern const char gort_guarded_landed[];
 extern const char gort_fence_landed[];
