@@ -159,7 +159,7 @@ static int wait_again(void* arg) {
     if (write(p[1], "x", 1) != 1) return 1;
     join(t);
     gort_fd_forget(p[0]);
-    return w.got;
+    return (int)w.got;
 }
 static void a_run_leaves_waiters_behind(void) {
     int p[2];
