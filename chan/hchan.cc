@@ -256,6 +256,18 @@ bool chan_recv(Hchan* c, void* to) {
     return recv_now<false>(&mp, c, &place) || recv_blocks(mp, c, to);
 }
 
+template <bool kWord>
+[[gnu::always_inline]] static inline bool send_at_once(Hchan* c, Payload from) {
+    M* mp = enter_mine(c);
+    if (!mp) mp = chan_lock(enter(), c);
+    if (send_locked<kWord>(mp, c, from)) return true;
+    chan_unlock(c);
+    leave(mp);
+    return false;
+}
+bool chan_send_word_at_once(Hchan* c, uint64_t word) { return send_at_once<true>(c, {.word = word}); }
+bool chan_send_at_once(Hchan* c, void* from) { return send_at_once<false>(c, {.at = from}); }
+
 bool chan_try_send_word(Hchan* c, uint64_t word) { return try_send<true>(c, {.word = word}); }
 bool chan_try_send(Hchan* c, void* from) { return try_send<false>(c, {.at = from}); }
 

@@ -54,6 +54,9 @@ WordResult chan_recv_word(Hchan* c);            // blocks; {0, false} when close
 bool chan_recv(Hchan* c, void* to);             // blocks
 bool chan_try_send_word(Hchan* c, uint64_t word);  // panics
 bool chan_try_send(Hchan* c, void* from);          // panics
+// Never block or panic; false: there is neither room nor a receiver, or it is closed. c is not null.
+bool chan_send_word_at_once(Hchan* c, uint64_t word);
+bool chan_send_at_once(Hchan* c, void* from);
 WordTry chan_try_recv_word(Hchan* c);
 TryResult chan_try_recv(Hchan* c, void* to);
 void chan_close(Hchan* c);      // panics
