@@ -71,6 +71,7 @@ static void rw_locks(void) {
             gort_rw_rlock(&s->rw);
             gort_rw_runlock(&s->rw);
         }
+        CHECK_EQ(s->rw.opaque[0] & 32, 0);  // kRwUsedSlots: it has never counted anywhere else
         CHECK(gort_rw_try_rlock(&s->rw));
         CHECK(gort_rw_try_rlock(&s->rw));
         CHECK(!gort_rw_try_lock(&s->rw));
