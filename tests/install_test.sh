@@ -9,7 +9,6 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 .ci/need pkg-config || exit 1
 . tests/script.sh
-.ci/need cmake meson ninja || echo 'CMake or meson: what needs them is skipped'
 
 # As a package does: built for /opt/gort, put together below DESTDIR, moved to its place afterwards. We cannot write to
 # /opt, so pkg-config is told where the place is by --define-variable.
@@ -95,6 +94,8 @@ printf '%s\n' '#include <gort.h>' '#include <cstdio>' 'int main() { std::puts(go
 check 'gort::version' g++ "${warn[@]}" "${cflags[@]}" version.cc -o version "${libs[@]}"
 check 'is the same' test "$(./version)" = "$version"
 
+"$OLDPWD/.ci/need" cmake meson ninja || echo 'what needs them is skipped'
+fails() { ! "$@"; }
 project() { # project DIR LANGUAGES LINE...: a CMake project with user.cc or user.c, which gets gort by these lines
     local at=$1 languages=$2
     shift 2
