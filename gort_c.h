@@ -25,7 +25,8 @@
 // Callbacks: fn(arg) runs as ordinary code of the goroutine and may block. A null fn is a fatal error.
 // errno:     a goroutine can wake on another thread. In files that include this header errno's address is not kept
 //            across calls (rt/safe_errno.h); its value is: read it before the next call that can block. thread_local
-//            variables belong to threads: do not rely on them across a call that can block.
+//            variables belong to threads: do not rely on them across a call that can block. A function in a language
+//            whose own state belongs to threads, as Python's does, must not call gort when a goroutine calls it.
 #ifndef GORT_C_H
 #define GORT_C_H
 

@@ -72,6 +72,10 @@ if [ "${mode[0]}" = -O2 ]; then
     check 'nothing of the C++ runtime is in it' test "$cxx_symbols" = 0
 fi
 
+awk '/^```c$/ { on = 1; next } /^```$/ { on = 0 } on' README.md >"$dir/readme.c"
+check "README.md's program" "$cc" "${c11[@]}" -o "$dir/readme" "$dir/readme.c" "$lib" -pthread
+check 'runs' timeout 60 "$dir/readme"
+
 check 'die.c compiles' "$cc" "${c11[@]}" -o "$dir/die" tests/c/die.c "$lib" -pthread
 dies() { # dies HOW TEXT [MORE...]
     local how=$1 text=$2
