@@ -12,7 +12,7 @@ namespace gort::rt {
 // After a read past the end everything reads as 0 and ok() is false.
 class ByteReader {
 public:
-    ByteReader(const uint8_t* p, const uint8_t* end) : p_(p), end_(end) {}
+    ByteReader(const uint8_t* p, const uint8_t* end) : p_(p <= end ? p : nullptr), end_(end) {}
 
     const uint8_t* at() const { return p_; }
     const uint8_t* end() const { return end_; }

@@ -87,8 +87,8 @@ bool Unit::covers(uint64_t address, uint64_t* file, uint32_t* line) {
         uint64_t address = 0, file = 1;
         uint32_t line = 1;
     } row, before;
-    bool any = false;   // `before` is a row of this sequence
-    bool skip = true;   // a sequence at 0 is of a function that the linker dropped
+    bool any = false;  // `before` is a row of this sequence
+    bool skip = true;  // a sequence at 0 is of a function that the linker dropped
     auto emit = [&] {
         if (any && !skip && address >= before.address && address < row.address) return true;
         if (!any) skip = row.address == 0;
@@ -168,6 +168,7 @@ bool Unit::read_table(ByteReader* r, uint64_t wanted, Entry* out) const {
     ByteReader format = *r;
     for (unsigned i = 0; i < columns * 2; ++i) r->uleb();
     const uint64_t n = r->uleb();
+    if (columns == 0 && n) return false;  // entries of nothing: any number of them would fit
     for (uint64_t i = 0; i < n && r->ok(); ++i) {
         ByteReader f = format;
         for (unsigned c = 0; c < columns; ++c) {
@@ -197,7 +198,7 @@ bool Unit::describe_v4(uint64_t file, LineInfo* out) {
         if (i != file) continue;
         out->file = name;
         ByteReader d = directories;
-        for (uint64_t k = 1; directory && k <= directory; ++k) out->dir = d.cstr();
+        for (uint64_t k = 1; k <= directory && d.ok(); ++k) out->dir = d.cstr();
         return true;
     }
     return false;
@@ -220,23 +221,45 @@ bool Unit::describe(uint64_t file, LineInfo* out) {
 
 }  // namespace
 
+static void drop_what_is_absolute(LineInfo* out) {
+    if (out->file[0] == '/') out->base = out->dir = "";
+    if (out->dir[0] == '/') out->base = "";
+}
+
+static ByteReader next_unit(ByteReader* r, bool* wide) {
+    uint64_t length = r->u32();
+    *wide = length == 0xffffffff;
+    if (*wide) length = r->u64();
+    return r->part(length);
+}
+
 bool find_line(const Image& image, uint64_t address, LineInfo* out) {
     out->file = nullptr;
     ByteReader all(image.line.data, image.line.data + image.line.size);
     while (all.more()) {
-        uint64_t length = all.u32();
-        const bool wide = length == 0xffffffff;
-        if (wide) length = all.u64();
-        Unit unit(image, all.part(length), wide);
+        bool wide;
+        const ByteReader bytes = next_unit(&all, &wide);
+        Unit unit(image, bytes, wide);
         uint64_t file = 0;
         uint32_t line = 0;
         if (!unit.header() || !unit.covers(address, &file, &line) || !unit.describe(file, out)) continue;
         out->line = line;
-        if (out->file[0] == '/') out->base = out->dir = "";
-        if (out->dir[0] == '/') out->base = "";
+        drop_what_is_absolute(out);
         return true;
     }
     return false;
+}
+
+bool describe_file(const Image& image, uint64_t offset, uint64_t file, LineInfo* out) {
+    out->file = nullptr;
+    if (offset >= image.line.size) return false;
+    ByteReader all(image.line.data + offset, image.line.data + image.line.size);
+    bool wide;
+    const ByteReader bytes = next_unit(&all, &wide);
+    Unit unit(image, bytes, wide);
+    if (!unit.header() || !unit.describe(file, out)) return false;
+    drop_what_is_absolute(out);
+    return true;
 }
 
 }  // namespace gort::rt

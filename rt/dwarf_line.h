@@ -21,5 +21,7 @@ struct LineInfo {
 
 // address: as at link time.
 bool find_line(const Image& image, uint64_t address, LineInfo* out);
+// The file of this number in the table of the unit at this offset of .debug_line; leaves out->line alone.
+bool describe_file(const Image& image, uint64_t unit, uint64_t file, LineInfo* out);
 
 }  // namespace gort::rt

@@ -2,7 +2,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/frames.h"
 
+#include <initializer_list>
+
 #include "kernel/mem.h"
+#include "rt/demangle.h"
 #include "rt/host.h"
 
 namespace gort::rt {
@@ -108,11 +111,48 @@ size_t what_was_called(const char* text, const char** begin) {
     return 0;
 }
 
-void print_place(kernel::Out& out, const Symbol& s) {
-    if (s.line.file) {
-        if (*s.line.base) out.str(s.line.base).ch('/');
-        if (*s.line.dir) out.str(s.line.dir).ch('/');
-        out.str(s.line.file).ch(':').udec(s.line.line);
+// What g++ gives no linkage name, a lambda above all, is told by where its code comes from.
+bool is_library_file(const LineInfo& l) {
+    if (!l.file) return false;
+    for (const char* part : {l.base, l.dir})
+        if (starts(part, "/usr/include") || find_text(part, "/c++/") || find_text(part, "/gort/"))
+            return true;
+    if (!ends_with(l.file, ".h")) return false;
+    for (const char* folder : {"rt", "rt/sync", "rt/net", "chan", "ctx"}) {
+        if (kernel::str_equal(l.dir, folder)) return true;
+        const size_t n = kernel::str_len(l.dir), m = kernel::str_len(folder);
+        if (n > m && l.dir[n - m - 1] == '/' && ends_with(l.dir, folder)) return true;
+    }
+    return false;
+}
+
+bool is_library(const ShownFrame& f) {
+    Symbol s;
+    s.name = f.name;
+    s.image = nullptr;
+    return f.mangled ? is_thrower(s) : is_library_file(*f.line);
+}
+
+// By the frame's own function, and the file it is written in: what is inlined there is ours as well, named or not.
+bool is_of_core(const Symbol& s) {
+    const LineInfo& own = s.inlined_n ? s.inlined[s.inlined_n - 1].from : s.line;
+    return is_runtime(s) && !is_caller_of_user(s) && own.file && ends_with(own.file, ".cc");
+}
+
+bool has_users(const Symbol& s) {
+    if (is_of_core(s)) return false;
+    ShownFrame frames[kMostInlined + 1];
+    const unsigned n = shown_frames(s, false, frames);
+    for (unsigned i = 0; i < n; ++i)
+        if (!is_library(frames[i])) return true;
+    return false;
+}
+
+void print_place(kernel::Out& out, const Symbol& s, const LineInfo& line) {
+    if (line.file) {
+        if (*line.base) out.str(line.base).ch('/');
+        if (*line.dir) out.str(line.dir).ch('/');
+        out.str(line.file).ch(':').udec(line.line);
     } else if (s.image && *s.image->path) {
         out.str(s.image->path);
         if (!s.name) out.ch('+').hex(s.offset);
@@ -122,11 +162,32 @@ void print_place(kernel::Out& out, const Symbol& s) {
 
 }  // namespace
 
-void frame_name(const Symbol& s, bool may_allocate, char* out) {
-    if (!s.name) return void(kernel::str_copy(out, kFrameName, "?"));
-    if (!may_allocate || !host_demangle(s.name, out, kFrameName))
-        return void(kernel::str_copy(out, kFrameName, s.name));
-    if (!is_caller_of_user(s)) return;
+unsigned shown_frames(const Symbol& s, bool all, ShownFrame* out) {
+    unsigned n = 0, users = 0;
+    for (unsigned i = 0; i <= s.inlined_n; ++i) {
+        const bool whole = i == s.inlined_n;
+        const LineInfo* line = i == 0 ? &s.line : &s.inlined[i - 1].from;
+        out[n++] = whole ? ShownFrame{s.name, true, line, true}
+                         : ShownFrame{s.inlined[i].name, s.inlined[i].mangled, line, false};
+    }
+    if (all || n == 1) return n;
+    for (unsigned i = 0; i < n; ++i)
+        if (!is_library(out[i])) out[users++] = out[i];
+    if (users) return users;
+    out[0] = out[n - 1];
+    return 1;
+}
+
+void frame_name(const Symbol& s, const ShownFrame& f, bool may_allocate, char* out) {
+    // The callable that was inlined into the template that calls it: the template's name says more.
+    const bool callable = !f.whole && !f.mangled && f.name && kernel::str_equal(f.name, "operator()") &&
+                          is_caller_of_user(s) && !is_library_file(*f.line);
+    const char* name = callable ? s.name : f.name;
+    if (!name) return void(kernel::str_copy(out, kFrameName, "?"));
+    if ((!f.mangled && !callable) ||
+        !(demangle(name, out, kFrameName) || (may_allocate && host_demangle(name, out, kFrameName))))
+        return void(kernel::str_copy(out, kFrameName, name));
+    if (!callable && !(f.whole && is_caller_of_user(s))) return;
     const char* begin;
     constexpr char kCall[] = "::operator()()";
     const size_t n = what_was_called(out, &begin);
@@ -135,13 +196,19 @@ void frame_name(const Symbol& s, bool may_allocate, char* out) {
     kernel::str_copy(out + n, kFrameName - n, kCall);
 }
 
-void print_frame(kernel::Out& out, const Symbol& s, uintptr_t pc, const PrintHow& how) {
+uint32_t shown_count(const Symbol& s, const PrintHow& how) {
+    ShownFrame frames[kMostInlined + 1];
+    return shown_frames(s, how.system || how.inlined, frames);
+}
+
+void print_frame(kernel::Out& out, const Symbol& s, uint32_t nth, uintptr_t pc, const PrintHow& how) {
+    ShownFrame frames[kMostInlined + 1];
     char name[kFrameName];
-    frame_name(s, how.demangle, name);
-    out.str(name);
-    out.str("\n\t");
-    print_place(out, s);
-    if (!s.line.file) out.str(" pc=").hex(pc & ~kExactPc);
+    shown_frames(s, how.system || how.inlined, frames);
+    frame_name(s, frames[nth], how.demangle, name);
+    out.str(name).str("\n\t");
+    print_place(out, s, *frames[nth].line);
+    if (!frames[nth].line->file) out.str(" pc=").hex(pc & ~kExactPc);
     out.ch('\n');
 }
 
@@ -153,9 +220,10 @@ uint32_t visible_frames(Images* images, const Trace& trace, bool system, uint8_t
     bool thrower = true;
     for (uint32_t i = 0; i < stored && !system; ++i) {
         find_symbol(images, trace.pc[i], &s);
-        const bool hide = is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner)
-                          : thrower            ? is_thrower(s)
-                                               : is_runtime(s);
+        const bool hide = s.inlined_n            ? !has_users(s)
+                          : is_caller_of_user(s) ? i > 0 && !has_user_inlined(s, inner)
+                          : thrower              ? is_thrower(s)
+                                                 : is_runtime(s);
         thrower = thrower && hide;
         if (!hide) index[shown++] = static_cast<uint8_t>(i);
         kernel::copy_bytes(&inner, &s, sizeof s);

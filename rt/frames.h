@@ -15,8 +15,21 @@ inline constexpr size_t kFrameName = 1024;
 // runtime's own, and without what lies between a throw and the program's frame; if that leaves nothing, all as well.
 uint32_t visible_frames(Images* images, const Trace& trace, bool system, uint8_t* index);
 
+// A function at one place: a frame's own, or one that the compiler put into it.
+struct ShownFrame {
+    const char* name;  // null: unknown
+    bool mangled;
+    const LineInfo* line;
+    bool whole;  // the frame's own function
+};
+// What is shown of one frame, the innermost first, into out[kMostInlined + 1]; how many, at least 1. What is gort's or
+// the standard library's is left out if something of the program's own is there, unless all.
+unsigned shown_frames(const Symbol& s, bool all, ShownFrame* out);
+
 // Into out[kFrameName]. Of the template that calls what the user gave to `go` or `run` that callable's name.
-void frame_name(const Symbol& s, bool may_allocate, char* out);
-void print_frame(kernel::Out& out, const Symbol& s, uintptr_t pc, const PrintHow& how);
+void frame_name(const Symbol& s, const ShownFrame& f, bool may_allocate, char* out);
+uint32_t shown_count(const Symbol& s, const PrintHow& how);
+// The nth of those that are shown.
+void print_frame(kernel::Out& out, const Symbol& s, uint32_t nth, uintptr_t pc, const PrintHow& how);
 
 }  // namespace gort::rt

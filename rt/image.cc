@@ -96,7 +96,9 @@ bool is_elf(const Elf64_Ehdr* e) {
 // [offset, offset + size) of the file, mapped; nothing if the file does not reach that far.
 void map_section(int fd, const Elf64_Shdr& sh, Section* out) {
     char last;
+    constexpr uint64_t kMost = uint64_t{1} << 40;  // of a size or a place: nothing real comes near
     if (out->data || sh.sh_size == 0 || sh.sh_type == SHT_NOBITS || (sh.sh_flags & SHF_COMPRESSED)) return;
+    if (sh.sh_size > kMost || sh.sh_offset > kMost) return;
     if (kernel::sys_pread(fd, &last, 1, static_cast<int64_t>(sh.sh_offset + sh.sh_size - 1)) != 1) return;
     const size_t page = kernel::page_size(), skip = sh.sh_offset & (page - 1);
     const long at = kernel::sys_mmap(nullptr, sh.sh_size + skip, PROT_READ, MAP_PRIVATE, fd,
@@ -114,6 +116,11 @@ void unmap(Section* s) {
     s->map = nullptr;
     s->data = nullptr;
     s->size = 0;
+}
+
+// Of texts, which must end inside of it.
+void drop_unless_terminated(Section* s) {
+    if (s->data && s->data[s->size - 1] != 0) unmap(s);
 }
 
 // Opens the file that image was loaded from: -errno if it is not there any more, or another one.
@@ -170,6 +177,7 @@ void Images::add(uintptr_t lo, uintptr_t hi, const char* path) {
     if (n_ == kMaxImages) return;
     auto* e = reinterpret_cast<const Elf64_Ehdr*>(lo);
     if (!is_elf(e) || e->e_phnum > kMaxHeaders) return;
+    if (hi && (e->e_phoff > hi - lo || e->e_phnum * sizeof(Elf64_Phdr) > hi - lo - e->e_phoff)) return;
     Image& image = list_[n_];
     auto* ph = reinterpret_cast<const Elf64_Phdr*>(lo + e->e_phoff);
     uintptr_t base = UINTPTR_MAX, top = 0, head = 0;
@@ -187,7 +195,8 @@ void Images::add(uintptr_t lo, uintptr_t hi, const char* path) {
     image.path = path;
     image.first = n_ == 0;
     for (unsigned i = 0; i < e->e_phnum; ++i)
-        if (ph[i].p_type == PT_GNU_EH_FRAME)
+        if (ph[i].p_type == PT_GNU_EH_FRAME && image.bias + ph[i].p_vaddr >= lo &&
+            image.bias + ph[i].p_vaddr < image.hi)
             image.eh_hdr = reinterpret_cast<const uint8_t*>(image.bias + ph[i].p_vaddr);
     const size_t used = paths_used_ + kernel::str_len(path) + 1;
     paths_used_ = used < kMaxPaths ? used : kMaxPaths - 1;
@@ -216,12 +225,19 @@ void Images::open_file(Image* image) {
     if (headers.data && e->e_shstrndx < n) {
         auto* sh = reinterpret_cast<const Elf64_Shdr*>(headers.data);
         map_section(fd, sh[e->e_shstrndx], &strings);
+        drop_unless_terminated(&strings);
         struct Wanted {
             const char* name;
             Section* to;
         } const wanted[] = {{".debug_line", &image->line},
                             {".debug_line_str", &image->line_str},
                             {".debug_str", &image->str},
+                            {".debug_info", &image->info},
+                            {".debug_abbrev", &image->abbrev},
+                            {".debug_rnglists", &image->rnglists},
+                            {".debug_ranges", &image->ranges},
+                            {".debug_addr", &image->addr},
+                            {".debug_str_offsets", &image->str_offsets},
                             {".eh_frame", image->eh_hdr ? nullptr : &image->eh_frame}};
         auto symbols = [&](uint32_t type) {
             for (size_t i = 0; i < n; ++i)
@@ -233,6 +249,7 @@ void Images::open_file(Image* image) {
         };
         symbols(SHT_SYMTAB);
         symbols(SHT_DYNSYM);
+        drop_unless_terminated(&image->names);
         for (size_t i = 0; i < n && strings.data; ++i) {
             if (sh[i].sh_name >= strings.size) continue;
             auto* name = reinterpret_cast<const char*>(strings.data) + sh[i].sh_name;
@@ -248,12 +265,31 @@ void Images::open_file(Image* image) {
 void Images::free() {
     for (Image& image : *this) {
         for (Section* s :
-             {&image.symbols, &image.names, &image.eh_frame, &image.line, &image.line_str, &image.str})
+             {&image.symbols, &image.names, &image.eh_frame, &image.line, &image.line_str, &image.str,
+              &image.info, &image.abbrev, &image.rnglists, &image.ranges, &image.addr, &image.str_offsets})
             unmap(s);
         if (image.index) give_memory(image.index, image.index_size * sizeof(SymbolRef));
     }
     if (cache) give_memory(cache, cache_size);
+    while (Kept* k = kept_) {
+        kept_ = k->next;
+        give_memory(k, kKept);
+    }
     give_memory(this, sizeof(Images));
+}
+
+void* Images::keep(size_t size) {
+    if (size > kKept - sizeof(Kept)) return nullptr;
+    if (!kept_ || kKept - kept_->used < size) {
+        auto* k = static_cast<Kept*>(take_memory(kKept));
+        if (!k) return nullptr;
+        k->next = kept_;
+        k->used = sizeof(Kept);
+        kept_ = k;
+    }
+    void* place = reinterpret_cast<char*>(kept_) + kept_->used;
+    kept_->used += size;
+    return place;
 }
 
 uintptr_t Images::mapping_end(uintptr_t address) {

@@ -33,17 +33,18 @@ struct SymbolRef {
 };
 
 struct Image {
-    uintptr_t lo, hi;        // what is mapped
-    uintptr_t bias;          // address here - address at link time
-    uintptr_t base;          // lowest link-time address
-    const uint8_t* eh_hdr;   // the unwind table's index, or null
-    const char* path;        // "" for none
-    bool first;              // of all in the address order: the program itself
-    bool opened;             // the file was looked at; what it lacks stays empty
-    Section symbols, names;                 // .symtab and its strings, else .dynsym
-    Section eh_frame;                       // only when there is no eh_hdr
-    Section line, line_str, str;            // .debug_…
-    SymbolRef* index;                       // functions by address
+    uintptr_t lo, hi;             // what is mapped
+    uintptr_t bias;               // address here - address at link time
+    uintptr_t base;               // lowest link-time address
+    const uint8_t* eh_hdr;        // the unwind table's index, or null
+    const char* path;             // "" for none
+    bool first;                   // of all in the address order: the program itself
+    bool opened;                  // the file was looked at; what it lacks stays empty
+    Section symbols, names;       // .symtab and its strings, else .dynsym
+    Section eh_frame;             // only when there is no eh_hdr
+    Section line, line_str, str;  // .debug_…
+    Section info, abbrev, rnglists, ranges, addr, str_offsets;
+    SymbolRef* index;  // functions by address
     uint32_t index_size;
 };
 
@@ -52,7 +53,7 @@ public:
     static Images* take();  // null: no memory
     void free();
     Image* find(uintptr_t pc);
-    void open_file(Image* image);  // fills its sections, as far as there are any
+    void open_file(Image* image);         // fills its sections, as far as there are any
     int error() const { return error_; }  // 0, or -errno: the system did not say what there is
 
     // Of the mapping that holds `address`: how far up one may read. 0: unknown.
@@ -63,11 +64,18 @@ public:
 
     void* cache = nullptr;  // rt/symbols.cc's
     size_t cache_size = 0;
+    void* keep(size_t size);  // memory until free(); a multiple of 8; null: none
 
 private:
     static constexpr uint32_t kMaxImages = 1024;
     static constexpr size_t kMaxPaths = 128 << 10;
     void add(uintptr_t lo, uintptr_t hi, const char* path);
+    static constexpr size_t kKept = 64 << 10;
+    struct Kept {
+        Kept* next;
+        size_t used;
+    };
+    Kept* kept_ = nullptr;
     uint32_t n_ = 0;
     int error_ = 0;
     size_t paths_used_ = 0;

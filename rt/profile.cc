@@ -25,12 +25,15 @@ void print_group(kernel::Out& out, Images* images, const StackGroups::Group& g) 
         out.str("\";");
     }
     char name[kFrameName];
+    ShownFrame frames[kMostInlined + 1];
     Symbol s;
     for (uint32_t i = g.depth; i-- > 0;) {
         find_symbol(images, g.pcs[i], &s);
-        frame_name(s, true, name);
-        print_folded(out, name);
-        out.ch(';');
+        for (unsigned n = shown_frames(s, false, frames); n-- > 0;) {
+            frame_name(s, frames[n], true, name);
+            print_folded(out, name);
+            out.ch(';');
+        }
     }
     out.ch('[').str(g.state).str("] ").dec(g.total_ns / 1000).ch('\n');
 }

@@ -101,6 +101,7 @@ void print_stacks(void* arg) {
     const auto& s = *static_cast<const Stacks*>(arg);
     PrintHow how;
     how.system = g_level == Level::kSystem;
+    how.inlined = g_level >= Level::kAll;
     how.demangle = !s.in_handler;
     how.ask = s.ask;
     kernel::Out out(2);

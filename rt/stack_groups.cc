@@ -24,7 +24,7 @@ bool same(const uintptr_t* a, const uintptr_t* b, uint32_t n) {
 
 }  // namespace
 
-StackGroups::StackGroups(uint32_t n) : n_(n), slots_(64) {
+StackGroups::StackGroups(uint32_t n) : slots_(64) {
     while (slots_ < 2 * uint64_t{n} && slots_ < 1u << 31) slots_ *= 2;
     const size_t groups = n * sizeof(Group), ints = n * sizeof(uint32_t);
     size_ = groups + 2 * ints + slots_ * sizeof(uint32_t);

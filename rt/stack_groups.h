@@ -51,7 +51,7 @@ private:
         Chunk* next;
         size_t size, used;
     };
-    uint32_t n_, groups_n_ = 0, slots_;
+    uint32_t groups_n_ = 0, slots_;
     void* memory_ = nullptr;
     size_t size_ = 0;
     Group* groups_ = nullptr;

@@ -74,6 +74,16 @@ void find_name(const Image& image, uint64_t address, Symbol* out) {
     out->offset = address - s->st_value;
 }
 
+void find_inlines(Images* images, const Image& image, uint64_t address, Symbol* out) {
+    InlinedCall calls[kMostInlined];
+    const unsigned n = find_inlined(image, address, calls);
+    auto* kept = n ? static_cast<InlinedCall*>(images->keep(n * sizeof(InlinedCall))) : nullptr;
+    if (!kept) return;
+    kernel::copy_bytes(kept, calls, n * sizeof(InlinedCall));
+    out->inlined = kept;
+    out->inlined_n = n;
+}
+
 Cached* cache_of(Images* images) {
     if (!images->cache) {
         images->cache_size = kCacheSlots * sizeof(Cached);
@@ -103,12 +113,14 @@ void find_symbol(Images* images, uintptr_t pc, Symbol* out) {
     out->name = nullptr;
     out->offset = address;
     out->line.file = nullptr;
+    out->inlined_n = 0;
     if (image) {
         build_index(images, image);
         out->offset = address - image->bias;
         find_name(*image, inside - image->bias, out);
         if (out->name && !exact) ++out->offset;
         find_line(*image, inside - image->bias, &out->line);
+        find_inlines(images, *image, inside - image->bias, out);
     }
     if (slot) {
         slot->pc = pc;

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "rt/dwarf_line.h"
+#include "rt/dwarf_inline.h"
 #include "rt/image.h"
 
 namespace gort::rt {
@@ -18,6 +18,8 @@ struct Symbol {
     const char* name;    // as in the symbol table, mangled; null: none
     // of pc: from the function's begin, or in the file's address space when there is no name
     uintptr_t offset;
+    const InlinedCall* inlined;  // what the compiler put into the function here, the innermost first
+    uint32_t inlined_n;
     LineInfo line;
 };
 

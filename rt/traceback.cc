@@ -163,15 +163,24 @@ void print_trace(kernel::Out& out, Images* images, const Trace& trace, const Pri
     uint8_t index[kTraceHead + kTraceTail];
     const uint32_t shown = visible_frames(images, trace, how.system, index);
     const uint64_t missing = trace.total - trace.stored();
-    const bool elide = missing || shown > 2 * kShownEachEnd;
-    const uint32_t last_from = shown > kShownEachEnd ? shown - kShownEachEnd : 0;
     Symbol s;
+    uint32_t lines = 0;  // functions: those that were inlined, too
     for (uint32_t k = 0; k < shown; ++k) {
-        if (elide && k == kShownEachEnd)
-            out.str("...").udec(missing + (shown - 2 * kShownEachEnd)).str(" frames elided...\n");
-        if (elide && k >= kShownEachEnd && k < last_from) continue;
         find_symbol(images, trace.pc[index[k]], &s);
-        print_frame(out, s, trace.pc[index[k]], how);
+        lines += shown_count(s, how);
+    }
+    const bool elide = missing || lines > 2 * kShownEachEnd;
+    const uint32_t last_from = lines > kShownEachEnd ? lines - kShownEachEnd : 0;
+    uint32_t line = 0;
+    for (uint32_t k = 0; k < shown; ++k) {
+        find_symbol(images, trace.pc[index[k]], &s);
+        const uint32_t n = shown_count(s, how);
+        for (uint32_t i = 0; i < n; ++i, ++line) {
+            if (elide && line == kShownEachEnd)
+                out.str("...").udec(missing + (lines - 2 * kShownEachEnd)).str(" frames elided...\n");
+            if (elide && line >= kShownEachEnd && line < last_from) continue;
+            print_frame(out, s, i, trace.pc[index[k]], how);
+        }
     }
 }
 
@@ -194,7 +203,7 @@ void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace*
         Symbol s;
         const uintptr_t pc = g.invoke | kExactPc;
         find_symbol(images, pc, &s);
-        print_frame(out, s, pc, how);
+        print_frame(out, s, shown_count(s, how) - 1, pc, how);
     } else if (!running && images && trace_parked(images, gp, &walked)) {
         print_trace(out, images, walked, how);
     } else {

@@ -8,7 +8,7 @@
 //      created by main at /home/me/main.cc:12
 // A parked goroutine's stack is walked from outside and may be resumed meanwhile: every read stays inside its
 // bounds, and what has changed during the walk counts as running.
-// Context: any thread, any stack with 8 KiB left. Memory comes from mmap; demangling alone uses malloc. [signal]
+// Context: any thread, any stack with 8 KiB left. Memory comes from mmap; but see PrintHow::demangle. [signal]
 //          too, with how.in_handler, but for Goroutines and all that prints more than one: they take the scheduler's
 //          locks.
 #pragma once
@@ -43,7 +43,8 @@ bool trace_parked(Images* images, const G* gp, Trace* out);  // false: it runs, 
 
 struct PrintHow {
     bool system = false;    // with the runtime's own frames and goroutines
-    bool demangle = true;   // off where malloc may not be called
+    bool inlined = false;   // with what of gort's and of the standard library's is inlined in a frame
+    bool demangle = true;   // the host's demangler, too, which knows more; off where malloc may not be called
     // Asks the thread that runs gp for gp's stack; false: no answer. Null: nobody is asked.
     bool (*ask)(const G* gp, int tid, Trace* out) = nullptr;
 };

@@ -93,7 +93,9 @@ bool read_record(ByteReader* r, ByteReader* record) {
     return record->ok();
 }
 
-bool parse_cie(const uint8_t* p, const uint8_t* limit, Cie* cie) {
+// Records lie in [lo, limit), wherever a broken table says they are.
+bool parse_cie(const uint8_t* p, const uint8_t* lo, const uint8_t* limit, Cie* cie) {
+    if (p < lo || p >= limit) return false;
     ByteReader all(p, limit), r(nullptr, nullptr);
     if (!read_record(&all, &r) || r.u32() != 0) return false;
     const uint8_t version = r.u8();
@@ -122,12 +124,14 @@ bool parse_cie(const uint8_t* p, const uint8_t* limit, Cie* cie) {
 }
 
 // The record at p if it is an FDE that covers pc.
-bool parse_fde(const uint8_t* p, const uint8_t* limit, uintptr_t pc, intptr_t here, Fde* fde) {
+bool parse_fde(const uint8_t* p, const uint8_t* lo, const uint8_t* limit, uintptr_t pc, intptr_t here,
+               Fde* fde) {
+    if (p < lo || p >= limit) return false;
     ByteReader all(p, limit), r(nullptr, nullptr);
     if (!read_record(&all, &r)) return false;
     const uint8_t* id_at = r.at();
     const uint32_t id = r.u32();
-    if (!r.ok() || id == 0 || !parse_cie(id_at - id, limit, &fde->cie)) return false;
+    if (!r.ok() || id == 0 || !parse_cie(id_at - id, lo, limit, &fde->cie)) return false;
     fde->begin = read_pointer(&r, fde->cie.encoding, 0, here);
     fde->end = fde->begin + read_pointer(&r, fde->cie.encoding & 0x0f, 0);
     if (fde->cie.augmented) r.skip(r.uleb());
@@ -141,12 +145,13 @@ bool scan_fdes(const uint8_t* p, const uint8_t* end, uintptr_t pc, intptr_t here
     while (r.more()) {
         const uint8_t* at = r.at();
         if (!read_record(&r, &record)) return false;
-        if (parse_fde(at, end, pc, here, fde)) return true;
+        if (parse_fde(at, p, end, pc, here, fde)) return true;
     }
     return false;
 }
 
 bool find_fde(Images* images, Image* image, uintptr_t pc, Fde* fde) {
+    auto* lo = reinterpret_cast<const uint8_t*>(image->lo);
     auto* limit = reinterpret_cast<const uint8_t*>(image->hi);
     if (!image->eh_hdr) {
         images->open_file(image);
@@ -163,8 +168,10 @@ bool find_fde(Images* images, Image* image, uintptr_t pc, Fde* fde) {
     const uintptr_t frame = read_pointer(&r, frame_encoding, base);
     const uintptr_t count = read_pointer(&r, count_encoding, base);
     if (!r.ok()) return false;
+    if (frame < image->lo || frame >= image->hi) return false;
     if (table_encoding != (kPtrDataRel | kPtrS32) || count == 0)
         return scan_fdes(reinterpret_cast<const uint8_t*>(frame), limit, pc, 0, fde);
+    if (count > static_cast<size_t>(limit - r.at()) / 8) return false;
     const uint8_t* table = r.at();  // pairs: where a function begins, where its FDE is, both from base
     auto entry = [&](uintptr_t i, size_t word) {
         ByteReader e(table + i * 8 + word * 4, limit);
@@ -177,7 +184,7 @@ bool find_fde(Images* images, Image* image, uintptr_t pc, Fde* fde) {
         if (entry(mid, 0) <= pc) low = mid;
         else high = mid;
     }
-    return parse_fde(reinterpret_cast<const uint8_t*>(entry(low, 1)), limit, pc, 0, fde);
+    return parse_fde(reinterpret_cast<const uint8_t*>(entry(low, 1)), lo, limit, pc, 0, fde);
 }
 
 // ---- the program of a frame ----

@@ -8,7 +8,9 @@
 #include <regex>
 #include <thread>
 
+#include "chan/chan.h"
 #include "rt/report.h"
+#include "rt/stats.h"
 #include "tests/panic_test.h"
 
 using namespace gort;
@@ -86,6 +88,35 @@ TEST_P(TB_01_TB_02_one_block_for_each_goroutine, 1, 2) {
         text,
         matches(text, "^created by operator\\(\\) at .*traceback_test.cc:" + std::to_string(line) + "$"));
     CHECK_TEXT(text, count(text, "created by") == 1);  // not of main
+}
+
+// Inlined or not: the program's own frame is the first, at its own line, and so are those that were inlined in it.
+inline void inner_of_two(chan<int>* c, int* line) {
+    *line = __LINE__ + 1;
+    c->recv();
+}
+[[gnu::noinline]] void outer_of_two(chan<int>* c, int* inner, int* outer) {
+    *outer = __LINE__ + 1;
+    inner_of_two(c, inner);
+    asm volatile("");
+}
+TEST_P(the_user_s_line_comes_first_through_inlining, 1, 2) {
+    std::string text;
+    int inner = 0, outer = 0;
+    with_procs(procs, [&] {
+        auto c = make_chan<int>();
+        go([&] { outer_of_two(&c, &inner, &outer); });
+        EVENTUALLY(stats(false).waiting == 1);
+        text = dump();
+        c.close();
+        EVENTUALLY(num_goroutine() == 1);
+    });
+    CHECK_TEXT(
+        text,
+        matches(text,
+                "\\[chan receive\\]:\n.*inner_of_two.*\n\t.*traceback_test.cc:" + std::to_string(inner) +
+                    " .*\n.*outer_of_two.*\n\t.*traceback_test.cc:" + std::to_string(outer) + " "));
+    CHECK_TEXT(text, !matches(text, "recv"));
 }
 
 TEST(TB_03_TB_04_the_header) {
