@@ -77,7 +77,7 @@ TEST(what_functions_of_all_kinds_are_called) {
         "_Z1fv.constprop.0.isra.1.cold",
         "_ZN3abcB5cxx11Ev",
         "_Z1fNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
-        "_Z1fRKKi",
+
         "_Z1fIRiEvOT_",
         "_Z1fIiEvOT_",
         "_ZN1aUt_1fEv",
