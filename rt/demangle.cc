@@ -254,7 +254,7 @@ private:
     };
 
     // I…E; `set`: these are what T_ means from now on.
-    Text template_args(bool set) {
+    Text template_args(bool set, const Text* of = nullptr) {
         Deeper deeper(this);
         if (!deeper.ok || !eat('I')) return {};
         const Text before = last_;
@@ -278,7 +278,8 @@ private:
         }
         // "> >", as the runtime's demangler has it
         const bool apart = list.n && list.p[list.n - 1] == '>';
-        return join({text("<"), list, text(apart ? " >" : ">")});
+        const bool after_less = of && of->n && of->p[of->n - 1] == '<';  // of operator<
+        return join({text(after_less ? " <" : "<"), list, text(apart ? " >" : ">")});
     }
     Text template_arg() {
         if (*s_ == 'L') return literal();
@@ -361,7 +362,7 @@ private:
                 next = template_parameter();
             } else if (*s_ == 'I') {
                 if (!t.ok()) return {};
-                t = join({t, template_args(true)});
+                t = join({t, template_args(true, &t)});
                 if (!t.ok()) return {};
                 with_args = true;
                 if (*s_ != 'E') keep(t);
@@ -424,7 +425,7 @@ private:
             if (*s_ == 'I') keep(t);
         }
         if (*s_ == 'I') {
-            t = join({t, template_args(true)});
+            t = join({t, template_args(true, &t)});
             has_args_ = true;
         }
         return t;

@@ -282,8 +282,9 @@ bool go_idle(M* mp) {
     if (sched.looking.load(std::memory_order_relaxed) == 0) arm_makers(kernel::nanotime());
     wait_for_p_locked(mp);
     if (!p_of(mp)) return false;
-    // sysmon may have rested as well: what parks from here on has not waited since it did.
-    if (sysmon_has_thread()) sched.coarse_now.store(kernel::nanotime(), std::memory_order_relaxed);
+    // sysmon may have rested as well: what parks from here on has not waited since it did. Even: set_coarse_now.
+    if (sysmon_has_thread())
+        sched.coarse_now.store(kernel::nanotime() & ~int64_t{1}, std::memory_order_relaxed);
     return true;
 }
 
