@@ -121,6 +121,7 @@ inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs i
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
 inline constexpr uint16_t kGLabeled = 256;  // set_label: rt/label.h
+inline constexpr uint16_t kGTimed = 512;    // its park is a sample: rt/delays.h
 inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary;
 
 #if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND

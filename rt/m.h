@@ -74,6 +74,10 @@ struct alignas(64) M : detail::Gate {
     int tid = 0;
     HostStart start{};             // until its thread runs
     HostThreadExit thread_exit{};  // of a foreign thread
+    // sysmon's, for GORT_STALL: whom it ran at the last look, in which turn, since when; has that been said?
+    uint64_t stall_goid = 0, stall_turn = 0;
+    int64_t stall_since = 0;
+    bool stall_said = false;
     FaultThread fault;
     EhGlobals no_eh{};  // `eh` of a program without exceptions
     G pseudo;           // curg of a foreign thread

@@ -90,6 +90,8 @@ struct alignas(64) P {
     uint64_t measured_picks = 0;
     bool sent_to_look = false;  // its M was woken for work that waits at some P, and has not looked yet
     uint32_t vain_looks = 0;    // in a row
+    uint32_t g0_parks = 0;      // rt/delays.h
+    bool sample_due = false;    // the next park is to be a sample
     int64_t look_for = 50'000;  // ns that its M looks before it sleeps: rt/look.cc
     void* stack_cache[kStackCache];
     G* runq_first[RunQueue::kFirst];  // as long as that is enough

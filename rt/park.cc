@@ -9,6 +9,7 @@
 
 #include "kernel/mem.h"
 #include "kernel/sys.h"
+#include "rt/delays.h"
 #include "rt/go.h"
 #include "rt/host.h"
 #include "rt/sema.h"
@@ -92,10 +93,13 @@ M* park_foreign(M* mp, CommitFn commit, void* arg, WaitReason why) {
 M* park(M* mp, CommitFn commit, void* arg, WaitReason why) { return park_here(mp, commit, arg, why); }
 
 void ready(M* mp, G* gp) {
-    if (gp->flags & kGForeign) [[unlikely]] {
-        gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
-        gp->locked_m->note.wake();
-        return;
+    if (gp->flags & (kGForeign | kGTimed)) [[unlikely]] {
+        if (gp->flags & kGForeign) {
+            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+            gp->locked_m->note.wake();
+            return;
+        }
+        delays_ready(gp);
     }
     GORT_DCHECK(gp->status.load(std::memory_order_relaxed) == GStatus::kWaiting);
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
@@ -113,6 +117,7 @@ void ready_global(G* gp) {
         gp->locked_m->note.wake();
         return;
     }
+    if (gp->flags & kGTimed) delays_ready(gp);
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
     put_global(gp);
 }

@@ -6,6 +6,7 @@
 // Ordering: E1 the release that fills or empties the inbox -> the acquire of who then reads or refills it.
 //           E2 the release before a descriptor is registered -> the acquire before its events are looked at: a
 //           PollDesc is whole before anybody finds it there. (epoll itself orders the two, but promises nothing.)
+#include "rt/delays.h"
 #include "rt/poller.h"
 
 #include "kernel/fatal.h"
@@ -42,6 +43,7 @@ void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
         if (gp->flags & kGForeign) {
             ready(mp, gp);
         } else {
+            if (gp->flags & kGTimed) delays_ready(gp);
             gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
             pp->runq.push(gp);
         }

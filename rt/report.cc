@@ -218,6 +218,8 @@ void on_crash(int sig, const siginfo_t* info, void* context) {
 constexpr int64_t kAnswerTime = 100'000'000;
 
 std::atomic<uint32_t> g_quitting{0};
+std::atomic<bool> g_asks{false};  // questions are asked that no dump asks
+std::atomic<bool> g_quit_is_ours{false};
 struct Quit {
     kernel::RawThread thread;
     uintptr_t pc;
@@ -256,15 +258,17 @@ bool ask(const G* gp, int tid, Trace* out) {
     return g_question.answered.load(std::memory_order_acquire);
 }
 
-void answer(void* context) {
+// True: it was this thread that was asked.
+bool answer(void* context) {
     auto me = static_cast<uint32_t>(kernel::gettid());
-    if (g_question.tid.load(std::memory_order_acquire) != me) return;
+    if (g_question.tid.load(std::memory_order_acquire) != me) return false;
     if (interrupted_g() == g_question.gp) {
         trace_context(context, g_question.out);
         g_question.answered.store(true, std::memory_order_relaxed);
     }
     g_question.tid.compare_exchange_strong(me, 0, std::memory_order_acq_rel);
     kernel::futex_wake(&g_question.tid, 1);
+    return true;
 }
 
 // On a thread of its own: the one that got the signal may hold any lock, and goes on meanwhile.
@@ -289,6 +293,8 @@ void on_quit(int sig, siginfo_t* info, void* context) {
     if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped ||
         g_forked.load(std::memory_order_relaxed))
         return kernel::forward_signal(&g_earlier_quit, sig, info, context);
+    // From us, about a stalled goroutine; also one that comes too late. (From the terminal or kill it is of another kind.)
+    if (g_asks.load(std::memory_order_relaxed) && info->si_code == SI_TKILL) return void(answer(context));
     // A second time it changes nothing: the dump is on its way, and the end after it.
     if (g_quitting.exchange(1, std::memory_order_relaxed)) {
         answer(context);
@@ -342,6 +348,7 @@ void watch_quit() {
     kernel::SignalAction now;
     if (kernel::get_signal(SIGQUIT, &now) < 0 || now.handler != 0) return;
     kernel::set_signal(SIGQUIT, on_quit, SA_ONSTACK | SA_RESTART, 0, &g_earlier_quit);
+    g_quit_is_ours.store(true, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -357,6 +364,15 @@ void report_exit() {
     kernel::SignalAction now;
     if (kernel::get_signal(SIGQUIT, &now) == 0 && now.handler == reinterpret_cast<uintptr_t>(&on_quit))
         kernel::restore_signal(SIGQUIT, g_earlier_quit);
+}
+
+bool ask_for_stack(const G* gp, int tid, Trace* out) {
+    kernel::SignalAction now;
+    if (!g_quit_is_ours.load(std::memory_order_relaxed) || g_quitting.load(std::memory_order_relaxed) ||
+        kernel::get_signal(SIGQUIT, &now) < 0 || now.handler != reinterpret_cast<uintptr_t>(&on_quit))
+        return false;
+    g_asks.store(true, std::memory_order_relaxed);
+    return ask(gp, tid, out);
 }
 
 void fatal_error(const char* text) { die_fatally(text, true); }

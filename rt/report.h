@@ -38,6 +38,10 @@ void report_exit();  // SIGQUIT is as before again
 // An exception that left its goroutine: `text` is everything up to the empty line, trace the stack of the throw point.
 [[noreturn]] void report_panic(const char* text, const Trace* trace);
 
+// [sysmon] Asks the thread that runs gp for gp's stack, by SIGQUIT. False: no answer within a tenth of a second, it runs
+// something else, or that signal is not ours.
+bool ask_for_stack(const G* gp, int tid, Trace* out);
+
 // Main has returned: a goroutine that is dying of an exception gets about a second to run its destructors, and the
 // time it takes to report. Returns if nobody is dying. Called by the main goroutine, outside the gate, before its
 // run ends.

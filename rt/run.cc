@@ -16,6 +16,7 @@
 #include "kernel/thread.h"
 #include "kernel/vdso.h"
 #include "rt/clock.h"
+#include "rt/delays.h"
 #include "rt/fault.h"
 #include "rt/fork.h"
 #include "rt/go.h"
@@ -25,6 +26,7 @@
 #include "rt/report.h"
 #include "rt/solo.h"
 #include "rt/stack.h"
+#include "rt/stall.h"
 #include "rt/unload.h"
 
 namespace gort::rt {
@@ -156,6 +158,8 @@ const char* begin(const options& o, bool has_main) {
     sched.main_g = nullptr;
     sched.started = rt::now();
     stats_begin();
+    delays_begin();
+    const bool names_stalls = stall_begin();
     sched.next_goid.store(2, std::memory_order_relaxed);
     sched.foreign_created.store(0, std::memory_order_relaxed);
     sched.retakes.store(0, std::memory_order_relaxed);
@@ -192,7 +196,7 @@ const char* begin(const options& o, bool has_main) {
         kernel::LockGuard guard(sched.lock);  // with attach_foreign: who is not counted here finds it running
         sched.state.store(RunState::kRunning, std::memory_order_release);
     }
-    if (!has_main || sched.config.schedtrace_ms || sched.foreign.load(std::memory_order_relaxed))
+    if (!has_main || sched.config.schedtrace_ms || names_stalls || sched.foreign.load(std::memory_order_relaxed))
         sysmon_ensure();
     return nullptr;
 }

@@ -6,6 +6,7 @@
 // sched.lock after a last look at the global queue under the same lock, so what comes there later finds the idle P
 // and wakes an M for it.
 #include "rt/clock.h"
+#include "rt/delays.h"
 #include "rt/gate.h"
 #include "rt/look.h"
 #include "rt/sched.h"
@@ -159,6 +160,11 @@ bool nothing_around(P* pp) {
     if (sched.runq_size.load(std::memory_order_relaxed)) return false;
     const int64_t when = pp->timers.next_when.load(std::memory_order_relaxed);
     if (when != kForever && when <= rt::now()) return false;
+    // Now and then a decision goes over g0 although there is nothing to see, for a sample: rt/delays.h
+    if ((pp->rounds.load(std::memory_order_relaxed) & 31) == 0 && !pp->sample_due) {
+        pp->sample_due = true;
+        return false;
+    }
     begin_round(pp);
     return true;
 }
@@ -269,10 +275,12 @@ M* switch_to_g0(M* mp, G* gp, G* next) {
     eh->uncaught = 0;
     mp->next_g = next;
     mp->left_g = gp;
+    const int64_t since = delays_sample(p_of(mp), gp) ? delays_park(p_of(mp), gp) : 0;
     arch::switch_context(&gp->ctx, &mp->g0, nullptr);
     mp = self();
     run_commit(mp);
     *mp->eh = saved;
+    if (since) delays_note(gp, since);
     return mp;
 }
 

@@ -5,6 +5,7 @@
 // (P::picks), everything else is counted on slow paths.
 #include "rt/stats.h"
 
+#include "rt/delays.h"
 #include "rt/fork.h"
 #include "rt/go.h"
 #include "rt/sched.h"
@@ -149,6 +150,21 @@ int read_stats(runtime_stats* s, proc_stats* procs, int room) {
     s->stack_reserved = stacks.reserved;
     s->stack_resident = resident ? stack_resident_total() : 0;
     return all;
+}
+
+int read_delays(duration_histogram* ready_to_running, park_stats* parks, int room) {
+    static_assert(duration_histogram::buckets == kDelayBuckets);
+    constexpr auto kReasons = static_cast<uint32_t>(WaitReason::kCount);
+    delays_read_ready(ready_to_running->count);
+    int n = 0;
+    for (uint32_t r = 0; r < kReasons && n < room; ++r) {
+        park_stats& to = parks[n];
+        delays_read_parked(static_cast<WaitReason>(r), to.parked.count);
+        if (!to.parked.total()) continue;
+        to.reason = wait_reason_text(static_cast<WaitReason>(r));
+        ++n;
+    }
+    return n;
 }
 
 }  // namespace gort::detail

@@ -28,6 +28,7 @@
 #include "rt/park.h"
 #include "rt/report.h"
 #include "rt/trim.h"
+#include "rt/stall.h"
 
 namespace gort::rt {
 
@@ -247,6 +248,7 @@ void watch(const M* m0) {
         start_births();
         int64_t now = rt::now();
         const int64_t trace = schedtrace_tick(now);
+        const int64_t stall = stall_tick(now);
         if (all_idle() && sched.config.schedtrace_ms != 0) {
             look_for_deadlock();
         } else if (all_idle()) {
@@ -270,6 +272,7 @@ void watch(const M* m0) {
             if (sleep > kPollWatch && nobody_polls()) sleep = kPollWatch;
         }
         if (trace - now < sleep) sleep = trace - now;
+        if (stall - now < sleep) sleep = stall - now;
         if (trim - now < sleep) sleep = trim - now < kFast ? kFast : trim - now;
         const bool nudged = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         if (over(m0)) break;
