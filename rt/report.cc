@@ -293,7 +293,8 @@ void on_quit(int sig, siginfo_t* info, void* context) {
     if (sched.state.load(std::memory_order_relaxed) == RunState::kStopped ||
         g_forked.load(std::memory_order_relaxed))
         return kernel::forward_signal(&g_earlier_quit, sig, info, context);
-    // From us, about a stalled goroutine; also one that comes too late. (From the terminal or kill it is of another kind.)
+    // From us, about a stalled goroutine; also one that comes too late. From the terminal or by kill it is of another
+    // kind.
     if (g_asks.load(std::memory_order_relaxed) && info->si_code == SI_TKILL) return void(answer(context));
     // A second time it changes nothing: the dump is on its way, and the end after it.
     if (g_quitting.exchange(1, std::memory_order_relaxed)) {

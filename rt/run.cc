@@ -196,7 +196,8 @@ const char* begin(const options& o, bool has_main) {
         kernel::LockGuard guard(sched.lock);  // with attach_foreign: who is not counted here finds it running
         sched.state.store(RunState::kRunning, std::memory_order_release);
     }
-    if (!has_main || sched.config.schedtrace_ms || names_stalls || sched.foreign.load(std::memory_order_relaxed))
+    if (!has_main || sched.config.schedtrace_ms || names_stalls ||
+        sched.foreign.load(std::memory_order_relaxed))
         sysmon_ensure();
     return nullptr;
 }

@@ -52,8 +52,8 @@ struct lock_stats {
 };
 
 // How often something took so long: bucket 0 up to 2.048 us, each of the others up to twice as long as the one before,
-// the last anything longer. Of samples: one park in eight of those that found nothing else to run on their P, and one in
-// about two thousand of the others.
+// the last anything longer. Of samples: one park in eight of those that found nothing else to run on their P, and one
+// in about two thousand of the others.
 struct duration_histogram {
     static constexpr int buckets = 32;
     uint64_t count[buckets] = {};
