@@ -29,8 +29,9 @@ rt::EhGlobals* wrap_eh_globals(rt::EhGlobals*) WRAP("_ZN4gort2rt15host_eh_global
 rt::EhGlobals* wrap_eh_globals(rt::EhGlobals*) {
     return reinterpret_cast<rt::EhGlobals*>(world->me().exceptions);
 }
-int wrap_on_thread_exit(void (*)(void*), void*) WRAP("_ZN4gort2rt19host_on_thread_exitEPFvPvES1_");
-int wrap_on_thread_exit(void (*)(void*), void*) { return 0; }
+int wrap_on_thread_exit(rt::HostThreadExit*, void (*)(void*), void*)
+    WRAP("_ZN4gort2rt19host_on_thread_exitEPNS0_14HostThreadExitEPFvPvES3_");
+int wrap_on_thread_exit(rt::HostThreadExit*, void (*)(void*), void*) { return 0; }
 void wrap_on_fork(void (*)()) WRAP("_ZN4gort2rt12host_on_forkEPFvvE");
 void wrap_on_fork(void (*)()) {}
 void wrap_host_init() WRAP("_ZN4gort2rt9host_initEv");

@@ -28,7 +28,7 @@ ordering {
     }
 }
 match($0, /^ *\/\/.*[ (][A-Z][0-9]: /) { explain(substr($0, RSTART + RLENGTH - 4, 2)) }
-match($0, /[;{}] *\/\/ [A-Z][0-9]: /) { beside[substr($0, RSTART + RLENGTH - 4, 2)] = 1 }
+match($0, /[^ ] *\/\/.*[ (]*[A-Z][0-9]: /) { beside[substr($0, RSTART + RLENGTH - 4, 2)] = 1 }
 {
     line = $0
     sub(/^[^\/]*\/\//, "//", line)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -160,6 +161,7 @@ bool number(const char* text, uint64_t* to) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    setenv("GORT_STACK_TIERS", "0", 1);  // the arena is small
     setvbuf(stdout, nullptr, _IOLBF, 0);
     Vector<const char*> words;
     for (int i = 1; i < argc; ++i) {

@@ -15,7 +15,7 @@ namespace gort::explore {
 
 namespace {
 
-constexpr size_t kArena = size_t{1} << 32, kPage = 4096;
+constexpr size_t kArena = size_t{1} << 36, kPage = 4096;
 // Always the same, so that what goes by addresses (the order of locks) is too.
 void* const kArenaAt = reinterpret_cast<void*>(uintptr_t{0x200000000000});
 
