@@ -71,14 +71,14 @@ std::string trace_until(const char* ms, bool detail, int procs, F main,
 auto has_lines(size_t n) {
     return [n](const std::string& text) { return lines_of(text, "SCHED ").size() >= n; };
 }
-void sleep_until(const std::atomic<bool>& stop) {
+void sleep_until_seen(const std::atomic<bool>& stop) {
     while (!stop) gort::sleep(std::chrono::milliseconds(1));
 }
 
 }  // namespace
 
 TEST(SD_01_SD_02_SD_03_a_line_every_so_many_ms) {
-    const std::string text = trace_until("10", false, 2, sleep_until, has_lines(6));
+    const std::string text = trace_until("10", false, 2, sleep_until_seen, has_lines(6));
     const auto all = lines_of(text, "SCHED ");
     long before = -1;
     for (size_t i = 0; i < 6; ++i) {
@@ -126,7 +126,7 @@ TEST(SD_04_SD_06_detail) {
                 }
                 spinner.done();
             });
-            sleep_until(stop);
+            sleep_until_seen(stop);
             spinner.wait();
             for (int i = 0; i < 3; ++i) never.release();
         },
