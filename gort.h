@@ -7,6 +7,7 @@
 #include "rt/local.h"
 #include "rt/panic.h"
 #include "rt/profile.h"
+#include "rt/sim.h"
 #include "rt/stats.h"
 #include "rt/time.h"
 #include "rt/version.h"

@@ -7,6 +7,7 @@
 #include "chan/hchan.h"
 
 #include "rt/host.h"
+#include "rt/sema_fast.h"
 
 namespace gort::detail {
 
@@ -151,8 +152,10 @@ template <bool kWord>
 
 template <bool kWord>
 [[gnu::always_inline]] inline bool try_send(Hchan* c, Payload from) {
-    // Full and open at one instant: closed is for ever, so that it is open afterwards says that it was.
-    if (!c || (looks_full(c) && !is_closed(c))) return false;
+    if (!c) return false;
+    // Full and open at one instant: without a buffer closed is for ever, so that it is open afterwards says that it was.
+    const bool nobody = !c->recvq.first.load(std::memory_order_acquire);                         // W1
+    if (nobody && c->fill.load(std::memory_order_acquire) == c->cap && !strays()) return false;  // H1
     M* mp;
     if (send_now<kWord>(&mp, c, from)) return true;
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
@@ -165,10 +168,13 @@ template <bool kWord>
 template <bool kWord>
 [[gnu::always_inline]] inline TryResult try_recv(Hchan* c, Payload* to) {
     if (!c) return TryResult::kEmpty;
-    if (looks_empty(c)) {
-        if (!is_closed(c)) return TryResult::kEmpty;
-        // Nothing is sent after the close, so what is empty now stays empty; before it something may have come.
-        if (looks_empty(c)) return TryResult::kClosed;
+    // Empty and open at one instant: the same. Closed and empty it stays so.
+    const bool nobody = !c->sendq.first.load(std::memory_order_acquire);  // W1
+    const size_t fill = c->fill.load(std::memory_order_acquire);          // H1
+    if (fill == 0) {
+        if (nobody && !strays()) return TryResult::kEmpty;
+    } else if (fill == kClosed) {
+        return TryResult::kClosed;
     }
     M* mp;
     if (recv_now<kWord>(&mp, c, to)) return TryResult::kOk;
@@ -317,6 +323,7 @@ bool chan_try_close(Hchan* c) {
 }
 
 size_t chan_len(const Hchan* c) {
+    if (strays()) check_in();
     return c && !c->ops->hidden ? c->fill.load(std::memory_order_acquire) & ~kClosed : 0;  // H1
 }
 size_t chan_cap(const Hchan* c) { return c && !c->ops->hidden ? c->cap : 0; }

@@ -7,6 +7,7 @@
 
 #include "chan/select.h"
 #include "rt/clock.h"
+#include "rt/sema_fast.h"
 
 namespace gort::ctx {
 
@@ -271,7 +272,10 @@ using namespace detail;
 // ---- contexts ----
 
 recv_chan<unit> context::done() const { return done_chan_of(checked(*this, "done")); }
-std::error_code context::err() const { return err_of(checked(*this, "err")); }
+std::error_code context::err() const {
+    if (gort::detail::strays()) gort::detail::check_in();
+    return err_of(checked(*this, "err"));
+}
 std::optional<time_point> context::deadline() const { return deadline_of(checked(*this, "deadline")); }
 const void* context::find(const any_key& k) const { return value_of(checked(*this, "value"), k); }
 

@@ -36,8 +36,9 @@ public:
     Unit(const Image& image, ByteReader r, bool wide) : image_(image), r_(r), wide_(wide) {}
 
     bool header();
-    // Runs the program; true once a row covers address.
-    bool covers(uint64_t address, uint64_t* file, uint32_t* line);
+    // Runs the program; true once a row covers address. With `from` and `skip`: if that row is of a file to be skipped,
+    // the last one before it, not before `from`, that is of another.
+    bool covers(uint64_t address, uint64_t from, SkipFile skip, uint64_t* file, uint32_t* line);
     bool describe(uint64_t file, LineInfo* out);
 
 private:
@@ -82,16 +83,30 @@ bool Unit::header() {
     return r_.ok() && tables_.ok();
 }
 
-bool Unit::covers(uint64_t address, uint64_t* file, uint32_t* line) {
+bool Unit::covers(uint64_t address, uint64_t from, SkipFile skip_file, uint64_t* file, uint32_t* line) {
     struct Row {
         uint64_t address = 0, file = 1;
         uint32_t line = 1;
-    } row, before;
+    } row, before, wanted;
+    bool found = false;  // `wanted` is a row of this sequence
+    uint64_t asked = UINT64_MAX;
+    bool answer = false;
+    auto skips = [&](uint64_t of) {
+        if (of == asked) return answer;
+        LineInfo info;
+        asked = of;
+        return answer = describe(of, &info) && skip_file(info);
+    };
     bool any = false;  // `before` is a row of this sequence
     bool skip = true;  // a sequence at 0 is of a function that the linker dropped
     auto emit = [&] {
         if (any && !skip && address >= before.address && address < row.address) return true;
         if (!any) skip = row.address == 0;
+        if (skip_file && any && !skip && before.line && before.address >= from && before.address <= address &&
+            !skips(before.file)) {
+            wanted = before;
+            found = true;
+        }
         before = row;
         any = true;
         return false;
@@ -113,13 +128,9 @@ bool Unit::covers(uint64_t address, uint64_t* file, uint32_t* line) {
             if (what == 2) {
                 row.address = x.left() >= 8 ? x.u64() : x.u32();
             } else if (what == 1) {  // end of the sequence
-                if (emit()) {
-                    *file = before.file;
-                    *line = before.line;
-                    return true;
-                }
+                if (emit()) break;
                 row = Row{};
-                any = false;
+                any = found = false;
             }
             continue;
         }
@@ -138,6 +149,7 @@ bool Unit::covers(uint64_t address, uint64_t* file, uint32_t* line) {
         break;
     }
     if (!r_.ok() || !any || skip || address < before.address || address >= row.address) return false;
+    if (skip_file && found && (before.line == 0 || skips(before.file))) before = wanted;
     *file = before.file;
     *line = before.line;
     return true;
@@ -233,7 +245,7 @@ static ByteReader next_unit(ByteReader* r, bool* wide) {
     return r->part(length);
 }
 
-bool find_line(const Image& image, uint64_t address, LineInfo* out) {
+bool find_line(const Image& image, uint64_t address, LineInfo* out, uint64_t from, SkipFile skip) {
     out->file = nullptr;
     ByteReader all(image.line.data, image.line.data + image.line.size);
     while (all.more()) {
@@ -242,7 +254,8 @@ bool find_line(const Image& image, uint64_t address, LineInfo* out) {
         Unit unit(image, bytes, wide);
         uint64_t file = 0;
         uint32_t line = 0;
-        if (!unit.header() || !unit.covers(address, &file, &line) || !unit.describe(file, out)) continue;
+        if (!unit.header() || !unit.covers(address, from, skip, &file, &line) || !unit.describe(file, out))
+            continue;
         out->line = line;
         drop_what_is_absolute(out);
         return true;

@@ -19,8 +19,13 @@ struct LineInfo {
     uint32_t line;
 };
 
-// address: as at link time.
-bool find_line(const Image& image, uint64_t address, LineInfo* out);
+// True: of a file whose lines are not wanted.
+using SkipFile = bool (*)(const LineInfo& file);
+
+// address: as at link time. from, skip: where address is of a function that was inlined from such a file, the last line
+// before it, at `from` or later, that is not: as a rule the one that calls it.
+bool find_line(const Image& image, uint64_t address, LineInfo* out, uint64_t from = 0,
+               SkipFile skip = nullptr);
 // The file of this number in the table of the unit at this offset of .debug_line; leaves out->line alone.
 bool describe_file(const Image& image, uint64_t unit, uint64_t file, LineInfo* out);
 

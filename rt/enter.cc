@@ -7,6 +7,7 @@
 #include "rt/look.h"
 #include "rt/park.h"
 #include "rt/sema_fast.h"
+#include "rt/sim/seam.h"
 #include "rt/solo.h"
 #include "rt/unload.h"
 
@@ -39,6 +40,10 @@ M* answer_late(M* mp) {
 }  // namespace
 
 M* enter_slow(M* mp) {
+    if (const SimHooks* sim = simulation()) [[unlikely]] {
+        if (mp->foreign) sim->foreign();
+        return sim->at(mp);
+    }
     if (mp->foreign) return mp;
     mp->gate_lock.lock();  // a thief puts the P back before it unlocks
     if (!mp->lost_p.load(std::memory_order_relaxed)) {
@@ -108,6 +113,7 @@ void detach_all_foreign() {
 
 M* attach_foreign() {
     check_not_forked();
+    if (const SimHooks* sim = simulation()) sim->foreign();
     watch_process();
     sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
     M* mp = new_m(true);

@@ -32,6 +32,7 @@
 #include "arch/arch.h"
 #include "kernel/clock.h"
 #include "rt/gate.h"
+#include "rt/sim/seam.h"
 
 namespace gort::rt {
 namespace {
@@ -477,6 +478,7 @@ static void wake_for(P* pp) {
 
 // From spawn or ready, with mp's goroutine running on, or on g0.
 void left_behind(M* mp) {
+    if (const SimHooks* sim = simulation()) return sim->left_behind(mp);
     sysmon_ensure();
     P* pp = p_of(mp);
     if (!pp) return;

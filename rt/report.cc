@@ -17,6 +17,7 @@
 #include "rt/fork.h"
 #include "rt/host.h"
 #include "rt/sched.h"
+#include "rt/sim/seam.h"
 #include "rt/traceback.h"
 
 namespace gort::rt {
@@ -129,6 +130,12 @@ void print_level(Stacks* s) {
 
 // "fatal error: text" after what `lines` prints, if anything; the caller's stack, then the others'.
 [[noreturn]] void die_fatally(const char* text, bool with_caller) {
+    if (const SimHooks* sim = simulation(); sim && current_g()) {
+        char whole[512];
+        size_t n = kernel::str_copy(whole, sizeof whole, "fatal error: ");
+        kernel::str_copy(whole + n, sizeof whole - n, text);
+        sim->fail(whole, nullptr);
+    }
     Trace here;
     here.total = 0;
     if (with_caller) {
@@ -418,6 +425,10 @@ void fatal_stack_overflow(G* gp) {
 }
 
 void report_panic(const char* text, const Trace* trace) {
+    if (const SimHooks* sim = simulation(); sim && current_g()) {
+        dying_end();
+        sim->fail(text, trace);
+    }
     Trace here;
     if (!trace) trace_here(&here);
     hold_p();

@@ -24,6 +24,8 @@
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/report.h"
+#include "rt/sema_fast.h"
+#include "rt/sim/seam.h"
 #include "rt/solo.h"
 #include "rt/stack.h"
 #include "rt/stall.h"
@@ -326,6 +328,15 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
 
 }  // namespace
 
+const char* begin_simulation(const options& o) { return begin(o, true); }
+
+void end_simulation() {
+    end();
+    sched.state.store(RunState::kStopped, std::memory_order_release);
+}
+
+void read_environment() { init_once(); }
+
 }  // namespace gort::rt
 
 namespace gort {
@@ -348,6 +359,10 @@ bool blocking_begin() {
     M* mp = self();
     if (!mp || mp->foreign) return false;
     mp = enter();
+    if (simulation()) {  // one step
+        leave(mp);
+        return false;
+    }
     p_of(mp)->blocking.store(true, std::memory_order_relaxed);
     left_behind(mp);
     leave(mp);
@@ -386,6 +401,7 @@ int gomaxprocs(int n) {
                                std::memory_order_relaxed);
         return before;
     }
+    if (const SimHooks* sim = simulation()) return sim->procs(n);
     for (;;) {
         M* mp = enter();
         int before;
@@ -397,6 +413,7 @@ int gomaxprocs(int n) {
 }
 
 int num_goroutine() {
+    if (simulation()) detail::check_in();
     // The ends first: of one that comes and goes meanwhile its end must not be counted alone.
     int64_t n = 0;
     const int all = sched.nallp.load(std::memory_order_acquire);
@@ -416,7 +433,7 @@ int num_cpu() {
 
 void lock_os_thread() {
     M* mp = enter();
-    if (!mp->foreign) {
+    if (!mp->foreign && !simulation()) {  // whose goroutines all have the one thread
         G* gp = mp->curg;
         sysmon_ensure();  // by a thread that nobody has changed yet
         if (++mp->lock_depth == 0) {

@@ -27,6 +27,7 @@
 #include "rt/look.h"
 #include "rt/park.h"
 #include "rt/report.h"
+#include "rt/sim/seam.h"
 #include "rt/trim.h"
 #include "rt/stall.h"
 
@@ -351,6 +352,7 @@ void sysmon_begin() {
 }
 
 void sysmon_ensure() {
+    if (simulation()) return;
     if (who.load(std::memory_order_relaxed) != Who::kNobody) return;
     {
         kernel::LockGuard guard(sched.lock);

@@ -68,10 +68,12 @@ public:
 
     void wait() { detail::cond_wait(&state_); }
     void signal() {
-        if (state_.waiters.load(std::memory_order_relaxed) != 0) detail::cond_signal(&state_);
+        if (state_.waiters.load(std::memory_order_relaxed) != 0 || detail::strays())
+            detail::cond_signal(&state_);
     }
     void broadcast() {
-        if (state_.waiters.load(std::memory_order_relaxed) != 0) detail::cond_broadcast(&state_);
+        if (state_.waiters.load(std::memory_order_relaxed) != 0 || detail::strays())
+            detail::cond_broadcast(&state_);
     }
 
 private:

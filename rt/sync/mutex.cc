@@ -21,6 +21,7 @@
 #include "rt/owner.h"
 #include "rt/report.h"
 #include "rt/sema.h"
+#include "rt/sim/seam.h"
 #include "rt/timed.h"
 
 namespace gort::detail {
@@ -110,7 +111,7 @@ template <bool kTimed>
             const bool before = root->counted;
             slot.count(root);
             if (got != Got::kIt && root->counted && !before) {
-                kernel::heavy_barrier(kernel::Count::kBarrierWaiter);
+                if (!simulation()) kernel::heavy_barrier(kernel::Count::kBarrierWaiter);
                 got = take(word, mine);
                 again = got == Got::kOthersOwn;
                 if (got != Got::kNothing && !over) slot.remove(&w);

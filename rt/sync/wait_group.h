@@ -84,7 +84,7 @@ public:
 
     // Blocks until the counter is zero.
     void wait() {
-        if (word_.count.load(std::memory_order_acquire) == 0) return;
+        if (word_.count.load(std::memory_order_acquire) == 0 && !detail::strays()) return;
         detail::wait_group_wait(&word_);
     }
 
