@@ -19,9 +19,10 @@
 // hours takes microseconds. The clock begins at 2000-01-01 00:00:00 UTC in each run; std::chrono::steady_clock and
 // system_clock tell the same time, as long as the program takes them from gort's library (a static or plain link does).
 //
-// SCHEDULING POINTS are where others may go first: before each operation of gort that another goroutine can notice, also
-// before those that do not block, and after `go`. Plain variables and atomics that goroutines share without gort are not
-// seen: mark them with point(). A loop that waits for such a variable without calling gort never ends here: yield in it.
+// SCHEDULING POINTS are where others may go first: before each operation of gort that another goroutine can notice,
+// also before those that do not block, and after `go`. Plain variables and atomics that goroutines share without gort
+// are not seen: mark them with point(). A loop that waits for such a variable without calling gort never ends here:
+// yield in it.
 //
 // A RUN FAILS by
 //      "panic: …"             an exception leaves a goroutine, or anything that natively is a panic

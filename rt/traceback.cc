@@ -105,13 +105,17 @@ StackRange range_around(uintptr_t sp) {
 
 }  // namespace
 
-[[gnu::noinline]] void trace_here(Trace* out) {
+[[gnu::noinline]] void trace_here(Images* images, Trace* out) {
     arch::Regs regs;
     gort_capture(&regs);
+    walk(images, regs, false, range_around(regs.r[arch::kDwarfSp]), out);
+}
+
+[[gnu::noinline]] void trace_here(Trace* out) {
     out->total = 0;
     Images* images = Images::take();
     if (!images) return;
-    walk(images, regs, false, range_around(regs.r[arch::kDwarfSp]), out);
+    trace_here(images, out);
     images->free();
 }
 

@@ -27,7 +27,7 @@ inline constexpr uint32_t kTraceHead = 64, kTraceTail = 64;
 struct StackBounds;
 
 struct Trace {
-    uint64_t total;  // frames; more than are stored: those between were left out
+    uint64_t total;                         // frames; more than are stored: those between were left out
     uintptr_t pc[kTraceHead + kTraceTail];  // the innermost, then the outermost
     uint32_t stored() const {
         return total < kTraceHead + kTraceTail ? static_cast<uint32_t>(total) : kTraceHead + kTraceTail;
@@ -36,7 +36,8 @@ struct Trace {
 // set: the next instruction to run; else a return address
 inline constexpr uintptr_t kExactPc = uintptr_t{1} << 63;
 
-void trace_here(Trace* out);                           // of the caller, on whatever stack
+void trace_here(Trace* out);                  // of the caller, on whatever stack
+void trace_here(Images* images, Trace* out);  // the same again and again: without a look at what is mapped
 // Of what a signal interrupted; `stack`, if given, is where it should be, although its pointer may have left it.
 void trace_context(const void* ucontext, Trace* out, const StackBounds* stack = nullptr);
 bool trace_parked(Images* images, const G* gp, Trace* out);  // false: it runs, or it has no stack
@@ -52,7 +53,7 @@ struct PrintHow {
 // What stands between the brackets, apart from the frames.
 struct Status {
     uint64_t id = 0;
-    const char* state = "";   // "running", or why it waits
+    const char* state = "";  // "running", or why it waits
     int64_t waited_ns = 0;
     bool locked = false;
     const char* label = "";   // set_label's

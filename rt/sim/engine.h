@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The engine owns the only M and the only P. Its loop runs on g0 (the stack of the thread that called explore); tasks,
-// the goroutines of the run, are executed from there and come back whenever they block, end or give way. At a scheduling
-// point that decides for the task itself nothing is switched.
+// the goroutines of the run, are executed from there and come back whenever they block, end or give way. Where a
+// scheduling point decides for the task itself, nothing is switched.
 // Whatever is not determined is asked of a Strategy: a decision is a list of candidates, of which the first is the
 // default: the task that runs, if it can go on; else the one that has waited longest.
 // Context: the thread of the simulation.
@@ -84,6 +84,7 @@ struct Limits {
     bool leaks = true;
     // of virtual time, for goroutines that are left when the test returns; negative: none passes
     int64_t after = 60'000'000'000;
+    uint64_t steps_after = 10'000;  // and so many points
 };
 
 class Engine {
@@ -164,6 +165,7 @@ private:
     uint64_t streak_ = 0;  // points of the running task in a row
     int64_t now_ = 0;
     int64_t end_of_time_ = 0;  // once main has returned
+    uint64_t end_of_steps_ = 0;
     int procs_ = 1;
     bool main_ended_ = false, main_returned_ = false, over_ = false;
     Outcome outcome_;

@@ -15,7 +15,7 @@ using namespace rt;
 
 namespace {
 
-constexpr uint64_t kTired = 1000;      // points in a row after which others go first
+constexpr uint64_t kTired = 1000;  // points in a row after which others go first
 
 bool is_durable(WaitReason why) {
     switch (why) {
@@ -206,6 +206,7 @@ void Engine::loop() {
                 if (running_ == 0) {
                     main_ended_ = true;
                     end_of_time_ = deadline_after(now_, limits_.after);
+                    end_of_steps_ = outcome_.steps + limits_.steps_after;
                 }
             } else if (status == GStatus::kWaiting) {
                 if (trace_) trace_->blocks(t, t.g->wait_reason);
@@ -262,7 +263,9 @@ bool Engine::move_on() {
     }
     if (live_ == 0 && main_returned_) return false;
     const int64_t when = pp_->timers.next_when.load(std::memory_order_relaxed);
-    if (any_life() && !(main_ended_ && (limits_.after < 0 || when > end_of_time_))) {
+    const bool too_late =
+        main_ended_ && (limits_.after < 0 || when > end_of_time_ || outcome_.steps > end_of_steps_);
+    if (any_life() && !too_late) {
         if (trace_) trace_->passes(now_, when);
         now_ = when;
         mix(static_cast<uint64_t>(when));

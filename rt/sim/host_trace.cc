@@ -91,6 +91,8 @@ std::string short_name(const char* mangled) {
 }
 
 // What the library's inner functions do for the user.
+constexpr size_t kFirst = 400, kMost = 2000;  // events that a trace keeps: the first ones, and all together
+
 struct Name {
     const char* inner;
     const char* outer;
@@ -150,7 +152,7 @@ std::string place(const char* file, uint32_t line) { return std::string(file) + 
 struct Described {
     std::string what, where;
 };
-Described describe(Images* images, const uintptr_t* pc, uint32_t depth) {
+Described describe_anew(Images* images, const uintptr_t* pc, uint32_t depth) {
     Described d;
     const char* inner = nullptr;
     for (uint32_t i = 0; i < depth; ++i) {
@@ -183,6 +185,20 @@ Described describe(Images* images, const uintptr_t* pc, uint32_t depth) {
     return d;
 }
 
+// To find a line takes milliseconds, and a program has few places.
+const Described& describe(Images* images, const uintptr_t* pc, uint32_t depth) {
+    static std::map<std::vector<uintptr_t>, Described> known;
+    const auto [at, is_new] = known.try_emplace({pc, pc + depth});
+    if (is_new) at->second = describe_anew(images, pc, depth);
+    return at->second;
+}
+
+// What is mapped, and where the symbols are. Kept, for the same reason.
+Images* images_of_process() {
+    static Images* const images = Images::take();
+    return images;
+}
+
 std::string time_text(int64_t ns) {
     char buf[40];
     std::snprintf(buf, sizeof buf, "%lld.%09llds", static_cast<long long>(ns / 1'000'000'000),
@@ -204,6 +220,20 @@ std::string shorter(const std::string& path) {
 
 // ---- while it runs ----
 
+Recorder::Recorder() : images_(images_of_process()) {}
+
+Recorder::Event& Recorder::add(Kind kind, uint64_t id, int64_t now) {
+    if (events_.size() >= kMost) {
+        events_.erase(events_.begin() + kFirst, events_.begin() + kFirst + kMost / 2);
+        left_out_ += kMost / 2;
+    }
+    Event& e = events_.emplace_back();
+    e.kind = kind;
+    e.id = id;
+    e.now = now;
+    return e;
+}
+
 Recorder::Event* Recorder::last_of(uint64_t id) {
     for (size_t i = events_.size(); i-- > 0;)
         if (events_[i].id == id) return &events_[i];
@@ -211,31 +241,21 @@ Recorder::Event* Recorder::last_of(uint64_t id) {
 }
 
 void Recorder::born(const Task& t, const Task* by, int64_t now) {
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kBorn;
-    e.now = now;
-    e.id = t.id;
-    e.other = by ? by->id : 0;
-    e.site = t.site;
+    add(Kind::kBorn, t.id, now).other = by ? by->id : 0;
+    sites_[t.id] = t.site;
 }
 
 void Recorder::operation(const Task& t, int64_t now) {
     Trace trace;
-    trace_here(&trace);
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kOperation;
-    e.now = now;
-    e.id = t.id;
+    trace.total = 0;
+    if (images_) trace_here(images_, &trace);
+    Event& e = add(Kind::kOperation, t.id, now);
     e.depth = trace.stored() < kDepth ? trace.stored() : kDepth;
     std::memcpy(e.pc, trace.pc, e.depth * sizeof e.pc[0]);
 }
 
 void Recorder::says(const Task& t, std::string_view text, int64_t now) {
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kSays;
-    e.now = now;
-    e.id = t.id;
-    e.text = text;
+    add(Kind::kSays, t.id, now).text = text;
 }
 
 void Recorder::blocks(const Task& t, WaitReason why) {
@@ -254,66 +274,62 @@ void Recorder::wakes(const Task* by, const Task& whom) {
     e->result += (e->result.empty() ? "wakes goroutine " : ", wakes goroutine ") + std::to_string(whom.id);
 }
 
-void Recorder::ends(const Task& t, int64_t now) {
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kEnds;
-    e.now = now;
-    e.id = t.id;
-}
-
-void Recorder::fires(int64_t now) {
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kFires;
-    e.now = now;
-}
-
+void Recorder::ends(const Task& t, int64_t now) { add(Kind::kEnds, t.id, now); }
+void Recorder::fires(int64_t now) { add(Kind::kFires, 0, now); }
 void Recorder::passes(int64_t from, int64_t to) {
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kPasses;
-    e.now = to;
-    e.other = static_cast<uint64_t>(to - from);
+    add(Kind::kPasses, 0, to).other = static_cast<uint64_t>(to - from);
 }
 
 void Recorder::fails(const Task* t, std::string_view what, int64_t now) {
-    Event& e = events_.emplace_back();
-    e.kind = Kind::kFails;
-    e.now = now;
-    e.id = t ? t->id : 0;
-    e.text = what;
+    add(Kind::kFails, t ? t->id : 0, now).text = what;
 }
 
 void Recorder::left(const Task& t, int64_t now) {
-    Event& e = events_.emplace_back();
+    const Event* last = last_of(t.id);
+    Event e;
     e.kind = Kind::kLeft;
-    e.now = now;
-    e.id = t.id;
     const bool waits = t.g->status.load(std::memory_order_relaxed) == GStatus::kWaiting;
     e.text = waits ? wait_reason_text(t.g->wait_reason) : "runnable";
-    if (const Event* last = last_of(t.id); last && last->kind == Kind::kOperation) {
+    if (last && last->kind == Kind::kOperation) {
         e.depth = last->depth;
         std::memcpy(e.pc, last->pc, sizeof e.pc);
     }
+    add(Kind::kLeft, t.id, now) = [&] {
+        e.id = t.id;
+        e.now = now;
+        return e;
+    }();
 }
 
 // ---- the text ----
 
 std::string Recorder::text(int64_t began) const {
     std::string out;
-    Images* images = Images::take();
     std::map<uint64_t, std::string> names;
-    for (const Event& e : events_) {
-        if (e.kind != Kind::kBorn) continue;
-        std::string name = "goroutine " + std::to_string(e.id);
-        if (e.id == 1) name += " (the test)";
-        else if (e.site.file) name += " (" + shorter(place(e.site.file, e.site.line)) + ")";
-        names[e.id] = name;
+    for (const auto& [id, site] : sites_) {
+        std::string name = "goroutine " + std::to_string(id);
+        if (id == 1) name += " (the test)";
+        else if (site.file) name += " (" + shorter(place(site.file, site.line)) + ")";
+        names[id] = name;
     }
     auto described = [&](const Event& e) {
         Described d;
-        if (images && e.depth) d = describe(images, e.pc, e.depth);
+        if (images_ && e.depth) d = describe(images_, e.pc, e.depth);
         return d;
     };
-    for (const Event& e : events_) {
+    // `go` comes to two or three points of one line: the last one stands for all.
+    auto same_as_next = [&](size_t i) {
+        const Event& e = events_[i];
+        if (i + 1 == events_.size() || e.kind != Kind::kOperation || !e.result.empty()) return false;
+        const Event& n = events_[i + 1];
+        if (n.kind != e.kind || n.id != e.id) return false;
+        const Described a = described(e), b = described(n);
+        return a.what == "go" && b.what == "go" && a.where == b.where;
+    };
+    for (size_t i = 0; i < events_.size(); ++i) {
+        const Event& e = events_[i];
+        if (i == kFirst && left_out_) out += "... " + std::to_string(left_out_) + " events left out ...\n";
+        if (same_as_next(i)) continue;
         std::string line = time_text(e.now - began) + "  ";
         if (e.id) line += names[e.id] + ": ";
         switch (e.kind) {
@@ -343,7 +359,6 @@ std::string Recorder::text(int64_t began) const {
         out += line;
         out += '\n';
     }
-    if (images) images->free();
     return out;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,7 @@
 #include "rt/g.h"
 
 namespace gort::rt {
-struct Trace;
+class Images;
 }
 
 namespace gort::sim {
@@ -22,6 +23,10 @@ struct Task;
 
 class Recorder {
 public:
+    Recorder();
+    Recorder(const Recorder&) = delete;
+    Recorder& operator=(const Recorder&) = delete;
+
     void born(const Task& t, const Task* by, int64_t now);
     void operation(const Task& t, int64_t now);                    // of the caller's stack
     void says(const Task& t, std::string_view text, int64_t now);  // what else it does
@@ -51,8 +56,12 @@ public:
     };
 
 private:
+    Event& add(Kind kind, uint64_t id, int64_t now);
     Event* last_of(uint64_t id);
-    std::vector<Event> events_;
+    std::vector<Event> events_;  // the first and the last ones
+    uint64_t left_out_ = 0;
+    std::map<uint64_t, Site> sites_;  // of the goroutines
+    rt::Images* images_;
 };
 
 }  // namespace gort::sim
