@@ -90,7 +90,7 @@ Engine::Engine() {
     }
     mp_ = new_m();
     mp_->tid = kernel::gettid();
-    mp_->eh = host_eh_globals();
+    mp_->eh = host_eh_globals(&mp_->no_eh);
     kernel::tls_set(mp_);
     mp_->in_rt.store(1, std::memory_order_relaxed);
     fault_thread_init(&mp_->fault);
