@@ -7,7 +7,7 @@
 #include "rt/look.h"
 #include "rt/park.h"
 #include "rt/sema_fast.h"
-#include "rt/sim/seam.h"
+#include "rt/sim_seam.h"
 #include "rt/solo.h"
 #include "rt/unload.h"
 

@@ -32,7 +32,7 @@
 #include "arch/arch.h"
 #include "kernel/clock.h"
 #include "rt/gate.h"
-#include "rt/sim/seam.h"
+#include "rt/sim_seam.h"
 
 namespace gort::rt {
 namespace {

@@ -9,6 +9,7 @@
 #include "rt/host.h"
 #include "rt/park.h"
 #include "rt/poller.h"
+#include "rt/sim_seam.h"
 #include "rt/slab.h"
 
 namespace gort::rt {
@@ -21,6 +22,17 @@ int live = 0;                    // desc_lock
 PollDesc* free_descs = nullptr;  // desc_lock
 std::atomic<PollDesc*> all_descs{nullptr};
 Slab<PollDesc> slab;
+
+// The simulation's descriptors are none of the kernel's.
+int add_to_poller(PollDesc* d) {
+    if (!is_simulated(d->fd)) return poller_add(d);
+    if (const SimHooks* sim = simulation()) sim->net->watch(d->fd, d);
+    return 0;
+}
+void close_fd(int fd) {
+    if (!is_simulated(fd)) kernel::sys_close(fd);
+    else if (const SimHooks* sim = simulation()) sim->net->close(fd);
+}
 
 void unlock_desc(void* d, G*) GORT_NO_TSA { static_cast<PollDesc*>(d)->lock.unlock(); }
 
@@ -88,8 +100,9 @@ int wait_locked(M** mp, PollDesc* d, Side* s, bool* locked) GORT_NO_TSA {
         }
         if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return -ECANCELED;
         if (!d->registered) {
-            if (const int r = poller_add(d)) return r;
+            if (const int r = add_to_poller(d)) return r;
             d->registered = true;
+            if (s->ready) continue;  // a simulation says at once what holds already
         }
         if (s->deadline && (!s->armed || s->armed > s->deadline)) arm(*mp, s);
         s->waiter = (*mp)->curg;
@@ -123,8 +136,8 @@ int last_rites(PollDesc* d) {
 }
 
 void bury(M* mp, PollDesc* d, int fd) {
-    if (d->registered && (d->flags & (kDescShared | kDescBorrowed))) poller_remove(fd);
-    if (!(d->flags & kDescBorrowed)) kernel::sys_close(fd);
+    if (d->registered && (d->flags & (kDescShared | kDescBorrowed)) && !is_simulated(fd)) poller_remove(fd);
+    if (!(d->flags & kDescBorrowed)) close_fd(fd);
     d->lock.lock();
     d->gone = true;
     G* closer = d->closer;
@@ -244,7 +257,7 @@ int poll_open(int fd, uint16_t flags, bool at_once, PollDesc** out) {
     }
     int r = 0;
     if (at_once) {
-        r = poller_add(d);
+        r = add_to_poller(d);
         d->registered = r == 0;
     }
     d->lock.unlock();

@@ -36,7 +36,7 @@ inline constexpr uint32_t kAskTakeBack =
     128;                                     // something lies in the public part that this P is to run itself
 inline constexpr uint32_t kAskGather = 256;  // what runs here had better run on one P: rt/share.h
 inline constexpr uint32_t kAskStacks = 512;  // the free stacks that it keeps go to the pool: rt/trim.cc
-// never answered: every decision is the simulation's, rt/sim/seam.h
+// never answered: every decision is the simulation's, rt/sim_seam.h
 inline constexpr uint32_t kAskSimulation = 1024;
 
 // Does a P make its next new objects its own? An object that is its own saves four to ten locked instructions, some 40

@@ -17,7 +17,7 @@
 #include "rt/fork.h"
 #include "rt/host.h"
 #include "rt/sched.h"
-#include "rt/sim/seam.h"
+#include "rt/sim_seam.h"
 #include "rt/traceback.h"
 
 namespace gort::rt {

@@ -25,7 +25,7 @@
 #include "rt/park.h"
 #include "rt/report.h"
 #include "rt/sema_fast.h"
-#include "rt/sim/seam.h"
+#include "rt/sim_seam.h"
 #include "rt/solo.h"
 #include "rt/stack.h"
 #include "rt/stall.h"

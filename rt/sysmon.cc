@@ -27,7 +27,7 @@
 #include "rt/look.h"
 #include "rt/park.h"
 #include "rt/report.h"
-#include "rt/sim/seam.h"
+#include "rt/sim_seam.h"
 #include "rt/trim.h"
 #include "rt/stall.h"
 

@@ -3,10 +3,12 @@
 #include <netdb.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "rt/net/socket.h"
+#include "rt/sim_seam.h"
 
 namespace gort::net {
 
@@ -66,6 +68,9 @@ std::error_code error_of(long negative) {
 
 int host_resolve(std::string_view host, std::string_view port, int family, int type, endpoint* out,
                  int room) {
+    if (const rt::SimHooks* sim = rt::simulation())
+        return sim->net->resolve(host.data(), host.size(),
+                                 static_cast<uint16_t>(std::atoi(std::string(port).c_str())), family, out);
     const std::string host_text(host), port_text(port);
     addrinfo want{}, *list = nullptr;
     want.ai_family = family;

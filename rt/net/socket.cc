@@ -14,6 +14,7 @@
 #include "arch/sanitize.h"
 #include "rt/clock.h"
 #include "rt/go.h"
+#include "rt/net/calls.h"
 
 namespace gort::net::detail {
 
@@ -28,7 +29,7 @@ constexpr uint64_t kSigPipe = 1u << (13 - 1);
 constexpr int kSigBlock = 0, kSigSetMask = 2;
 
 int set_int(int fd, int level, int name, int value) {
-    return kernel::sys_setsockopt(fd, level, name, &value, sizeof value);
+    return sys_setsockopt(fd, level, name, &value, sizeof value);
 }
 
 // Inherited by what is accepted, so an accepted connection costs none of these calls.
@@ -113,8 +114,7 @@ void has_read() {}
 
 long recv_once(PollDesc* d, void* to, size_t n) {
     return until_done(d, kRead, [&](int fd) {
-        return d->flags & kDescSocket ? kernel::sys_recvfrom(fd, to, n, 0, nullptr, nullptr)
-                                      : read_plain(d, fd, to, n);
+        return d->flags & kDescSocket ? recv_bytes(fd, to, n) : read_plain(d, fd, to, n);
     });
 }
 
@@ -171,7 +171,7 @@ long write(Desc* d, const void* from, size_t n, size_t* done) {
         const char* at = static_cast<const char*>(from) + *done;
         const size_t left = n - *done;
         r = until_done(d, kWrite, [&](int fd) {
-            if (d->flags & kDescSocket) return kernel::sys_sendto(fd, at, left, MSG_NOSIGNAL, nullptr, 0);
+            if (d->flags & kDescSocket) return sys_sendto(fd, at, left, MSG_NOSIGNAL, nullptr, 0);
             return write_plain(d, fd, at, left);
         });
         if (r < 0) break;
@@ -202,7 +202,7 @@ long writev(Desc* d, const io_vector* parts, size_t n, size_t* done) {
                 msghdr m{};
                 m.msg_iov = v;
                 m.msg_iovlen = k;
-                return kernel::sys_sendmsg(fd, &m, MSG_NOSIGNAL | (at + k < n ? MSG_MORE : 0));
+                return sys_sendmsg(fd, &m, MSG_NOSIGNAL | (at + k < n ? MSG_MORE : 0));
             }
             const auto call = [&] { return kernel::sys_writev(fd, v, static_cast<int>(k)); };
             return d->flags & kDescFile ? on_file(call) : without_sigpipe(fd, call);
@@ -227,7 +227,7 @@ long receive_from(Desc* d, void* to, size_t n, endpoint* from, bool* truncated) 
         m.msg_iovlen = 1;
         m.msg_name = from->raw();
         m.msg_namelen = sizeof(sockaddr_un);
-        return kernel::sys_recvmsg(fd, &m, 0);
+        return sys_recvmsg(fd, &m, 0);
     });
     poll_end(d, kRead);
     has_read();
@@ -241,7 +241,7 @@ long send_to(Desc* d, const void* from, size_t n, const endpoint& to) {
     wrote();
     if (const int r = poll_begin(d, kWrite)) return r;
     const long r = until_done(d, kWrite, [&](int fd) {
-        return kernel::sys_sendto(fd, from, n, MSG_NOSIGNAL, sockaddr_of(to), to.raw_size());
+        return sys_sendto(fd, from, n, MSG_NOSIGNAL, sockaddr_of(to), to.raw_size());
     });
     poll_end(d, kWrite);
     return r;
@@ -250,7 +250,7 @@ long send_to(Desc* d, const void* from, size_t n, const endpoint& to) {
 int shut_down(Desc* d, int how) {
     if (!d) return kErrClosed;
     return poll_with(
-        d, [](int fd, void* arg) { return kernel::sys_shutdown(fd, *static_cast<int*>(arg)); }, &how);
+        d, [](int fd, void* arg) { return sys_shutdown(fd, *static_cast<int*>(arg)); }, &how);
 }
 
 int set_option(Desc* d, int level, int name, int value) {
@@ -275,8 +275,8 @@ int endpoint_of(Desc* d, bool peer, endpoint* out) {
         [](int fd, void* p) {
             const auto* a = static_cast<Args*>(p);
             uint32_t n = sizeof(sockaddr_un);
-            const int r = a->peer ? kernel::sys_getpeername(fd, sockaddr_of(*a->out), &n)
-                                  : kernel::sys_getsockname(fd, sockaddr_of(*a->out), &n);
+            const int r = a->peer ? sys_getpeername(fd, sockaddr_of(*a->out), &n)
+                                  : sys_getsockname(fd, sockaddr_of(*a->out), &n);
             if (r == 0) a->out->set_raw_size(n);
             return r;
         },
@@ -293,7 +293,7 @@ int number_of(Desc* d) {
 namespace {
 int wrap(int fd, uint16_t flags, bool at_once, Desc** out) {
     const int r = poll_open(fd, flags, at_once, out);
-    if (r && !(flags & kDescBorrowed)) kernel::sys_close(fd);
+    if (r && !(flags & kDescBorrowed)) sys_close(fd);
     return r;
 }
 }  // namespace
@@ -303,9 +303,8 @@ int accept(Desc* d, Desc** out) {
     if (const int r = poll_begin(d, kRead)) return r;
     long fd;
     do {
-        fd = until_done(d, kRead, [](int l) {
-            return kernel::sys_accept4(l, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        });
+        fd = until_done(d, kRead,
+                        [](int l) { return sys_accept4(l, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC); });
     } while (fd == -ECONNABORTED);
     const uint16_t flags = d->flags & (kDescSocket | kDescStream | kDescTcp);
     poll_end(d, kRead);
@@ -314,7 +313,7 @@ int accept(Desc* d, Desc** out) {
 }
 
 int open_socket(int family, int type, int* fd) {
-    *fd = kernel::sys_socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *fd = sys_socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd < 0) return *fd;
     set_defaults(*fd, family, type);
     return 0;
@@ -329,10 +328,10 @@ int bind_one(const Network& net, const endpoint& e, int backlog, bool both, Desc
     int r = 0;
     if (e.family() == AF_INET6) set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !both);
     if (e.family() != AF_UNIX && net.type == SOCK_STREAM) set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    r = kernel::sys_bind(fd, sockaddr_of(e), e.raw_size());
-    if (r == 0 && net.type != SOCK_DGRAM) r = kernel::sys_listen(fd, backlog > 0 ? backlog : kBacklog);
+    r = sys_bind(fd, sockaddr_of(e), e.raw_size());
+    if (r == 0 && net.type != SOCK_DGRAM) r = sys_listen(fd, backlog > 0 ? backlog : kBacklog);
     if (r) {
-        kernel::sys_close(fd);
+        sys_close(fd);
         return r;
     }
     return wrap(fd, flags_of(e.family(), net.type), true, out);
@@ -360,8 +359,7 @@ int bind_named(const Network& net, std::string_view address, int backlog, Desc**
 bool connected_to_itself(int fd) {
     endpoint a, b;
     uint32_t n = sizeof(sockaddr_un), m = n;
-    if (kernel::sys_getsockname(fd, sockaddr_of(a), &n) || kernel::sys_getpeername(fd, sockaddr_of(b), &m))
-        return false;
+    if (sys_getsockname(fd, sockaddr_of(a), &n) || sys_getpeername(fd, sockaddr_of(b), &m)) return false;
     a.set_raw_size(n);
     b.set_raw_size(m);
     return n == m && same({static_cast<char*>(a.raw()), n}, {static_cast<char*>(b.raw()), m});
@@ -372,13 +370,13 @@ int wait_connected(Desc* d) {
         if (const int r = poll_wait(d, kWrite)) return r;
         int error = 0;
         uint32_t n = sizeof error;
-        if (const int r = kernel::sys_getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) return r;
+        if (const int r = sys_getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) return r;
         if (error == EISCONN) return 0;
         if (error && error != EINPROGRESS && error != EALREADY && error != EINTR) return -error;
         if (error) continue;
         endpoint peer;
         n = sizeof(sockaddr_un);
-        if (const int r = kernel::sys_getpeername(d->fd, sockaddr_of(peer), &n); r != -ENOTCONN) return r;
+        if (const int r = sys_getpeername(d->fd, sockaddr_of(peer), &n); r != -ENOTCONN) return r;
     }
 }
 
@@ -389,14 +387,14 @@ int connect_one(const Network& net, const endpoint& to, const endpoint* local, i
     int fd;
     if (const int r = open_socket(to.family(), net.type, &fd)) return r;
     int r = 0;
-    if (local && local->family()) r = kernel::sys_bind(fd, sockaddr_of(*local), local->raw_size());
+    if (local && local->family()) r = sys_bind(fd, sockaddr_of(*local), local->raw_size());
     if (r == 0) do {
-            r = kernel::sys_connect(fd, sockaddr_of(to), to.raw_size());
+            r = sys_connect(fd, sockaddr_of(to), to.raw_size());
         } while (r == -EINTR);
     if (r == -EALREADY) r = -EINPROGRESS;
     if (r == -EISCONN) r = 0;
     if (r && r != -EINPROGRESS) {
-        kernel::sys_close(fd);
+        sys_close(fd);
         return r;
     }
     Desc* d;
@@ -486,7 +484,7 @@ int adopt(int fd, bool owned, Desc** out) {
     int type = 0;
     uint32_t n = sizeof type;
     uint16_t flags = kDescStream;
-    if (kernel::sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
+    if (sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0)
         flags = type == SOCK_DGRAM ? kDescSocket : static_cast<uint16_t>(kDescSocket | kDescStream);
     if (!owned) flags |= kDescBorrowed;
     int r = poll_open(fd, static_cast<uint16_t>(flags | kDescShared), true, out);
@@ -499,10 +497,10 @@ int adopt(int fd, bool owned, Desc** out) {
 int adopt_connected(int fd, Desc** out) {
     int type = 0;
     uint32_t n = sizeof type;
-    if (const int r = kernel::sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n); r < 0) return r;
+    if (const int r = sys_getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n); r < 0) return r;
     endpoint peer;
     n = sizeof(sockaddr_un);
-    if (const int r = kernel::sys_getpeername(fd, sockaddr_of(peer), &n); r < 0) return r;
+    if (const int r = sys_getpeername(fd, sockaddr_of(peer), &n); r < 0) return r;
     return adopt(fd, true, out);
 }
 
@@ -522,7 +520,7 @@ int wait(Desc* d, bool to_write) {
     int r;
     do {
         pollfd p{d->fd, static_cast<short>(to_write ? POLLOUT : POLLIN), 0};
-        r = kernel::sys_ppoll(&p, 1, &none);
+        r = is_simulated(d->fd) ? sim_ready(d->fd, to_write) : kernel::sys_ppoll(&p, 1, &none);
     } while (r == -EINTR);
     if (r == 0) r = poll_wait(d, side);
     poll_end(d, side);

@@ -16,7 +16,8 @@
 #include "kernel/rand.h"
 #include "rt/g.h"
 #include "rt/sim.h"
-#include "rt/sim/seam.h"
+#include "rt/sim/net.h"
+#include "rt/sim_seam.h"
 #include "rt/sim/trace.h"
 
 namespace gort::rt {
@@ -104,6 +105,10 @@ public:
     void wait();
     uint64_t random(uint64_t n);
     int64_t now() const { return now_; }
+    Net& net() {
+        if (!net_) net_ = std::make_unique<Net>();
+        return *net_;
+    }
     bool running() const { return running_ != kNobody; }  // a task; not the loop
     Task& current() { return tasks_[running_]; }
     // [a Strategy] The run is not the one that it was before: it fails.
@@ -167,6 +172,7 @@ private:
     int64_t end_of_time_ = 0;  // once main has returned
     uint64_t end_of_steps_ = 0;
     int procs_ = 1;
+    std::unique_ptr<Net> net_;  // of the run, once it is used
     bool main_ended_ = false, main_returned_ = false, over_ = false;
     Outcome outcome_;
 };

@@ -65,7 +65,7 @@ struct Hooks {
     static int64_t now() { return g_engine->now_; }
     static uint32_t choose(kernel::Rand&, uint32_t n) { return g_engine->chance(n); }
 
-    static constexpr SimHooks kTable{at, left_behind, fail, foreign, procs};
+    static constexpr SimHooks kTable{at, left_behind, fail, foreign, procs, &kSimNet};
 };
 
 Engine::Engine() {
@@ -98,7 +98,7 @@ Engine::Engine() {
     pp_ = pop_idle_p_locked();
     sched.lock.unlock();
     acquire_p(mp_, pp_);
-    // From here on nobody takes a fast way: rt/sim/seam.h.
+    // From here on nobody takes a fast way: rt/sim_seam.h.
     mp_->open.store(0, std::memory_order_relaxed);
     pp_->attention.store(kAskSimulation, std::memory_order_relaxed);
     pp_->wanted.store(kWakeOne, std::memory_order_relaxed);
@@ -172,6 +172,11 @@ void Engine::begin_run() {
 }
 
 void Engine::end_run() {
+    if (net_) {
+        // what was open stays so, and nobody waits there any more
+        if (const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire)) hooks->end();
+        net_.reset();
+    }
     if (pp_->timers.wheel) timers_abandon(&pp_->timers);
     if (live_)
         for (Task& t : tasks_)

@@ -72,6 +72,8 @@ std::string demangled(const char* name) {
 // "void gort::chan<int>::send(int&&) const" -> "chan<int>::send"
 std::string short_name(const char* mangled) {
     std::string s = demangled(mangled);
+    static constexpr const char kUnnamed[] = "(anonymous namespace)::";
+    for (size_t at; (at = s.find(kUnnamed)) != s.npos;) s.erase(at, sizeof kUnnamed - 1);
     int depth = 0;
     size_t begin = 0, end = s.size();
     for (size_t i = 0; i < s.size(); ++i) {
@@ -155,6 +157,7 @@ struct Described {
 Described describe_anew(Images* images, const uintptr_t* pc, uint32_t depth) {
     Described d;
     const char* inner = nullptr;
+    bool polls = false;
     for (uint32_t i = 0; i < depth; ++i) {
         Symbol s;
         find_symbol(images, pc[i], &s);
@@ -165,6 +168,7 @@ Described describe_anew(Images* images, const uintptr_t* pc, uint32_t depth) {
             if (!starts(name, "_ZN4gort3sim6Engine") && !starts(name, "_ZN4gort3sim8Recorder") &&
                 !starts(name, "_ZN4gort3sim5Hooks") && !starts(name, "_ZN4gort2rt"))
                 inner = s.name;
+            polls = polls || name.find("poll_") != name.npos;
             continue;
         }
         LineInfo line = s.line;
@@ -181,7 +185,7 @@ Described describe_anew(Images* images, const uintptr_t* pc, uint32_t depth) {
         }
         break;
     }
-    d.what = inner ? operation_name(inner) : "begins";
+    d.what = inner ? operation_name(inner) : polls ? "network" : "goes on";
     return d;
 }
 

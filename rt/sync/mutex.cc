@@ -21,7 +21,7 @@
 #include "rt/owner.h"
 #include "rt/report.h"
 #include "rt/sema.h"
-#include "rt/sim/seam.h"
+#include "rt/sim_seam.h"
 #include "rt/timed.h"
 
 namespace gort::detail {

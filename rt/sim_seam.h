@@ -1,4 +1,4 @@
-// rt/sim/seam.h - what the runtime asks of a simulation (rt/sim.h) while one runs; nothing is linked in without.
+// rt/sim_seam.h - what the runtime asks of a simulation (rt/sim.h) while one runs; nothing is linked in without.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A simulation runs a whole program on one thread and decides everything that is left to chance. Fast paths are inlined
@@ -15,6 +15,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace gort {
@@ -25,7 +26,30 @@ namespace gort::rt {
 
 struct G;
 struct M;
+struct PollDesc;
 struct Trace;
+
+// The system calls of sockets, for descriptors from kSimFd on, which are the simulation's: results as the kernel's.
+// Context: as the call that they stand for; watch: [inside the gate, under the PollDesc's lock].
+inline constexpr int kSimFd = 1 << 28;
+struct SimNet {
+    int (*socket)(int family, int type);
+    int (*bind)(int fd, const void* address, uint32_t size);
+    int (*listen)(int fd, int backlog);
+    int (*connect)(int fd, const void* address, uint32_t size);
+    int (*accept)(int fd);
+    long (*receive)(int fd, void* to, size_t n, void* from, uint32_t* from_size,
+                    bool* truncated);                                                    // from: may be null
+    long (*send)(int fd, const void* from, size_t n, const void* to, uint32_t to_size);  // to: may be null
+    int (*shutdown)(int fd, int how);
+    int (*name)(int fd, bool peer, void* out, uint32_t* size);
+    int (*error)(int fd);                 // SO_ERROR
+    int (*ready)(int fd, bool to_write);  // 1 or 0
+    void (*watch)(int fd, PollDesc* d);   // instead of epoll: edges go there
+    void (*close)(int fd);
+    // a name's address into a net::endpoint; how many, or an error
+    int (*resolve)(const char* host, size_t n, uint16_t port, int family, void* out);
+};
 
 struct SimHooks {
     // [inside the gate, a goroutine] It is about to do something that others can notice: a scheduling point. Returns
@@ -40,11 +64,15 @@ struct SimHooks {
     void (*foreign)();
     // gomaxprocs(n) of the simulated machine.
     int (*procs)(int n);
+    const SimNet* net;
 };
 inline constinit std::atomic<const SimHooks*> g_sim{nullptr};
 
 // The simulation that runs, or null. Constant while it runs.
 [[gnu::always_inline]] inline const SimHooks* simulation() { return g_sim.load(std::memory_order_relaxed); }
+
+// A descriptor of the simulation's, or of one that has ended.
+inline bool is_simulated(int fd) { return fd >= kSimFd; }
 
 // rt/run.cc: the runtime without a thread of its own, for a simulation. Why it cannot start, or null.
 const char* begin_simulation(const options& o);
