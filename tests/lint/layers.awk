@@ -6,7 +6,7 @@
 # includes one of ours before any of the system's: so rt/config.h, which makes errno safe, comes before <errno.h>.
 
 BEGIN {
-    split("arch/ 1 kernel/ 2 rt/ 3 rt/sync/ 4 rt/net/ 4 chan/ 4 ctx/ 5 rt/c/ 6", words, " ")
+    split("arch/ 1 kernel/ 2 rt/ 3 rt/sync/ 4 rt/net/ 4 chan/ 4 ctx/ 5 rt/sim/ 5 rt/c/ 6", words, " ")
     for (i = 1; i in words; i += 2) rank[words[i]] = words[i + 1]
 }
 
