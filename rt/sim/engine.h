@@ -119,7 +119,6 @@ public:
     }
     Task& task(uint32_t i) { return tasks_[i]; }
     std::vector<Task>& tasks() { return tasks_; }
-    uint32_t index_of(const rt::G* gp) const { return gp->seq; }
 
 private:
     friend struct Hooks;
@@ -159,6 +158,7 @@ private:
     void* arg_ = nullptr;
 
     std::vector<Task> tasks_;
+    std::vector<uint32_t> task_of_;  // by goid; kNobody: not adopted yet
     // Who can run, the longest first; [0] is room for who runs now, so that the two together are candidates.
     std::vector<uint32_t> ready_{kNobody};
     std::vector<rt::Timer*> due_;

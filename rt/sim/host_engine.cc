@@ -139,6 +139,7 @@ void Engine::run_task(void* storage) {
 
 void Engine::begin_run() {
     tasks_.clear();
+    task_of_.clear();
     ready_.resize(1);
     running_ = next_ = waiter_ = kNobody;
     live_ = 0;
@@ -167,7 +168,6 @@ void Engine::begin_run() {
     *reinterpret_cast<Engine**>(gp->storage) = this;
     gp->flags = 0;
     gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
-    gp->seq = kNobody;
     ready_.push_back(adopt(gp));
 }
 

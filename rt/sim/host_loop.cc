@@ -30,7 +30,10 @@ bool is_durable(WaitReason why) {
 }  // namespace
 
 uint32_t Engine::adopt(G* gp) {
-    if (gp->seq < tasks_.size() && tasks_[gp->seq].g == gp && tasks_[gp->seq].id == gp->id) return gp->seq;
+    // Ids begin anew with every run, and are dense. No field of a G is ours: what the runtime does not use now it may
+    // use tomorrow.
+    if (gp->id >= task_of_.size()) task_of_.resize(gp->id + 1, kNobody);
+    if (const uint32_t known = task_of_[gp->id]; known != kNobody) return known;
     const auto i = static_cast<uint32_t>(tasks_.size());
     Task& t = tasks_.emplace_back();
     t.g = gp;
@@ -38,7 +41,7 @@ uint32_t Engine::adopt(G* gp) {
     t.site = gp->site;
     t.invoke = gp->invoke;
     gp->invoke = run_task;
-    gp->seq = i;
+    task_of_[gp->id] = i;
     ++live_;
     const Task* by = running_ == kNobody ? nullptr : &tasks_[running_];
     if (by) t.host = by->host;
