@@ -66,6 +66,8 @@ static_assert(sizeof(Hchan) <= 128 && offsetof(Hchan, head) == 64);
 
 // Outside the gate: returns when c was shared, if only for a moment.
 void chan_revoke(Hchan* c);
+// Inside; leaves the gate meanwhile. The result is the M to go on with, maybe with another P.
+rt::M* chan_revoke_from_inside(rt::M* mp, Hchan* c);
 
 // [the run has ended] The same when no M holds a P any more.
 void chan_revoke_at_end(Hchan* c);

@@ -8,6 +8,10 @@ using namespace rt;
 
 void chan_revoke(Hchan* c) { revoke(c->lock.owner, &P::chan_reluctance, kernel::Count::kBarrierChannel); }
 
+M* chan_revoke_from_inside(M* mp, Hchan* c) {
+    return revoke_from_inside(mp, c->lock.owner, &P::chan_reluctance, kernel::Count::kBarrierChannel);
+}
+
 void chan_revoke_at_end(Hchan* c) {
     Owner& o = c->lock.owner;
     uint16_t whose = o.whose.load(std::memory_order_acquire);  // B1
@@ -18,11 +22,8 @@ void chan_revoke_at_end(Hchan* c) {
 }
 
 M* chan_lock_slow(M* mp, Hchan* c) {
-    do {
-        leave(mp);
-        chan_revoke(c);
-        mp = enter();  // maybe with another P
-    } while (chan_lock_try(mp, c) == LockGot::kNothing);
+    do mp = chan_revoke_from_inside(mp, c);
+    while (chan_lock_try(mp, c) == LockGot::kNothing);
     return mp;
 }
 

@@ -226,9 +226,7 @@ template <uint32_t kN>
         } else if (held == LockGot::kNothing) [[unlikely]] {
             *link = nullptr;
             unlock_all(result.first);
-            leave(result.mp);
-            chan_revoke(it->c);
-            result = {enter(), nullptr};  // maybe with another P: so all over again
+            result = {chan_revoke_from_inside(result.mp, it->c), nullptr};  // so all over again
             link = &result.first;
             last = nullptr;
             next = sort_by_address(items);

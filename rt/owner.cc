@@ -5,6 +5,7 @@
 #include "kernel/sys.h"
 #include "rt/fork.h"
 #include "rt/sched.h"
+#include "rt/sim_seam.h"
 
 namespace gort::rt {
 
@@ -47,6 +48,15 @@ void revoke(Owner& o, Reluctance P::*which, kernel::Count why) {
         holder->born.store(kNobody, std::memory_order_relaxed);
 }
 
+M* revoke_from_inside(M* mp, Owner& o, Reluctance P::*which, kernel::Count why) {
+    // Every entry is a scheduling point of a simulation, and whose the object was before it must not show. Nobody else
+    // is inside there.
+    const bool stay = simulation() != nullptr;
+    if (!stay) leave(mp);
+    revoke(o, which, why);
+    return stay ? mp : enter();
+}
+
 M* settle_slow(M* mp, Owner& o, bool* mine) {
     for (;;) {
         uint16_t whose = o.whose.load(std::memory_order_acquire);  // B1
@@ -61,9 +71,7 @@ M* settle_slow(M* mp, Owner& o, bool* mine) {
             if (o.whose.compare_exchange_strong(whose, after, std::memory_order_acq_rel)) return mp;
             continue;
         }
-        leave(mp);
-        revoke_sync(o);
-        mp = enter();
+        mp = revoke_from_inside(mp, o, &P::sync_reluctance, kernel::Count::kBarrierSync);
     }
 }
 

@@ -71,6 +71,9 @@ M* settle_slow(M* mp, Owner& o, bool* mine);
 void revoke(Owner& o, Reluctance P::*which, kernel::Count why);
 inline void revoke_sync(Owner& o) { revoke(o, &P::sync_reluctance, kernel::Count::kBarrierSync); }
 
+// [inside the gate] The same; leaves the gate meanwhile. Returns the M to go on with, maybe with another P.
+M* revoke_from_inside(M* mp, Owner& o, Reluctance P::*which, kernel::Count why);
+
 // The two ends of it. begin: o is kRevoking now, and the result the owner to wait for; 0: o is shared.
 uint32_t revoke_begin(Owner& o);
 void revoke_end(Owner& o);

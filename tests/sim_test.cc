@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/sim.h"
 
+#include <atomic>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "gort.h"
@@ -207,6 +209,48 @@ TEST(SIM_one_thread_one_P_and_no_other) {
              "");
     CHECK(!sim::active());
     run([] { go([] {}); });  // and the runtime is as before
+}
+
+// Objects that outlive a run may be another P's.
+TEST(SIM_whose_an_object_was_before_does_not_show) {
+    struct Mine {
+        mutex m;
+        wait_group w;
+        chan<int> a = make_chan<int>(1), b = make_chan<int>(1);
+    };
+    std::optional<Mine> of[2];
+    run(
+        [&] {
+            // Both hold their P, so that they are two.
+            std::atomic<int> made{0};
+            auto make = [&](int i) {
+                of[i].emplace();
+                of[i]->m.lock();
+                of[i]->m.unlock();
+                ++made;
+                while (made < 2) std::this_thread::yield();
+            };
+            go([&] { make(1); });
+            make(0);
+        },
+        {.max_procs = 2});
+    const auto r = sim::explore({.seed = 1, .runs = 100}, [&] {
+        wait_group all;
+        for (int i = 0; i < 4; ++i)
+            all.go([&] {
+                for (auto& x : of) {
+                    x->w.add(1);
+                    x->m.lock();
+                    x->m.unlock();
+                    x->a << 1;
+                    select(on_recv(x->a), on_recv(x->b));
+                    x->w.done();
+                }
+            });
+        all.wait();
+        for (auto& x : of) x->w.wait();
+    });
+    CHECK_EQ(r.what, "");
 }
 
 TEST_DIES(SIM_foreign_threads_are_refused,
