@@ -153,7 +153,8 @@ template <bool kWord>
 template <bool kWord>
 [[gnu::always_inline]] inline bool try_send(Hchan* c, Payload from) {
     if (!c) return false;
-    // Full and open at one instant: without a buffer closed is for ever, so that it is open afterwards says that it was.
+    // Full and open at one instant: without a buffer closed is for ever, so that it is open afterwards says that it
+    // was.
     const bool nobody = !c->recvq.first.load(std::memory_order_acquire);                         // W1
     if (nobody && c->fill.load(std::memory_order_acquire) == c->cap && !strays()) return false;  // H1
     M* mp;

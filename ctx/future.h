@@ -5,8 +5,8 @@
 //      gort::future<int> sum = gort::async([](int a, int b) { return a + b; }, 1, 2);
 //      std::printf("%d\n", sum.get());
 //
-// async is go with a handle: f(args…) runs in a goroutine of its own, never on the caller's stack. What it returns, or
-// throws (a panic as well), is what get() returns or throws. If it ends by goexit there is no result: get() throws
+// async is go with a handle: f(args…) runs in a goroutine of its own, never on the caller's stack. What it returns,
+// or throws (a panic as well), is what get() returns or throws. If it ends by goexit there is no result: get() throws
 // std::future_error, broken_promise. The future is ready when the goroutine has ended: f and its arguments have been
 // destroyed, and its goroutine_locals (rt/local.h), too.
 // promise<T> is the other way to make one: whoever holds it gives the value, or the exception, once. One that goes
@@ -270,9 +270,9 @@ public:
         s_->refs.fetch_add(1, std::memory_order_relaxed);
         return FutureAccess::wrap<T>(s_);
     }
-    void set_exception(std::exception_ptr e) {
+    void set_exception(const std::exception_ptr& e) {
         state()->satisfy();
-        s_->failed = std::move(e);
+        s_->failed = e;
         s_->publish();
     }
 

@@ -17,6 +17,6 @@
 asm(".globl gort_host_cxx");
 #endif
 
-// What each shared object with a gort inside has for itself. (g++ makes variables of templates that are not hidden one for
-// the whole process, and then never unloads who has one.)
+// What each shared object with a gort inside has for itself. (g++ makes variables of templates that are not hidden
+// one for the whole process, and then never unloads who has one.)
 #define GORT_HIDDEN [[gnu::visibility("hidden")]]

@@ -25,6 +25,17 @@ struct Text {
     bool ok() const { return p != nullptr; }
 };
 
+// So many places, which nobody has made zero: the compiler would call memset for that, and the core has none.
+template <unsigned kN>
+class Texts {
+public:
+    Text& operator[](size_t i) { return reinterpret_cast<Text*>(space_)[i]; }
+    const Text& operator[](size_t i) const { return reinterpret_cast<const Text*>(space_)[i]; }
+
+private:
+    alignas(Text) unsigned char space_[kN * sizeof(Text)];
+};
+
 class Parser {
 public:
     explicit Parser(const char* s) : s_(s) {}
@@ -258,7 +269,10 @@ private:
         Deeper deeper(this);
         if (!deeper.ok || !eat('I')) return {};
         const Text before = last_;
-        Text list = text(""), own[kArgs];
+        Text list = text("");
+        alignas(
+            Text) unsigned char space[kArgs * sizeof(Text)];  // not zeroed: that would be a call of memset
+        Text* own = reinterpret_cast<Text*>(space);
         unsigned n = 0;
         for (bool first = true; !eat('E'); first = false) {
             const Text a = template_arg();
@@ -290,7 +304,7 @@ private:
         if (!eat('J')) return type();
         Text list = text("");
         Pack pack{elements_n_, 0};
-        Text own[kArgs];
+        Texts<kArgs> own;
         while (!eat('E')) {
             const Text a = template_arg();
             if (!a.ok() || pack.n == kArgs) return {};
@@ -632,7 +646,7 @@ private:
         bool ok;
     };
     struct State {
-        Text args[kArgs];
+        Texts<kArgs> args;
         Text qualifiers;
         unsigned n;
         bool has_args, plain, conversion;
@@ -665,7 +679,9 @@ private:
     bool expanding_ = false;
     unsigned element_ = 0, expanded_of_ = 0, elements_n_ = 0, packs_n_ = 0;
     Text qualifiers_, last_;
-    Text args_[kArgs], subs_[kSubstitutions], elements_[kElements];
+    Texts<kArgs> args_;
+    Texts<kSubstitutions> subs_;
+    Texts<kElements> elements_;
     Pack packs_[kArgs];
     char arena_[kArena];
 };

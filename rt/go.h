@@ -37,9 +37,10 @@ struct options {
     // bytes of address space for each goroutine's stack, 128 KiB to 1 GiB, rounded up to a power of
     // two; memory is used as it is touched. GORT_STACK (256K, 1M …). Default 256 KiB
     size_t stack_size = 0;
-    // As long as few goroutines live, their stacks may grow further: the first 64 to 1 GiB each, the next 1024 to 64 MiB,
-    // main always to 1 GiB. Off: all have stack_size. GORT_STACK_TIERS=0 turns it off, too; where address space is
-    // short or counts like memory (ulimit -v, vm.overcommit_memory=2, mlockall) it is off by itself. Default true
+    // As long as few goroutines live, their stacks may grow further: the first 64 to 1 GiB each, the next 1024 to
+    // 64 MiB, main always to 1 GiB. Off: all have stack_size. GORT_STACK_TIERS=0 turns it off, too; where address
+    // space is short or counts like memory (ulimit -v, vm.overcommit_memory=2, mlockall) it is off by itself.
+    // Default true
     bool stack_tiers = true;
     uint64_t seed = 0;  // of the scheduler's random choices. GORT_SEED. Default: random
 };
@@ -260,8 +261,8 @@ void unlock_os_thread();
 // As Go's debug.SetMaxThreads: the limit before. Above it the process ends: "thread exhaustion".
 int set_max_threads(int n);
 // Stacks larger than this many bytes are not given any more to who did not ask for one by stack_size(n) (main and those
-// that run keep theirs); the value before, at first 1 GiB. What `stack_size` in the options guarantees stays. Stacks come
-// in the sizes that options::stack_tiers names. Any thread, at any time. Go's debug.SetMaxStack (RT-23).
+// that run keep theirs); the value before, at first 1 GiB. What `stack_size` in the options guarantees stays.
+// Stacks come in the sizes that options::stack_tiers names. Any thread, at any time. Go's debug.SetMaxStack (RT-23).
 size_t set_max_stack(size_t bytes);
 
 // Runs f, which may block the OS thread, with the P handed on after about 20 us. Not needed for correctness: a

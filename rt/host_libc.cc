@@ -25,8 +25,8 @@ namespace {
 constexpr size_t kToolStack = GORT_ASAN || GORT_TSAN ? 256 << 10 : 0;
 constexpr size_t kMinThreadStack = 16 << 10, kMaxThreadStack = 256 << 20;
 
-// Threads are joined, so that unload can wait until they have left our code: by those that end later, which wait only if
-// too many are still ending.
+// Threads are joined, so that unload can wait until they have left our code: by those that end later, which wait
+// only if too many are still ending.
 std::atomic<int> g_threads{0};         // that do not lie in g_ended yet. T1: release to acquire
 std::atomic<pthread_t> g_ended[32]{};  // 0: a free place. T2: release to acquire
 

@@ -21,12 +21,12 @@
 //   kOfferGrain 3 us     what was readied last is worth more here than there unless its waker runs on for long
 //   kGainLines  4        a goroutine that was moved costs as many lines more, on both sides together; what a line
 //                        costs is measured as it comes, at first glances (sched.line_ns)
-// What the lines of objects cost that several Ps use is measured as it comes, over 100 us at least and at most 1 us each,
-// for an M that loses its CPU would count for hundreds: more than half of the time, and what was taken goes back. kLines 3
-// is what tells a pipeline of 100 ns steps, which loses by a second P, from one of 300 ns, which gains (2: the first at
-// 0.78 of one P's speed; 5: workers of 1 us over a buffer stay alone, who gain 1.8).
-//   kBadCosts   4        good experiences: with 5 % bad ones, each of which put an M to sleep, an unbuffered pool of 1 us
-//                        gained 1.2 and not 1.5
+// What the lines of objects cost that several Ps use is measured as it comes, over 100 us at least and at most 1 us
+// each, for an M that loses its CPU would count for hundreds: more than half of the time, and what was taken goes
+// back. kLines 3 is what tells a pipeline of 100 ns steps, which loses by a second P, from one of 300 ns, which
+// gains (2: the first at 0.78 of one P's speed; 5: workers of 1 us over a buffer stay alone, who gain 1.8).
+//   kBadCosts   4        good experiences: with 5 % bad ones, each of which put an M to sleep, an unbuffered pool
+//                        of 1 us gained 1.2 and not 1.5
 #include "rt/look.h"
 
 #include "arch/arch.h"
@@ -129,7 +129,8 @@ void judge_loot(P* me, int64_t now) {
     if (!l.from) return;
     // While the other one was idle nothing was gained: there was one to do the work before, too.
     const int64_t gain = now - l.since - l.lost - (l.from->idle_until(now) - l.from_idle);
-    // Where decisions are far apart, what was taken would have waited for long, and a little more time is not felt there.
+    // Where decisions are far apart, what was taken would have waited for long, and a little more time is not felt
+    // there.
     const bool coarse = l.from->sharing.grain.load(kRelaxed) >= kOfferGrain;
     judge(l.from, (coarse || gain >= least_gain(l.count)) && gain >= l.lost, now);
     l.from = nullptr;
@@ -438,8 +439,8 @@ void arm_makers(int64_t now) {
     }
 }
 
-// What waits is worth a wake if it is more than is done meanwhile, or if there will be more: where looking has paid, who
-// is awake takes the next ones at once. Unknown grain is taken for coarse.
+// What waits is worth a wake if it is more than is done meanwhile, or if there will be more: where looking has
+// paid, who is awake takes the next ones at once. Unknown grain is taken for coarse.
 static bool pays(const P* pp) {
     const int64_t grain = pp->sharing.grain.load(kRelaxed);
     if (!grain) return true;
@@ -453,8 +454,8 @@ bool worth_a_wake(const P* pp, int64_t now) {
     return !grain || grain >= kFine || !pp->fresh.empty();
 }
 
-// pp is armed, and something waits there. It stays armed while it is not yet enough; but where decisions are so fine that
-// being asked each time would be felt, once is all, until it is armed again.
+// pp is armed, and something waits there. It stays armed while it is not yet enough; but where decisions are so
+// fine that being asked each time would be felt, once is all, until it is armed again.
 static void wake_for(P* pp) {
     const auto unarm = [pp] { pp->wanted.fetch_and(~kWakeOne, kRelaxed); };
     const int64_t grain = pp->sharing.grain.load(kRelaxed);

@@ -47,8 +47,8 @@ void note_lost(P* pp, int64_t ns);
 // So many decisions and spawns have been made at pp in the last ns.
 void note_grain(P* pp, int64_t ns, uint64_t decisions, uint64_t spawned);
 
-// The Ps that run now are armed: who leaves work behind there wakes an M. Those of fine grain are not when wakes were in
-// vain lately.
+// The Ps that run now are armed: who leaves work behind there wakes an M. Those of fine grain are not when wakes
+// were in vain lately.
 void arm_makers(int64_t now);
 
 // Do goroutines wait at pp that another P would gladly run? [sysmon]

@@ -31,15 +31,15 @@ void report_exit();  // SIGQUIT is as before again
 // called goexit.
 [[noreturn]] void fatal_deadlock();
 [[noreturn]] void fatal_thread_exhaustion(int limit);
-[[noreturn]] void fatal_newosproc(int have, int err);    // err: a positive errno
-[[noreturn]] void fatal_no_stack(const char* why);       // no address space for another goroutine
-[[noreturn]] void fatal_stack_overflow(G* gp);           // its canary is gone; [g0 or any other stack]
+[[noreturn]] void fatal_newosproc(int have, int err);  // err: a positive errno
+[[noreturn]] void fatal_no_stack(const char* why);     // no address space for another goroutine
+[[noreturn]] void fatal_stack_overflow(G* gp);         // its canary is gone; [g0 or any other stack]
 
 // An exception that left its goroutine: `text` is everything up to the empty line, trace the stack of the throw point.
 [[noreturn]] void report_panic(const char* text, const Trace* trace);
 
-// [sysmon] Asks the thread that runs gp for gp's stack, by SIGQUIT. False: no answer within a tenth of a second, it runs
-// something else, or that signal is not ours.
+// [sysmon] Asks the thread that runs gp for gp's stack, by SIGQUIT. False: no answer within a tenth of a second, it
+// runs something else, or that signal is not ours.
 bool ask_for_stack(const G* gp, int tid, Trace* out);
 
 // Main has returned: a goroutine that is dying of an exception gets about a second to run its destructors, and the

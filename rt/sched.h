@@ -57,9 +57,8 @@ struct PollHooks {
 // A number that one thread now and then writes, and others look at.
 class Glanced {
 public:
-    operator int() const {
-        return n_.load(std::memory_order_relaxed);
-    }  // NOLINT(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    operator int() const { return n_.load(std::memory_order_relaxed); }
     void operator=(int n) { n_.store(n, std::memory_order_relaxed); }
 
 private:

@@ -32,8 +32,8 @@
 //                             minute of virtual time (options::leaks)
 //      "check: …"             check(false, …)
 //      "too many steps"       options::max_steps points in one run: it goes round in circles
-//      "not deterministic: …" the same seed has led to another run: the test has chance of its own, such as real time,
-//                             addresses, files, or variables that it does not set anew for each run
+//      "not deterministic: …" the same seed has led to another run: the test has chance of its own, such as real
+//                             time, addresses, files, or variables that it does not set anew for each run
 // Goroutines that are left at the end of a run are abandoned as ever: their destructors do not run.
 //
 // Environment: GORT_SIM=seed or GORT_SIM='schedule' makes every explore of the program do this run only, and print it.

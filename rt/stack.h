@@ -63,8 +63,8 @@ inline constexpr size_t kDefaultStackSize = 256 << 10;
 // probes, whose large frames would step over a guard, has room; and recursion ends where it does in Go. Large reserves
 // are free while stacks are few and dear when they are many (threadring with 503 goroutines, yield with 1000, page
 // tables a goroutine, Zen 4: 256 KiB 22 ns, 6.5 ns, 515 B; 64 MiB 23, 6.8, 4465; 1 GiB 42, 8.6, 8305).
-// Their stride is a little more than the size, so that tops spread over the TLB's sets, and a slot's top shares its page
-// table with the next one's guard (slots that end at 2 MiB would need two tables each).
+// Their stride is a little more than the size, so that tops spread over the TLB's sets, and a slot's top shares its
+// page table with the next one's guard (slots that end at 2 MiB would need two tables each).
 // A slot of 16 MiB or more is left out of cores, but for kDumpedTop at its top; the stack that a thread dies on is in
 // it whole.
 struct StackTier {
@@ -108,9 +108,9 @@ inline void* stack_alloc(int cls, StackError* error = nullptr) {
 }
 inline void stack_free(int cls, void* header) { stack_free_batch(cls, &header, 1); }
 
-// [init, between runs] Are there tiers? `on` is a wish: they are left out where address space is small (together they take
-// at most an eighth of it), where reserving counts like using (vm.overcommit_memory=2), where everything is locked into
-// memory (MCL_FUTURE), and under tools that watch stacks.
+// [init, between runs] Are there tiers? `on` is a wish: they are left out where address space is small (together
+// they take at most an eighth of it), where reserving counts like using (vm.overcommit_memory=2), where everything
+// is locked into memory (MCL_FUTURE), and under tools that watch stacks.
 void stack_set_tiers(bool on);
 int stack_main_class(int otherwise);  // for main, which has one of the largest always
 // Stacks larger than this are not given out any more, but for those who ask for one; what it was before.

@@ -60,8 +60,7 @@ template <class Clock, class D, class R, class W>
 R wait_for_instant(const std::chrono::time_point<Clock, D>& t, R late, W wait) {
     for (;;) {
         const R r = wait(deadline_at(t));
-        if constexpr (std::is_same_v<Clock, std::chrono::steady_clock>) return r;
-        else if (r != late || Clock::now() >= t) return r;
+        if (std::is_same_v<Clock, std::chrono::steady_clock> || r != late || Clock::now() >= t) return r;
     }
 }
 

@@ -159,8 +159,8 @@ TEST(CC_24_the_default_stack_is_enough_for_libc_and_libstdcxx) {
     });
 }
 
-// One page of stack each, touched, and three cache lines; and far fewer mappings than goroutines: the first 1,152 stacks,
-// which may grow far, have two each.
+// One page of stack each, touched, and three cache lines; and far fewer mappings than goroutines: the first 1,152
+// stacks, which may grow far, have two each.
 TEST(CC_25_GR_07_a_parked_goroutine_costs_little_more_than_a_page) {
     if (test::slow() > 1) TEST_SKIP("with a tool it costs what that needs");
     with_procs(2, [] {

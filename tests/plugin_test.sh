@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # A host without gort loads a plugin, uses it and unloads it, again and again, and looks whether anything of it is left:
-# mappings, threads, descriptors, signal handlers, the terminate handler, keys of thread-specific data, a thread's signal
-# stack. Then a host with a gort of its own, all of whose symbols the plugin can see.
+# mappings, threads, descriptors, signal handlers, the terminate handler, keys of thread-specific data, a thread's
+# signal stack. Then a host with a gort of its own, all of whose symbols the plugin can see.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 # shellcheck source=tests/script.sh

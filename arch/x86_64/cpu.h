@@ -17,7 +17,9 @@ inline constexpr size_t kCacheLine = 64;
 inline void pause() { __builtin_ia32_pause(); }
 
 // Begins to fetch the cache line at p for writing. CPUs that do not know the instruction do nothing.
-inline void prefetch_write(const void* p) { asm volatile("prefetchw %0" ::"m"(*static_cast<const char*>(p))); }
+inline void prefetch_write(const void* p) {
+    asm volatile("prefetchw %0" ::"m"(*static_cast<const char*>(p)));
+}
 
 // A counter that runs at a constant rate (the TSC), not the core's own cycles where the clock varies.
 inline uint64_t cycles() { return __builtin_ia32_rdtsc(); }

@@ -3,8 +3,8 @@
 // needs: gtest
 //
 // main runs all tests in one gort::run, so each test's body is the main goroutine and may block. EXPECT_* may be used
-// by any goroutine; ASSERT_* returns from the function that it is in, so only in the body. SCOPED_TRACE is a thread's and
-// not a goroutine's: do without.
+// by any goroutine; ASSERT_* returns from the function that it is in, so only in the body. SCOPED_TRACE is a
+// thread's and not a goroutine's: do without.
 #include <gort.h>
 #include <gtest/gtest.h>
 

@@ -56,7 +56,7 @@ $L/%.format: % .clang-format $(RULES)
 	  head -n 20 $@.diff; exit 1; }
 	$(touch)
 $L/%.shell: % $(RULES)
-	mkdir -p $(@D); shellcheck $< && $(touch)
+	mkdir -p $(@D); shellcheck -x $< && $(touch)
 
 -include $(shell find $L -name '*.d' 2>/dev/null)
 .PHONY: lint-headers lint-tidy lint-format lint-shell

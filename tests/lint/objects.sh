@@ -28,7 +28,7 @@ case $out in
     (cd "$out" && "${cross}nm" -A -P $objects) | awk '
         { file = $1; sub(/:$/, "", file) }
         $3 ~ /^[Uwv]$/ && NF < 5 { # undefined, also where a weak reference would do without
-            if (file !~ /^ctx\/|^rt\/(net\/)?host_/) wants[$2] = wants[$2] " " file
+            if (file !~ /^ctx\/|^rt\/((net|sim)\/)?host_/) wants[$2] = wants[$2] " " file
             next
         }
         { defined[$2] = 1 }

@@ -16,7 +16,8 @@ text_files() {
     # shellcheck disable=SC2046,SC2086
     find $(ls -d $library tests bench examples tools .ci 2>/dev/null) -type f \
         \( -name '*.h' -o -name '*.cc' -o -name '*.c' -o -name '*.S' -o -name '*.sh' -o -name '*.awk' -o -name '*.mk' \
-        -o -name '*.go' -o -name '*.pml' -o -name '*.md' -o -name '*.py' -o -path '.ci/*' -o -path 'tools/*' -o -path bench/run \) -print
+        -o -name "*.go" -o -name "*.pml" -o -name "*.md" -o -name "*.py" -o -path ".ci/*" -o -path "tools/*" \
+        -o -path bench/run \) -print
     ls gort.h gort_c.h README.md Makefile .clang-format .clang-tidy 2>/dev/null
 }
 

@@ -63,12 +63,12 @@ cxx {
     if (FILENAME != "kernel/tls.cc" && FILENAME !~ /^arch\// && has_word("thread_local|__thread"))
         complain("tls", "a thread_local outside of kernel/tls.cc: a goroutine changes threads")
     if (!/^#include/ && FILENAME != "rt/safe_errno.h" &&
-        FILENAME !~ /^kernel\// && FILENAME !~ /^rt\/(net\/)?host_/ && has_word("errno|__errno_location"))
+        FILENAME !~ /^kernel\// && FILENAME !~ /^rt\/((net|sim)\/)?host_/ && has_word("errno|__errno_location"))
         complain("errno", "errno above kernel/: its address is cached across a park; use -errno results")
     if (has_word("std::(recursive_|timed_|shared_)*mutex|std::j?thread|std::condition_variable(_any)?") ||
         has_word("std::(async|future|promise|call_once|once_flag)"))
         complain("std", "blocks the thread, not the goroutine")
-    if (has_word("std::function"))
+    if (FILENAME !~ /^rt\/sim\// && has_word("std::function"))
         complain("std", "std::function allocates and needs the hosted library")
 }
 
