@@ -61,14 +61,29 @@ void Memory::make_shared(const void* address) {
     learned = true;
 }
 
+// What the newest stores to these bytes carry, by accesses of any size.
+View Memory::carried(uintptr_t a, int size) const {
+    View all{};
+    for (uintptr_t b = a - 7; b < a + static_cast<uintptr_t>(size); ++b) {
+        uint32_t i = slot(b, kWords - 1);
+        while (words_[i].generation == generation_ && words_[i].address != b) i = (i + 1) & (kWords - 1);
+        const Word& w = words_[i];
+        if (w.generation == generation_ && w.n && b + static_cast<uintptr_t>(w.size) > a)
+            all.join(w.stores[w.n - 1]->carries);
+    }
+    return all;
+}
+
 Word* Memory::word(const void* address, int size) {
     const auto a = reinterpret_cast<uintptr_t>(address);
     uint32_t i = slot(a, kWords - 1);
     while (words_[i].generation == generation_ && words_[i].address != a) i = (i + 1) & (kWords - 1);
     Word* w = &words_[i];
     const bool fresh = w->generation != generation_;
-    // Who writes without our seeing it (assembly, the kernel, a plain store) begins a new history.
+    // Who writes without our seeing it (assembly, the kernel, a plain store) begins a new history, and so does an access
+    // of another size, or to a part of these bytes; it finds what the stores before have published.
     if (!fresh && w->size == size && w->n && w->stores[w->n - 1]->value == peek(a, size)) return w;
+    const View before = carried(a, size);
     if (fresh) {
         *w = {};
         w->address = a;
@@ -81,6 +96,7 @@ Word* Memory::word(const void* address, int size) {
     Store* s = w->stores[0] = &stores_[used_stores_++];
     *s = {};
     s->value = peek(a, size);
+    s->carries = before;
     s->by = -1;
     return w;
 }

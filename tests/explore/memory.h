@@ -130,6 +130,7 @@ public:
 
 private:
     static constexpr uint32_t kWords = 1 << 14, kCells = 1 << 17, kStores = 1 << 17;
+    View carried(uintptr_t a, int size) const;
     Word* word(const void* address, int size);
     Cell* cell(uintptr_t address);
     void used(Word* w, const Viewer& v, bool write);
