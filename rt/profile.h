@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
+#include "config.h"
+
 namespace gort::profile {
 
 // Writes the stacks of all goroutines that are parked now to the descriptor, as folded stacks: a line for each

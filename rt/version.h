@@ -11,6 +11,8 @@
 #define GORT_VERSION "0.1.0"
 
 #ifdef __cplusplus
+#include "config.h"
+
 namespace gort {
 // Of the headers: what this file was compiled with.
 inline constexpr const char* version = GORT_VERSION;

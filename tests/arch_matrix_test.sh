@@ -146,7 +146,8 @@ xargs -P 2 -d '\n' -n 1 bash -c 'eval "set -- $1"; exec "$0" "$@"' "$0" <"$jobs"
 # their choice.
 rows() {
     readelf --debug-dump=frames-interp "$1" |
-        awk '/FDE/ { f = 1 } /CIE/ { f = 0 } f && /^[0-9a-f]+ +[a-z]/ { $1 = $1; print }'
+        awk '/FDE/ { f = 1 } /CIE/ { f = 0 } f && /^[0-9a-f]+ +[a-z]/ { $1 = $1; print }' |
+        sort # the compilers order the functions differently
 }
 if have g++ && have clang++ && [ "${1-}" != quick ]; then
     one=$(mktemp) two=$(mktemp)
