@@ -122,8 +122,8 @@ TEST(trim_against_ready) {
                     if (i % 6 == 0) lock_os_thread();
                     for (int r = 0; r < kRounds; ++r) {
                         const auto mark = static_cast<unsigned char>(r * 7 + i);
-                        if (!deep(4096 << (r % 5), mark, [] {})) wrong.fetch_add(1);
-                        if (!deep(1024 << (r % 4), mark, [&] { ping.recv(); })) wrong.fetch_add(1);
+                        if (!deep(size_t{4096} << (r % 5), mark, [] {})) wrong.fetch_add(1);
+                        if (!deep(size_t{1024} << (r % 4), mark, [&] { ping.recv(); })) wrong.fetch_add(1);
                         pong << 1;
                     }
                 });

@@ -88,14 +88,13 @@ bool parse(std::string_view s, How last, Wanted* w) {
         }
         return s.empty();
     }
-    if (take_word(&s, "random:")) {
-        w->how.how = strategy::random;
-    } else if (take_word(&s, "pct:")) {
+    const bool random = take_word(&s, "random:");
+    if (!random && take_word(&s, "pct:")) {
         w->how.how = strategy::pct;
         uint64_t depth = 0;
         if (!read_number(&s, &depth) || !take_word(&s, ":")) return false;
         w->how.depth = static_cast<int>(depth);
-    } else if (w->how.how == strategy::exhaustive) {
+    } else if (random || w->how.how == strategy::exhaustive) {
         w->how.how = strategy::random;
     }
     return read_number(&s, &w->seed) && s.empty();

@@ -189,7 +189,7 @@ int Net::listen(int fd, int backlog) {
 }
 
 // The first packet has come to where it is to go.
-void Net::syn(int fd, std::string key, int tries) {
+void Net::syn(int fd, const std::string& key, int tries) {
     Socket& c = at(fd);
     if (c.closed) return;
     const auto it = bound_.find(key);
@@ -486,6 +486,7 @@ Net& net_of_caller() {
 }
 std::vector<int> hosts_of(Net& n, const std::vector<std::string>& names) {
     std::vector<int> all;
+    all.reserve(names.size());
     for (const std::string& name : names) all.push_back(n.host_named(name));
     return all;
 }
@@ -498,6 +499,7 @@ void network::between(std::string_view a, std::string_view b, const link& l) {
     const int x = n.host_named(a), y = n.host_named(b);
     n.set_between(x, y, l);
 }
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the interface
 void network::partition(std::vector<std::string> a, std::vector<std::string> b) {
     Net& n = net_of_caller();
     const auto x = hosts_of(n, a), y = hosts_of(n, b);

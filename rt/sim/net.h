@@ -104,7 +104,7 @@ private:
     void edge(Socket& s, uint32_t bits);
     void arrive_at(int fd, std::function<void()> run, size_t bytes);  // in order
     void break_off(int fd, int error);
-    void syn(int fd, std::string key, int tries);
+    void syn(int fd, const std::string& key, int tries);
     void end_of(int fd, int other, bool hard);
     static void fire(rt::Timer* t, int64_t, uint64_t);
 
