@@ -45,6 +45,8 @@
 #endif
 
 #if GORT_ASAN
+// The tool's own runtime has them: they are not hidden as what is ours is (kernel/hidden.h).
+#pragma GCC visibility push(default)
 extern "C" {
 void __sanitizer_start_switch_fiber(void** fake_stack_save, const void* bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void* fake_stack, const void** old_bottom, size_t* old_size);
@@ -52,14 +54,17 @@ void __asan_unpoison_memory_region(const volatile void* address, size_t size);
 void __lsan_register_root_region(const void* address, size_t size);
 void __lsan_unregister_root_region(const void* address, size_t size);
 }
+#pragma GCC visibility pop
 #endif
 #if GORT_TSAN
+#pragma GCC visibility push(default)
 extern "C" {
 void* __tsan_get_current_fiber();
 void* __tsan_create_fiber(unsigned flags);
 void __tsan_destroy_fiber(void* fiber);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 }
+#pragma GCC visibility pop
 #endif
 
 namespace gort::arch {
