@@ -23,8 +23,8 @@
 //                        costs is measured as it comes, at first glances (sched.line_ns)
 // What the lines of objects cost that several Ps use is measured as it comes, over 100 us at least and at most 1 us
 // each, for an M that loses its CPU would count for hundreds: more than half of the time, and what was taken goes
-// back. kLines 3 is what tells a pipeline of 100 ns steps, which loses by a second P, from one of 300 ns, which
-// gains (2: the first at 0.78 of one P's speed; 5: workers of 1 us over a buffer stay alone, who gain 1.8).
+// back. kLines is a compromise: with 5, workers of 1 us over a buffer stay alone, who gain 1.7; with 2 and with 3 a
+// pipeline of 100 ns steps is still shared, and does 0.8 to 1.0 of what one P does.
 //   kBadCosts   4        good experiences: with 5 % bad ones, each of which put an M to sleep, an unbuffered pool
 //                        of 1 us gained 1.2 and not 1.5
 #include "rt/look.h"
