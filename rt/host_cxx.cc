@@ -38,6 +38,7 @@
 #include "rt/panic.h"
 #include "rt/report.h"
 #include "rt/result.h"
+#include "rt/sim_seam.h"
 #include "rt/traceback.h"
 
 extern "C" {
@@ -184,25 +185,50 @@ std::string text_of_current() {
     }
 }
 
-// "panic: first", and a tab more for each that came later; the further lines of a text are indented as well.
+// The type of the exception being handled, if it is one that says what() and not a panic of ours, whose text is all
+// there is to say; else nothing, and neither where that text names the type, as std::bad_alloc's does.
+std::string type_of_current(const std::string& text) {
+    if (simulation()) return {};  // sim::result::what is one line
+    try {
+        throw;
+    } catch (const std::exception&) {
+        std::string name = type_text(abi::__cxa_current_exception_type());
+        // What std::throw_with_nested makes of T, in libstdc++ and in libc++.
+        for (const char* wrapper : {"std::_Nested_exception<", "std::__1::__nested<"})
+            if (name.starts_with(wrapper) && name.ends_with('>'))
+                name = name.substr(std::strlen(wrapper), name.size() - std::strlen(wrapper) - 1);
+        const bool ours = name == "gort::panic_error" || name == "gort::runtime_error";
+        return ours || text.find(name) != std::string::npos ? std::string() : name;
+    } catch (...) {
+        return {};
+    }
+}
+
+// "panic: first", below it "[exception ns::error]", as Go names a signal there; a tab more for each that came later. The
+// further lines of a text are indented as well.
 class Story {
 public:
-    void add(const std::exception_ptr& e, bool recovered) {
+    // `note` is what else there is to say of it: " [recovered]".
+    void add(const std::exception_ptr& e, const char* note = "") {
         try {
             std::rethrow_exception(e);
         } catch (...) {
             add_nested();
-            add_line(text_of_current(), recovered);
+            const char* margin = all_.empty() ? "\n" : "\n\t";
+            const std::string text = text_of_current();
+            add_line(text, note);
+            if (const std::string type = type_of_current(text); !type.empty())
+                all_.append(margin).append("[exception ").append(type).append("]");
         }
     }
-    void add_line(const std::string& text, bool recovered) {
+    void add_line(const std::string& text, const char* note = "") {
         if (!all_.empty()) all_ += "\n\t";
         all_ += "panic: ";
         for (char c : text) {
             all_ += c;
             if (c == '\n') all_ += '\t';
         }
-        if (recovered) all_ += " [recovered]";
+        all_ += note;
     }
     const char* text() const { return all_.c_str(); }
 
@@ -212,7 +238,7 @@ private:
         try {
             throw;
         } catch (const std::nested_exception& n) {
-            if (n.nested_ptr()) add(n.nested_ptr(), true);
+            if (n.nested_ptr()) add(n.nested_ptr(), " [recovered]");
         } catch (...) {
         }
     }
@@ -225,9 +251,9 @@ private:
     try {
         if (exc && is_cxx(exc)) {
             abi::__cxa_begin_catch(exc);
-            story.add(std::current_exception(), false);
+            story.add(std::current_exception());
         } else if (exc) {
-            story.add_line(type_text(nullptr), false);
+            story.add_line(type_text(nullptr));
         }
         Note* oldest_first = nullptr;
         while (deferred) {
@@ -236,7 +262,7 @@ private:
             oldest_first = deferred;
             deferred = next;
         }
-        for (Note* n = oldest_first; n; n = n->next) story.add(n->held, false);
+        for (Note* n = oldest_first; n; n = n->next) story.add(n->held);
         if (!trace && oldest_first) trace = &oldest_first->trace;
     } catch (...) {
         report_panic("panic: (no memory left to print it)", trace);
@@ -323,10 +349,8 @@ void stopped_by_c(_Unwind_Exception* exc, bool from_below) {
     abi::__cxa_begin_catch(exc);
     if (!from_below) fatal_error(text_of_current().c_str());
     Story story;
-    story.add(std::current_exception(), false);
-    report_panic(
-        (std::string(story.text()) + " [has met a function of gort_c.h, which lets none out]").c_str(),
-        &trace);
+    story.add(std::current_exception(), " [has met a function of gort_c.h, which lets none out]");
+    report_panic(story.text(), &trace);
 }
 
 _Unwind_Reason_Code personality(_Unwind_Action actions, _Unwind_Exception_Class cls, _Unwind_Exception* exc,

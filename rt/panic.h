@@ -4,6 +4,7 @@
 //
 // A panic is a C++ exception; `catch` is recover. An exception that leaves a goroutine, of any type, first runs the
 // destructors of all its frames and then ends the process: "panic: " and what(), the stack of the throw point, exit 2.
+// Below what() of any other class than panic_error and runtime_error stands its type: "[exception std::out_of_range]".
 // Fatal errors (deadlock, stack overflow, unlock of an unlocked mutex) are not exceptions: nothing can catch them.
 //
 // What differs from Go, because C++ does:

@@ -53,15 +53,22 @@ std::atomic<int> preset_procs{0};  // gomaxprocs outside of a run
     kernel::sys_exit_group(2);
 }
 
-uint64_t env_uint(const char* name, uint64_t min, uint64_t max, uint64_t otherwise, bool size,
-                  const char* accepted) {
-    const char* text = kernel::env_get(name);
+uint64_t text_uint(const char* name, const char* text, uint64_t min, uint64_t max, uint64_t otherwise,
+                   bool size, const char* accepted) {
     if (!text) return otherwise;
     uint64_t value = 0;
     const char* why =
         size ? kernel::parse_size(text, min, max, &value) : kernel::parse_uint(text, min, max, &value);
     if (why) bad_env(name, text, why, accepted);
     return value;
+}
+uint64_t env_uint(const char* name, uint64_t min, uint64_t max, uint64_t otherwise, bool size,
+                  const char* accepted) {
+    return text_uint(name, kernel::env_get(name), min, max, otherwise, size, accepted);
+}
+// Of what prints the scheduler's state: a program with raised privileges ignores it.
+uint64_t env_uint_to_show(const char* name, uint64_t min, uint64_t max, const char* accepted) {
+    return text_uint(name, kernel::env_get_to_show(name), min, max, 0, false, accepted);
 }
 
 void init_once() {
@@ -109,8 +116,8 @@ const char* configure(const options& o) {
     c.seed = o.seed ? o.seed : env_uint("GORT_SEED", 1, UINT64_MAX, 0, false, "1 to 18446744073709551615");
     if (!c.seed) c.seed = kernel::random_seed();
     c.schedtrace_ms =
-        static_cast<int64_t>(env_uint("GORT_SCHEDTRACE", 1, 3'600'000, 0, false, "1 to 3600000 (ms)"));
-    c.schedtrace_detail = env_uint("GORT_SCHEDDETAIL", 0, 1, 0, false, "0 and 1") != 0;
+        static_cast<int64_t>(env_uint_to_show("GORT_SCHEDTRACE", 1, 3'600'000, "1 to 3600000 (ms)"));
+    c.schedtrace_detail = env_uint_to_show("GORT_SCHEDDETAIL", 0, 1, "0 and 1") != 0;
     sched.follows.store(!c.max_procs, std::memory_order_relaxed);
     const bool later = !c.max_procs && sched.ncpu > 1 && sched.has_main && !c.schedtrace_ms;
     sched.unsettled.store(later, std::memory_order_relaxed);

@@ -95,7 +95,10 @@ TEST(CC_14_what_its_destructor_throws_is_a_panic) {
             for (;;) yield();
         });
     });
-    CHECK_DIED(d, d.exit_code() == 2 && d.err.rfind("panic: at the end\n\ngoroutine 2 [running]:\n", 0) == 0);
+    CHECK_DIED(
+        d, d.exit_code() == 2 &&
+               d.err.rfind("panic: at the end\n[exception std::runtime_error]\n\ngoroutine 2 [running]:\n",
+                           0) == 0);
 }
 
 TEST(CC_14_on_a_foreign_thread_it_is_the_threads) {

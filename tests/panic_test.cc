@@ -76,7 +76,7 @@ TEST(the_stack_is_that_of_the_throw_point) {
         Deep::throws(3);
     });
     CHECK_DIED(d, d.count("Deep::throws(int)") == 4);
-    CHECK_DIED(d, d.matches("^panic: deep\n\ngoroutine [0-9]+ \\[running\\]:\n.*Deep::throws"));
+    CHECK_DIED(d, d.matches("^panic: deep\n.*\n\ngoroutine [0-9]+ \\[running\\]:\n.*Deep::throws"));
     CHECK_DIED(d, d.matches("panic_test.cc:[0-9]+ \\+0x[0-9a-f]+$"));
     CHECK_DIED(d, d.matches("^created by .* at .*panic_test.h:[0-9]+$"));
     CHECK_DIED(d, !d.said("_Unwind_") && !d.said("__cxa_throw") && !d.said("gort_"));
@@ -281,6 +281,28 @@ TEST(PN_09_PN_14_PN_15_values_of_any_type) {
     CHECK_DIED(d, d.matches("^panic: \\(.*Colour\\) 0x[0-9a-f]+$"));
 }
 
+namespace bank {
+struct no_money : std::out_of_range {
+    using std::out_of_range::out_of_range;
+};
+}  // namespace bank
+
+// Below the line of what(), as Go's "[signal ...]".
+TEST(the_type_of_an_exception_that_leaves_a_goroutine) {
+    Died d = die_in_child([] { throw bank::no_money("stoi"); });
+    CHECK_DIED(
+        d, d.matches("^panic: stoi\n\\[exception .*bank::no_money\\]\n\ngoroutine [0-9]+ \\[running\\]:\n"));
+    d = die_in_child([] {
+        defer later{[] { throw std::out_of_range("two\nlines"); }};
+        panic("first");
+    });
+    CHECK_DIED(
+        d, d.err.rfind("panic: first\n\tpanic: two\n\tlines\n\t[exception std::out_of_range]\n\n", 0) == 0);
+    // What says its type by itself.
+    d = die_in_child([] { throw std::bad_alloc(); });
+    CHECK_DIED(d, d.matches("^panic: std::bad_alloc\n\ngoroutine "));
+}
+
 TEST(PN_17_channel_texts_have_no_prefix) {
     Died d = die_in_main([] { rt::host_throw_runtime_error("close of closed channel"); });
     CHECK_DIED(d, d.first_line() == "panic: close of closed channel");
@@ -294,7 +316,9 @@ TEST(PN_18_nested_exceptions_print_the_oldest_first) {
             std::throw_with_nested(std::logic_error("second"));
         }
     });
-    CHECK_DIED(d, d.err.rfind("panic: first [recovered]\n\tpanic: second\n\n", 0) == 0);
+    CHECK_DIED(d, d.err.rfind("panic: first [recovered]\n[exception std::runtime_error]\n\tpanic: second\n"
+                              "\t[exception std::logic_error]\n\n",
+                              0) == 0);
 }
 
 TEST(PN_20_further_lines_are_indented) {
@@ -348,7 +372,8 @@ TEST(PN_24_two_panics_at_once_do_not_interleave) {
         }
     };
     const std::regex blocks(
-        "(panic: (left|right)\n\ngoroutine [0-9]+ \\[running\\]:\n[^:]*::.*\n\t.*\ncreated by .*\n){1,2}");
+        "(panic: (left|right)\n.*Waits\\]\n\ngoroutine [0-9]+ \\[running\\]:\n[^:]*::.*\n\t.*\ncreated by "
+        ".*\n){1,2}");
     for (int round = 0; round < 10; round++) {
         Died d = run_child([] {
             with_procs(4, [] {

@@ -130,13 +130,18 @@ TEST(privileged_programs_do_not_show_what_the_environment_asks_for) {
         std::string("cp ") + self + " " + copy + " && chown 65534 " + copy + " && chmod 4755 " + copy;
     CHECK_EQ(system(make.c_str()), 0);
     // A value that is not accepted ends the program at its start, unless nobody reads it.
-    auto status = [&](const std::string& program) {
-        return system(("GORT_TRACEBACK=nonsense " + program + " waits_of_nobody >/dev/null 2>&1").c_str());
+    auto status = [&](const char* variable, const std::string& program) {
+        return system(
+            (std::string(variable) + "=nonsense " + program + " waits_of_nobody >/dev/null 2>&1").c_str());
     };
-    CHECK(status(self) != 0);
     struct stat s;
     const bool obeyed = stat(copy, &s) == 0 && (s.st_mode & S_ISUID);
-    if (obeyed) CHECK_EQ(status(copy), 0);
+    for (const char* variable : {"GORT_TRACEBACK", "GORT_STALL", "GORT_SCHEDTRACE", "GORT_SCHEDDETAIL"}) {
+        CHECK(status(variable, self) != 0);
+        if (obeyed) CHECK_EQ(status(variable, copy), 0);
+    }
+    // What changes how the program runs, and shows nothing, is obeyed by both.
+    if (obeyed) CHECK(status("GORT_MAXPROCS", copy) != 0);
     unlink(copy);
 }
 

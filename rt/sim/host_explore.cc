@@ -231,7 +231,7 @@ result explore(const options& o, void (*fn)(void*), void* arg) {
     Test t{engine, fn, arg, {}};
     t.limits.max_steps = o.max_steps;
     t.limits.leaks = o.leaks;
-    if (const char* text = kernel::env_get("GORT_SIM"); text && *text) {
+    if (const char* text = kernel::env_get_to_show("GORT_SIM"); text && *text) {
         Wanted w;
         if (!parse(text, g_last, &w)) bad_variable(text);
         result r = run_wanted(t, w);
