@@ -157,7 +157,6 @@ void print_place(kernel::Out& out, const Symbol& s, const LineInfo& line) {
         out.str(s.image->path);
         if (!s.name) out.ch('+').hex(s.offset);
     }
-    if (s.name) out.str(" +").hex(s.offset);
 }
 
 }  // namespace
@@ -208,8 +207,35 @@ void print_frame(kernel::Out& out, const Symbol& s, uint32_t nth, uintptr_t pc, 
     frame_name(s, frames[nth], how.demangle, name);
     out.str(name).str("\n\t");
     print_place(out, s, *frames[nth].line);
+    if (s.name) out.str(" +").hex(s.offset);
     if (!frames[nth].line->file) out.str(" pc=").hex(pc & ~kExactPc);
     out.ch('\n');
+}
+
+bool print_created_by(kernel::Out& out, Images* images, const Site& site, const PrintHow& how,
+                      const char* before) {
+    if (site.file) {
+        out.str(before)
+            .str("created by ")
+            .str(site.function)
+            .str(" at ")
+            .str(site.file)
+            .ch(':')
+            .udec(site.line);
+        return true;
+    }
+    if (!site.function || !images) return false;
+    Symbol s;
+    find_symbol(images, reinterpret_cast<uintptr_t>(site.function), &s);
+    if (is_runtime(s))
+        return false;  // a goroutine's function that has called gort_go as the last thing it did
+    ShownFrame frames[kMostInlined + 1];
+    char name[kFrameName];
+    shown_frames(s, how.system || how.inlined, frames);
+    frame_name(s, frames[0], how.demangle, name);
+    out.str(before).str("created by ").str(name).str(" at ");
+    print_place(out, s, *frames[0].line);
+    return true;
 }
 
 uint32_t visible_frames(Images* images, const Trace& trace, bool system, uint8_t* index) {

@@ -4,6 +4,7 @@
 // Context: as rt/traceback.h.
 #pragma once
 
+#include "rt/site.h"
 #include "rt/symbols.h"
 #include "rt/traceback.h"
 
@@ -29,6 +30,10 @@ unsigned shown_frames(const Symbol& s, bool all, ShownFrame* out);
 // Into out[kFrameName]. Of the template that calls what the user gave to `go` or `run` that callable's name.
 void frame_name(const Symbol& s, const ShownFrame& f, bool may_allocate, char* out);
 uint32_t shown_count(const Symbol& s, const PrintHow& how);
+// `before`, then "created by main at /home/me/main.cc:12" without the end of a line; false, and nothing, if that is not
+// known.
+bool print_created_by(kernel::Out& out, Images* images, const Site& site, const PrintHow& how,
+                      const char* before = "");
 // The nth of those that are shown.
 void print_frame(kernel::Out& out, const Symbol& s, uint32_t nth, uintptr_t pc, const PrintHow& how);
 

@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Static strings of the compiler: copying one costs three words. clang 14 has the builtins but not
-// std::source_location.
+// std::source_location. What C code creates has no file: `function` is then a return address in that code.
 #pragma once
 
 #include "config.h"

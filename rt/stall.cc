@@ -6,6 +6,7 @@
 #include "kernel/env.h"
 #include "kernel/mem.h"
 #include "kernel/sys.h"
+#include "rt/frames.h"
 #include "rt/label.h"
 #include "rt/report.h"
 #include "rt/sched.h"
@@ -51,14 +52,22 @@ GORT_UNCHECKED bool look_at(M* mp, int64_t now, Stalled* out) {
     out->tid = mp->tid;
     out->id = id;
     out->ns = now - mp->stall_since;
-    out->site.file = gp->site.file;
-    out->site.function = gp->site.function;
-    out->site.line = gp->flags & kGMain ? 0 : gp->site.line;
+    if (!(gp->flags & kGMain)) {
+        out->site.file = gp->site.file;
+        out->site.function = gp->site.function;
+        out->site.line = gp->site.line;
+    }
     const char* label = gp->flags & kGLabeled ? label_text(gp->label) : "";
     size_t n = 0;
     for (; n + 1 < kLabelRoom && label[n]; ++n) out->label[n] = label[n];
     out->label[n] = '\0';
     return true;
+}
+
+void print_stack(kernel::Out& out, Images* images, const Stalled& s) {
+    Trace trace;
+    if (images && ask_for_stack(s.gp, s.tid, &trace)) print_trace(out, images, trace, {});
+    else out.str("\tits stack is not to be had\n");
 }
 
 void print(void* arg) {
@@ -70,17 +79,10 @@ void print(void* arg) {
         out.str(before).ch('"').str(s.label).ch('"');
         before = ", ";
     }
-    if (s.site.line) {
-        out.str(before).str("created by ").str(s.site.function).str(" at ").str(s.site.file).ch(':');
-        out.udec(s.site.line);
-        before = ", ";
-    }
+    Images* images = with_stack || !s.site.file ? Images::take() : nullptr;
+    if (print_created_by(out, images, s.site, {}, before)) before = ", ";
     out.str(*before == ',' ? "]" : "").str(" has kept its P for ").dec(s.ns / kMs).str(" ms\n");
-    if (!with_stack) return;
-    Trace trace;
-    Images* images = Images::take();
-    if (images && ask_for_stack(s.gp, s.tid, &trace)) print_trace(out, images, trace, {});
-    else out.str("\tits stack is not to be had\n");
+    if (with_stack) print_stack(out, images, s);
     if (images) images->free();
 }
 

@@ -213,14 +213,7 @@ void print_goroutine(kernel::Out& out, Images* images, const G* gp, const Trace*
     } else {
         out.str("\tgoroutine running on other thread; stack unavailable\n");
     }
-    if (!(g.flags & kGMain) && g.site.file)
-        out.str("created by ")
-            .str(g.site.function)
-            .str(" at ")
-            .str(g.site.file)
-            .ch(':')
-            .udec(g.site.line)
-            .ch('\n');
+    if (!(g.flags & kGMain) && print_created_by(out, images, g.site, how)) out.ch('\n');
 }
 
 Goroutines::Goroutines() {
@@ -271,9 +264,10 @@ void Goroutines::group_parked(Images* images, StackGroups* groups, bool by_label
         const int64_t waited = g.wait_since && time - g.wait_since > 1000 ? time - g.wait_since : 1000;
         const void* label = g.flags & kGLabeled ? reinterpret_cast<const void*>(g.invoke) : nullptr;
         // Each labeled goroutine has a label of its own; as origins these are places in the source, or texts.
-        const void* origin = by_label ? (label ? label_text(static_cast<const Label*>(label)) : nullptr)
-                             : label  ? gp
-                                      : static_cast<const void*>(g.site.file + g.site.line);
+        const void* origin =
+            by_label ? (label ? label_text(static_cast<const Label*>(label)) : nullptr)
+            : label  ? gp
+                     : static_cast<const void*>(g.site.file ? g.site.file + g.site.line : g.site.function);
         groups->add(i, images, trace, wait_reason_text(g.why), origin, waited);
     }
 }

@@ -95,6 +95,11 @@ dies ctx 'cannot create context from nil parent'
 dies select 'gort_select: n is negative'
 dies timer 'time: Stop called on uninitialized Timer'
 dies deadlock 'all goroutines are asleep - deadlock!' 'goroutine 1 [chan receive (nil chan)]'
+# Each is made on a line of its own, from the first on.
+line=$(grep -n 'gort_go(waits_too' tests/c/die.c)
+line=${line%%:*}
+dies created 'all goroutines are asleep' "created by makes_all at tests/c/die.c:$line" \
+    tests/c/die.c:$((line + 1)) tests/c/die.c:$((line + 2)) tests/c/die.c:$((line + 3)) tests/c/die.c:$((line + 4))
 dies task-deadlock 'all goroutines are asleep - deadlock!' waits
 dies goexit-outside 'goexit: called outside of a goroutine'
 dies time-outside 'time: the runtime is not running'

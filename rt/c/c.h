@@ -10,6 +10,7 @@
 
 #include "gort_c.h"
 #include "rt/host.h"
+#include "rt/site.h"
 
 // First in every function of gort_c.h that may panic: gives its unwind table entry a personality, by which an exception
 // that the unwinder takes through its frame ends the process there (rt/host_c.cc). No instruction.
@@ -17,6 +18,11 @@
     asm volatile(".hidden gort_fence_personality\n\t.cfi_personality 0x1b, gort_fence_personality")
 
 namespace gort::c {
+
+// As the place in the source where a goroutine was created: the C code that has called this function of gort_c.h
+// (rt/site.h).
+#define GORT_C_CALLER() \
+    gort::Site { nullptr, static_cast<const char*>(__builtin_return_address(0)), 0 }
 
 // Ends the process: `text` names function and argument.
 [[noreturn]] void misused(const char* text);

@@ -40,10 +40,10 @@ void run_call(void* storage) {
     call.fn(call.arg);
 }
 
-void spawn(size_t stack, void (*fn)(void*), void* arg) {
+void spawn(const Site& site, size_t stack, void (*fn)(void*), void* arg) {
     if (!fn) gort::detail::go_of_nil();
     const Call call{fn, arg};
-    gort::detail::spawn_copy(run_call, &call, sizeof call, Site{}, stack);
+    gort::detail::spawn_copy(run_call, &call, sizeof call, site, stack);
 }
 
 }  // namespace
@@ -134,12 +134,12 @@ void gort_stop() {
 
 void gort_go(void (*fn)(void*), void* arg) {
     GORT_C_FENCE();
-    spawn(0, fn, arg);
+    spawn(GORT_C_CALLER(), 0, fn, arg);
 }
 
 void gort_go_sized(size_t stack, void (*fn)(void*), void* arg) {
     GORT_C_FENCE();
-    spawn(stack, fn, arg);
+    spawn(GORT_C_CALLER(), stack, fn, arg);
 }
 
 gort_task* gort_spawn(void* (*fn)(void*), void* arg) {
@@ -148,7 +148,7 @@ gort_task* gort_spawn(void* (*fn)(void*), void* arg) {
     void* memory = gort::rt::host_alloc(sizeof(gort_task));
     if (!memory) return nullptr;
     auto* t = new (memory) gort_task{.done = signal_new(), .fn = fn, .arg = arg};
-    gort::detail::spawn_copy(run_task, &t, sizeof t, Site{}, 0);
+    gort::detail::spawn_copy(run_task, &t, sizeof t, GORT_C_CALLER(), 0);
     return t;
 }
 

@@ -51,6 +51,7 @@ gort_timer* gort_after_func(int64_t ns, void (*fn)(void*), void* arg) {
     auto* t = new (memory) gort_timer;
     t->fn = fn;
     t->arg = arg;
+    t->site = GORT_C_CALLER();
     t->invoke = run_timer;
     t->destroy = [](gort::detail::FuncTimer* p) noexcept { rt::host_free(p); };
     gort::detail::func_timer_start(t, ns > 0 ? ns : 0);

@@ -25,6 +25,17 @@ static void* waits(void* arg) {
     return arg;
 }
 
+static void waits_too(void* arg) { waits(arg); }
+__attribute__((noinline)) static void makes_all(void) {
+    static gort_wg w;
+    gort_go(waits_too, NULL);
+    gort_go_sized(1 << 20, waits_too, NULL);
+    gort_spawn(waits, NULL);
+    gort_wg_go(&w, waits_too, NULL);
+    gort_after_func(1, waits_too, NULL);
+    gort_sleep_ns(1000000);  // no tail call
+}
+
 static int program(void* arg) {
     static gort_wg w;
     static gort_mutex m;
@@ -45,6 +56,7 @@ static int program(void* arg) {
     if (strcmp(g_how, "timer") == 0) gort_timer_stop(NULL);
     if (strcmp(g_how, "deadlock") == 0) gort_chan_recv(NULL, NULL);
     if (strcmp(g_how, "task-deadlock") == 0) gort_join(gort_spawn(waits, NULL), NULL, GORT_FOREVER);
+    if (strcmp(g_how, "created") == 0) makes_all(), gort_chan_recv(NULL, NULL);
     if (strcmp(g_how, "segv") == 0) *(volatile int*)g_bad = 1;
     return 0;
 }
