@@ -147,7 +147,7 @@ lint: $(LIB) $(OUT)/tests/test_test ## layers, layout, lonely headers, thread sa
 	@ARCH=$(ARCH) BUILD=$(BUILD) CXX='$(CXX)' tests/lint/run.sh $(OUT)
 format: ## lay out F='files' by .clang-format
 	@$(NEED) clang-format
-	clang-format -i $(or $(F),$(error format: say which files, as in make format F='rt/g.h rt/m.h'))
+	clang-format -i $(or $(F),$(error format: say which files, as in make format F='rt/own/g.h rt/own/m.h'))
 examples: $(EXAMPLES) ## build examples/*
 
 DEST = $(DESTDIR)$(PREFIX)

@@ -11,7 +11,7 @@
 
 #include "bench/runtime.h"
 #include "kernel/membarrier.h"
-#include "rt/runq.h"
+#include "rt/own/runq.h"
 
 namespace {
 
@@ -19,7 +19,7 @@ using gort::rt::G;
 
 constexpr uint32_t kQueued = 8;
 
-// What rt/gate.h does on the common side, around rt/runq.h's plain ring.
+// What rt/own/gate.h does on the common side, around rt/own/runq.h's plain ring.
 struct alignas(64) Gate {
     std::atomic<uint32_t> in_rt{0}, shut{0};
     G* running = nullptr;

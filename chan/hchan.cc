@@ -7,7 +7,7 @@
 #include "chan/hchan.h"
 
 #include "rt/host.h"
-#include "rt/sema_fast.h"
+#include "rt/own/gate_fast.h"
 
 namespace gort::detail {
 

@@ -23,9 +23,9 @@
 #include "arch/arch.h"
 #include "chan/lock.h"
 #include "chan/ops.h"
-#include "rt/park.h"
-#include "rt/solo.h"
-#include "rt/sudog.h"
+#include "rt/base/solo.h"
+#include "rt/own/sudog.h"
+#include "rt/sched/park.h"
 
 namespace gort::detail {
 

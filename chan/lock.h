@@ -1,17 +1,17 @@
 // chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, a GateLock once it is shared.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// rt/owner.h has the protocol: a channel begins as its maker's P's; who wants it and finds another owner leaves the
+// rt/own/owner.h has the protocol: a channel begins as its maker's P's; who wants it and finds another owner leaves the
 // gate and takes it away; a P that has locked it for a streak makes it its own again.
 //
 // Invariant: inside the gate, between lock and unlock, the channel stays shared, or this P's and may become kRevoking.
 // Context:  [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.
-// Ordering: B1, B2 of rt/owner.h; K1 of rt/gate_lock.h: what earlier holders did is visible.
+// Ordering: B1, B2 of rt/own/owner.h; K1 of rt/base/gate_lock.h: what earlier holders did is visible.
 #pragma once
 
-#include "rt/gate_lock.h"
-#include "rt/look.h"
-#include "rt/owner.h"
+#include "rt/base/gate_lock.h"
+#include "rt/own/owner.h"
+#include "rt/sched/look.h"
 
 namespace gort::detail {
 

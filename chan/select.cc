@@ -10,7 +10,7 @@
 //   3  wait     a Sudog for each case, in the items on the caller's stack; the locks are released by the commit.
 //   4  resume   whoever claimed us (chan/hchan.h) took out one Sudog. The others come out one by one, each under its
 //               channel's lock alone: select_done is set, so they can do no more than be taken out by somebody else.
-//               If it was the deadline's timer (rt/timed.h) that claimed us, all of them come out that way.
+//               If it was the deadline's timer (rt/sched/timed.h) that claimed us, all of them come out that way.
 //
 // Invariants: (1) select_done is 0 only from the lock of 2 until a claim: no Sudog of an earlier select is linked then.
 //             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine
@@ -23,10 +23,10 @@
 #include "chan/select_ops.h"
 
 #include "chan/hchan.h"
-#include "rt/choice.h"
-#include "rt/clock.h"
+#include "rt/base/choice.h"
 #include "rt/host.h"
-#include "rt/timed.h"
+#include "rt/sched/timed.h"
+#include "rt/time/clock.h"
 
 namespace gort::detail {
 

@@ -14,8 +14,8 @@
 // element's move copies a handle.
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
-#include "rt/fork.h"
-#include "rt/slab.h"
+#include "rt/base/fork.h"
+#include "rt/base/slab.h"
 
 namespace gort::detail {
 

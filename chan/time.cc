@@ -15,10 +15,10 @@
 #include "chan/time.h"
 
 #include "chan/hchan.h"
-#include "rt/clock.h"
+#include "rt/base/slab.h"
 #include "rt/host.h"
-#include "rt/slab.h"
-#include "rt/timers.h"
+#include "rt/time/clock.h"
+#include "rt/time/timers.h"
 
 namespace gort::detail {
 
@@ -113,7 +113,7 @@ void fire(Timer* t, int64_t now, uint64_t seq) {
     if (woken) ready(mp, woken);
 }
 
-// [all Ps idle] For rt/deadlock.cc.
+// [all Ps idle] For rt/sched/deadlock.cc.
 bool wakes_nobody(const Timer* t) {
     if (t->fn != fire) return false;
     const Hchan* c = static_cast<const TimeChan*>(t->arg)->c;

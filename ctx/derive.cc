@@ -6,8 +6,8 @@
 #include "ctx/node.h"
 
 #include "chan/select.h"
-#include "rt/clock.h"
-#include "rt/sema_fast.h"
+#include "rt/own/gate_fast.h"
+#include "rt/time/clock.h"
 
 namespace gort::ctx {
 

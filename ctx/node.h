@@ -23,8 +23,8 @@
 
 #include "chan/hchan.h"
 #include "ctx/context.h"
-#include "rt/gate_lock.h"
-#include "rt/timers.h"
+#include "rt/base/gate_lock.h"
+#include "rt/time/timers.h"
 
 namespace gort::ctx::detail {
 

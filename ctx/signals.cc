@@ -16,11 +16,11 @@
 
 #include "kernel/futex.h"
 #include "kernel/signal.h"
-#include "rt/gate.h"
 #include "rt/go.h"
+#include "rt/own/gate.h"
 #include "rt/panic.h"
+#include "rt/sched/unload.h"
 #include "rt/sync/mutex.h"
-#include "rt/unload.h"
 
 namespace gort::signals {
 

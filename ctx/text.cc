@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ctx/node.h"
-#include "rt/clock.h"
+#include "rt/time/clock.h"
 
 namespace gort::ctx {
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctx/node.h"
 
-#include "rt/clock.h"
 #include "rt/host.h"
+#include "rt/time/clock.h"
 
 namespace gort::ctx::detail {
 

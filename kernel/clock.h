@@ -4,7 +4,7 @@
 // The first reading looks the vDSO up and wants 2 KiB of stack, so a runtime calls clock_uses_vdso() at
 // start; the rest are one indirect call. Without a vDSO (qemu-user) it is a system call.
 // Context: any thread, signal handlers, any stack with 512 bytes left. rt/, ctx/ and chan/ read time through
-//          rt/clock.h.
+//          rt/time/clock.h.
 #pragma once
 
 #include <atomic>

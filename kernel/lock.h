@@ -1,4 +1,4 @@
-// kernel/lock.h - Mutex and Note: how an OS thread waits for another one (a goroutine: rt/park.h).
+// kernel/lock.h - Mutex and Note: how an OS thread waits for another one (a goroutine: rt/sched/park.h).
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Invariants: (1) Mutex: 0 free, 1 held, 2 held and somebody may sleep. Only the holder leaves 1 or 2; a

@@ -33,8 +33,8 @@ struct HostStart {
 };
 int host_start_thread(HostStart* s, size_t stack);
 
-// This thread's exception state (rt/m.h). The address stays the thread's for its whole life. `without`: what to use in
-// a program that has no exceptions.
+// This thread's exception state (rt/own/m.h). The address stays the thread's for its whole life. `without`: what to use
+// in a program that has no exceptions.
 EhGlobals* host_eh_globals(EhGlobals* without);
 
 char** host_environ();
@@ -54,8 +54,8 @@ int host_on_thread_exit(HostThreadExit* node, void (*fn)(void*), void* arg);
 void host_on_fork(void (*fn)());
 void host_in_child();  // in the child: the other threads are forgotten
 
-// Calls fn when the shared object that the library is a part of is unloaded (rt/unload.h): after all destructors of
-// that object, and not when the process exits. Without memory to tell the two apart: never.
+// Calls fn when the shared object that the library is a part of is unloaded (rt/sched/unload.h): after all destructors
+// of that object, and not when the process exits. Without memory to tell the two apart: never.
 void host_on_unload(void (*fn)());
 bool host_unloading();         // asked by a destructor
 void host_wait_for_threads();  // until all that host_start_thread started have gone

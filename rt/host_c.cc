@@ -9,10 +9,10 @@
 #include "rt/host_cxx.h"
 
 #include "arch/sanitize.h"
-#include "rt/m.h"
-#include "rt/report.h"
-#include "rt/sched.h"
-#include "rt/traceback.h"
+#include "rt/base/report.h"
+#include "rt/own/m.h"
+#include "rt/sched/sched.h"
+#include "rt/trace/traceback.h"
 
 extern "C" {
 #if GORT_ASAN

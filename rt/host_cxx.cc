@@ -31,15 +31,15 @@
 #include "arch/sanitize.h"
 #include "kernel/lock.h"
 #include "kernel/tls.h"
-#include "rt/g.h"
+#include "rt/base/report.h"
+#include "rt/base/sim_seam.h"
 #include "rt/host.h"
 #include "rt/host_cxx.h"
-#include "rt/m.h"
+#include "rt/own/g.h"
+#include "rt/own/m.h"
 #include "rt/panic.h"
-#include "rt/report.h"
 #include "rt/result.h"
-#include "rt/sim_seam.h"
-#include "rt/traceback.h"
+#include "rt/trace/traceback.h"
 
 extern "C" {
 #if GORT_ASAN
@@ -53,7 +53,7 @@ namespace gort::rt {
 namespace {
 
 // A G in user code; null on a thread of the program's own, on an M's own stack, and where a goroutine has forked
-// (rt/fork.h): for such a one no notes are kept.
+// (rt/base/fork.h): for such a one no notes are kept.
 G* current_g() {
     auto* mp = static_cast<M*>(kernel::tls_get());
     return mp && !mp->foreign ? mp->curg : nullptr;

@@ -30,8 +30,8 @@ time_t* g_exit_time = nullptr;  // 0 until exit() was called
 }  // namespace
 
 // Destructors run when the object is unloaded and when the process exits. What tells the two apart must not be code of
-// ours, which may be gone by then: exit() calls libc's time(), which writes to memory that is never freed. TSan's time()
-// does not stand being called so late, so under TSan nothing is given back.
+// ours, which may be gone by then: exit() calls libc's time(), which writes to memory that is never freed. TSan's
+// time() does not stand being called so late, so under TSan nothing is given back.
 void host_on_unload([[maybe_unused]] void (*fn)()) {
 #if !GORT_TSAN
     g_exit_time = static_cast<time_t*>(calloc(1, sizeof(time_t)));

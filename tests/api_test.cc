@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "rt/netpoll.h"
+#include "rt/net/netpoll.h"
 #include "tests/test.h"
 
 using namespace std::chrono_literals;

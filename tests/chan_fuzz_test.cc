@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "chan/select.h"
-#include "rt/sched.h"
+#include "rt/sched/sched.h"
 #include "tests/chan_tools.h"
 
 using namespace chan_tools;

@@ -10,7 +10,7 @@
 #include "chan/select.h"
 #include "rt/go.h"
 #include "rt/panic.h"
-#include "rt/sched.h"
+#include "rt/sched/sched.h"
 #include "tests/test.h"
 
 #if defined(__SANITIZE_ADDRESS__) || GORT_TEST_FEATURE(address_sanitizer)

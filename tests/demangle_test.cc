@@ -1,6 +1,6 @@
 // tests/demangle_test.cc - our demangler against the C++ runtime's, and on what is no name.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/demangle.h"
+#include "rt/symbols/demangle.h"
 
 #include <cxxabi.h>
 
@@ -8,9 +8,9 @@
 #include <cstring>
 #include <string>
 
-#include "rt/image.h"
-#include "rt/symbols.h"
-#include "rt/traceback.h"
+#include "rt/symbols/image.h"
+#include "rt/symbols/symbols.h"
+#include "rt/trace/traceback.h"
 #include "tests/test.h"
 
 using namespace gort;

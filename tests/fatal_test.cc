@@ -7,8 +7,8 @@
 
 #include <atomic>
 
-#include "rt/report.h"
-#include "rt/stack.h"
+#include "rt/base/report.h"
+#include "rt/stack/stack.h"
 #include "tests/panic_test.h"
 
 using namespace gort;

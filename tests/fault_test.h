@@ -15,8 +15,8 @@
 #include "arch/arch.h"
 #include "kernel/sys.h"
 #include "kernel/vm.h"
-#include "rt/fault.h"
-#include "rt/stack.h"
+#include "rt/stack/fault.h"
+#include "rt/stack/stack.h"
 #include "tests/test.h"
 
 namespace gort::fault_test {

@@ -1,6 +1,6 @@
 // tests/fresh_test.cc - goroutines that have not run yet: the order of their queue, trees depth first, nobody starves.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/fresh.h"
+#include "rt/own/fresh.h"
 
 #include <deque>
 

@@ -1,6 +1,6 @@
 // tests/gate_lock_test.cc - rt/gate_lock: exclusion, and that nobody sleeps through an unlock.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/gate_lock.h"
+#include "rt/base/gate_lock.h"
 
 #include <pthread.h>
 

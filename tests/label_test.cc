@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "gort.h"
-#include "rt/label.h"
+#include "rt/trace/label.h"
 #include "tests/panic_test.h"
 
 using namespace gort;

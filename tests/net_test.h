@@ -12,10 +12,10 @@
 #include "chan/chan.h"
 #include "kernel/sys.h"
 #include "rt/net/fd.h"
+#include "rt/net/netpoll.h"
 #include "rt/net/tcp.h"
 #include "rt/net/udp.h"
 #include "rt/net/unix.h"
-#include "rt/netpoll.h"
 #include "tests/sched_test.h"
 
 namespace gort::net_test {

@@ -11,8 +11,8 @@
 #include <system_error>
 #include <thread>
 
+#include "rt/base/report.h"
 #include "rt/host.h"
-#include "rt/report.h"
 
 using namespace gort;
 using namespace gort::panic_test;

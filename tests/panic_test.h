@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-#include "rt/park.h"
+#include "rt/sched/park.h"
 #include "tests/child.h"
 #include "tests/procs.h"
 

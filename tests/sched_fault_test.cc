@@ -5,7 +5,7 @@
 #include <csignal>
 
 #include "kernel/sys.h"
-#include "rt/report.h"
+#include "rt/base/report.h"
 #include "rt/time.h"
 #include "tests/sched_test.h"
 

@@ -4,7 +4,7 @@
 // The ids (GR-…) are those of the list of Go's behaviours.
 #include <unordered_set>
 
-#include "rt/p.h"
+#include "rt/own/p.h"
 #include "rt/stats.h"
 #include "tests/sched_test.h"
 

@@ -15,9 +15,9 @@
 #include <thread>
 #include <vector>
 
-#include "rt/clock.h"
-#include "rt/park.h"
-#include "rt/stack.h"
+#include "rt/sched/park.h"
+#include "rt/stack/stack.h"
+#include "rt/time/clock.h"
 #include "tests/child.h"
 #include "tests/procs.h"
 

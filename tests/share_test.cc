@@ -1,6 +1,6 @@
 // tests/share_test.cc - what lies in a P's public part runs, whether somebody looks for it or not.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/share.h"
+#include "rt/own/share.h"
 
 #include "tests/sched_test.h"
 

@@ -4,7 +4,7 @@
 #include "examples/kv_server.cc"
 #undef main
 
-#include "rt/netpoll.h"
+#include "rt/net/netpoll.h"
 #include "rt/sim.h"
 #include "tests/test.h"
 

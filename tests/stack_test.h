@@ -13,7 +13,7 @@
 
 #include "kernel/sys.h"
 #include "kernel/vm.h"
-#include "rt/stack.h"
+#include "rt/stack/stack.h"
 #include "tests/test.h"
 
 namespace gort::stack_test {

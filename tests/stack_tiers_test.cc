@@ -1,4 +1,4 @@
-// tests/stack_tiers_test.cc - large stacks while goroutines are few: rt/stack.h, TIERS.
+// tests/stack_tiers_test.cc - large stacks while goroutines are few: rt/stack/stack.h, TIERS.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -1,8 +1,8 @@
-// tests/sync_bias_test.cc - objects that belong to a P until another one wants them: rt/owner.h.
+// tests/sync_bias_test.cc - objects that belong to a P until another one wants them: rt/own/owner.h.
 // SPDX-License-Identifier: BSD-2-Clause
 #include <thread>
 
-#include "rt/owned_lock.h"
+#include "rt/own/owned_lock.h"
 #include "tests/sync_test.h"
 
 using namespace gort;

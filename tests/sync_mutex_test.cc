@@ -5,7 +5,7 @@
 #include <memory>
 #include <mutex>
 
-#include "rt/clock.h"
+#include "rt/time/clock.h"
 #include "tests/sync_test.h"
 
 using namespace gort;

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "rt/sched.h"
+#include "rt/sched/sched.h"
 #include "tests/sync_test.h"
 
 using namespace gort;

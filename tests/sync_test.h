@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gort.h"
-#include "rt/sema.h"
+#include "rt/sync/sema.h"
 #include "tests/child.h"
 #include "tests/procs.h"
 

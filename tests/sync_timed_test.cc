@@ -5,7 +5,7 @@
 #include <mutex>
 #include <shared_mutex>
 
-#include "rt/clock.h"
+#include "rt/time/clock.h"
 #include "tests/sync_test.h"
 
 using namespace gort;

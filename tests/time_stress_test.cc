@@ -9,7 +9,7 @@
 
 #include "chan/select.h"
 #include "chan/time.h"
-#include "rt/clock.h"
+#include "rt/time/clock.h"
 #include "tests/ctx_test.h"
 
 namespace {

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "rt/clock.h"
+#include "rt/time/clock.h"
 #include "tests/chan_tools.h"
 #include "tests/time_test.h"
 

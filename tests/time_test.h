@@ -8,7 +8,7 @@
 #include "chan/chan.h"
 #include "chan/hchan.h"
 #include "chan/time.h"
-#include "rt/sched.h"
+#include "rt/sched/sched.h"
 #include "tests/procs.h"
 
 namespace time_tools {

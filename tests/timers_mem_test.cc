@@ -2,7 +2,7 @@
 // and the seams for time and chance.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kernel/sys.h"
-#include "rt/choice.h"
+#include "rt/base/choice.h"
 #include "tests/timers_test.h"
 
 namespace kernel = gort::kernel;

@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "rt/timer_wheel.h"
-#include "rt/timers.h"
+#include "rt/time/timers.h"
+#include "rt/time/wheel.h"
 #include "tests/test.h"
 
 namespace rt = gort::rt;

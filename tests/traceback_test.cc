@@ -2,14 +2,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The ids (TB-…, DL-…, RT-…, CC-…) are those of the list of Go's behaviours.
-#include "rt/traceback.h"
+#include "rt/trace/traceback.h"
 
 #include <atomic>
 #include <regex>
 #include <thread>
 
 #include "chan/chan.h"
-#include "rt/report.h"
+#include "rt/base/report.h"
 #include "tests/panic_test.h"
 
 using namespace gort;

@@ -1,6 +1,6 @@
-// tests/trim_test.cc - stacks give their pages back: rt/trim.h, and the pool's part of it.
+// tests/trim_test.cc - stacks give their pages back: rt/sched/trim.h, and the pool's part of it.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/trim.h"
+#include "rt/sched/trim.h"
 
 #include <cstring>
 

@@ -4,7 +4,7 @@
 
 #include <atomic>
 
-#include "rt/sched.h"
+#include "rt/sched/sched.h"
 
 class Watch {
 public:

@@ -9,7 +9,8 @@
 # Nothing is called in the process. A goroutine that runs is shown on its thread. The stack of one that does not is put
 # into the selected thread's registers for the time of the command, which then get their values back; in a core, whose
 # registers cannot be set, an unwinder gives the thread's innermost frame the goroutine as its caller. Where things
-# lie is read from a table in the program (rt/gdb_table.cc), so no debug information is needed for the list itself.
+# lie is read from a table in the program (rt/trace/gdb_table.cc), so no debug information is needed for the list
+# itself.
 #
 # Loaded by `gort-gdb PROGRAM`, by `source gort-gdb.py`, or by gdb itself where `make install` put it for that.
 import bisect
@@ -91,7 +92,7 @@ class Sections:
 
 
 class Table:
-    """What rt/gdb_table.cc says, by name: numbers as they are, addresses as addresses."""
+    """What rt/trace/gdb_table.cc says, by name: numbers as they are, addresses as addresses."""
 
     MAGIC = b"gort-gdb"
 

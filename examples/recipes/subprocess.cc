@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A pidfd becomes readable when the process has ended, so waiting for it parks a goroutine. posix_spawn and not fork:
-// a forked child of a running program has no goroutines (rt/fork.h), a spawned one is another program at once.
+// a forked child of a running program has no goroutines (rt/base/fork.h), a spawned one is another program at once.
 #include <gort.h>
 #include <fcntl.h>
 #include <signal.h>

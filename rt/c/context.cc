@@ -16,8 +16,8 @@
 #include "chan/time.h"
 #include "rt/c/c.h"
 #include "rt/c/chan.h"
-#include "rt/clock.h"
 #include "rt/sync/mutex.h"
+#include "rt/time/clock.h"
 
 using namespace gort;
 using gort::detail::FuncTimer;

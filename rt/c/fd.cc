@@ -18,8 +18,8 @@
 #include "kernel/lock.h"
 #include "kernel/sys.h"
 #include "rt/c/c.h"
-#include "rt/clock.h"
-#include "rt/netpoll.h"
+#include "rt/net/netpoll.h"
+#include "rt/time/clock.h"
 
 using namespace gort;
 using namespace gort::rt;

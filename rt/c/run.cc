@@ -3,11 +3,11 @@
 #include "chan/ops.h"
 #include "chan/select_ops.h"
 #include "kernel/mem.h"
+#include "rt/base/report.h"
 #include "rt/c/c.h"
 #include "rt/c/chan.h"
 #include "rt/go.h"
-#include "rt/report.h"
-#include "rt/sched.h"
+#include "rt/sched/sched.h"
 
 using namespace gort;
 

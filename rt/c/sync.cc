@@ -6,12 +6,12 @@
 #include "chan/select_ops.h"
 #include "rt/c/c.h"
 #include "rt/c/chan.h"
-#include "rt/clock.h"
 #include "rt/go.h"
 #include "rt/sync/cond.h"
 #include "rt/sync/mutex.h"
 #include "rt/sync/rw_mutex.h"
 #include "rt/sync/wait_group.h"
+#include "rt/time/clock.h"
 
 using namespace gort;
 using namespace gort::detail;

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "chan/time.h"
 #include "rt/c/c.h"
-#include "rt/clock.h"
 #include "rt/time.h"
+#include "rt/time/clock.h"
 
 using namespace gort;
 

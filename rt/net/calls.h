@@ -1,4 +1,5 @@
-// rt/net/calls.h - the system calls of sockets, which a simulation's descriptors answer themselves (rt/sim_seam.h).
+// rt/net/calls.h - the system calls of sockets, which a simulation's descriptors answer themselves
+// (rt/base/sim_seam.h).
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Names, arguments and results are those of kernel/sys.h. What a simulation's sockets need not know (most options) is
@@ -10,7 +11,7 @@
 #include <sys/uio.h>
 
 #include "kernel/sys.h"
-#include "rt/sim_seam.h"
+#include "rt/base/sim_seam.h"
 
 namespace gort::net::detail {
 

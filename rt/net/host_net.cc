@@ -7,8 +7,8 @@
 #include <cstring>
 #include <string>
 
+#include "rt/base/sim_seam.h"
 #include "rt/net/socket.h"
-#include "rt/sim_seam.h"
 
 namespace gort::net {
 

@@ -1,4 +1,5 @@
-// rt/net/socket.cc - sockets: opening, connecting, accepting, and moving bytes, as raw system calls over rt/netpoll.h.
+// rt/net/socket.cc - sockets: opening, connecting, accepting, and moving bytes, as raw system calls over
+// rt/net/netpoll.h.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A round trip of a busy TCP connection is one recv and one send that both succeed. The recv that would only say
@@ -12,7 +13,7 @@
 #include "kernel/mem.h"
 #include "kernel/sys.h"
 #include "arch/sanitize.h"
-#include "rt/clock.h"
+#include "rt/time/clock.h"
 #include "rt/go.h"
 #include "rt/net/calls.h"
 

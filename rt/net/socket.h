@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "rt/net/handle.h"
-#include "rt/netpoll.h"
+#include "rt/net/netpoll.h"
 
 namespace gort::net::detail {
 

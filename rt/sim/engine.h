@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "kernel/rand.h"
-#include "rt/g.h"
+#include "rt/own/g.h"
 #include "rt/sim.h"
 #include "rt/sim/net.h"
-#include "rt/sim_seam.h"
+#include "rt/base/sim_seam.h"
 #include "rt/sim/trace.h"
 
 namespace gort::rt {

@@ -6,15 +6,15 @@
 #include "kernel/sys.h"
 #include "kernel/thread.h"
 #include "kernel/tls.h"
-#include "rt/choice.h"
-#include "rt/clock.h"
-#include "rt/fault.h"
+#include "rt/base/choice.h"
 #include "rt/go.h"
 #include "rt/host.h"
 #include "rt/panic.h"
-#include "rt/park.h"
-#include "rt/sema_fast.h"
-#include "rt/timers.h"
+#include "rt/sched/park.h"
+#include "rt/stack/fault.h"
+#include "rt/sync/sema_fast.h"
+#include "rt/time/clock.h"
+#include "rt/time/timers.h"
 
 namespace gort::sim {
 
@@ -98,7 +98,7 @@ Engine::Engine() {
     pp_ = pop_idle_p_locked();
     sched.lock.unlock();
     acquire_p(mp_, pp_);
-    // From here on nobody takes a fast way: rt/sim_seam.h.
+    // From here on nobody takes a fast way: rt/base/sim_seam.h.
     mp_->open.store(0, std::memory_order_relaxed);
     pp_->attention.store(kAskSimulation, std::memory_order_relaxed);
     pp_->wanted.store(kWakeOne, std::memory_order_relaxed);

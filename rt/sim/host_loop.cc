@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "arch/arch.h"
-#include "rt/clock.h"
-#include "rt/park.h"
+#include "rt/sched/park.h"
 #include "rt/sim/engine.h"
-#include "rt/timer_wheel.h"
-#include "rt/timers.h"
+#include "rt/time/clock.h"
+#include "rt/time/timers.h"
+#include "rt/time/wheel.h"
 
 namespace gort::sim {
 

@@ -11,11 +11,11 @@
 #include <cstring>
 
 #include "kernel/poll.h"
-#include "rt/clock.h"
+#include "rt/net/poller.h"
 #include "rt/panic.h"
-#include "rt/park.h"
-#include "rt/poller.h"
+#include "rt/sched/park.h"
 #include "rt/sim/engine.h"
+#include "rt/time/clock.h"
 
 namespace gort::sim {
 

@@ -10,8 +10,8 @@
 #include <map>
 
 #include "rt/sim/engine.h"
-#include "rt/symbols.h"
-#include "rt/traceback.h"
+#include "rt/symbols/symbols.h"
+#include "rt/trace/traceback.h"
 
 namespace gort::sim {
 

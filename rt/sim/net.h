@@ -1,9 +1,10 @@
 // rt/sim/net.h - the network of a run: sockets in memory, and what happens on the way between hosts.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// rt/net makes the system calls of a socket; for descriptors from kSimFd on they come here (SimNet of rt/sim_seam.h).
-// Whatever travels is a timer in virtual time, also without latency: so what arrives at the same instant arrives in any
-// order, but for the bytes of one direction of one connection. A wait ends as with the real poller, by an edge.
+// rt/net makes the system calls of a socket; for descriptors from kSimFd on they come here (SimNet of
+// rt/base/sim_seam.h). Whatever travels is a timer in virtual time, also without latency: so what arrives at the same
+// instant arrives in any order, but for the bytes of one direction of one connection. A wait ends as with the real
+// poller, by an edge.
 // HOSTS. A goroutine lives on a host, 0 if it has not said where, and so do its sockets. A host has the address
 // 10.0.0.(number + 1) and the names that network::host and dial have used, in the order in which they came up.
 // Context: the thread of the simulation.
@@ -19,11 +20,11 @@
 #include <utility>
 #include <vector>
 
+#include "rt/base/sim_seam.h"
 #include "rt/net/endpoint.h"
-#include "rt/netpoll.h"
+#include "rt/net/netpoll.h"
 #include "rt/sim.h"
-#include "rt/sim_seam.h"
-#include "rt/timers.h"
+#include "rt/time/timers.h"
 
 namespace gort::sim {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rt/g.h"
+#include "rt/own/g.h"
 
 namespace gort::rt {
 class Images;

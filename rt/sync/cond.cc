@@ -8,11 +8,11 @@
 // Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
 #include "rt/sync/cond.h"
 
-#include "rt/clock.h"
-#include "rt/owner.h"
-#include "rt/report.h"
-#include "rt/sema.h"
-#include "rt/timed.h"
+#include "rt/base/report.h"
+#include "rt/own/owner.h"
+#include "rt/sched/timed.h"
+#include "rt/sync/sema.h"
+#include "rt/time/clock.h"
 
 namespace gort::detail {
 

@@ -1,28 +1,28 @@
 // rt/sync/mutex.cc - the contended half of mutex.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The word says whether it is locked, and whose it is (rt/owner.h), and nothing else; who waits, and in which mode, is
-// in the table (rt/sema.h).
+// The word says whether it is locked, and whose it is (rt/own/owner.h), and nothing else; who waits, and in which mode,
+// is in the table (rt/sync/sema.h).
 //   normal    unlock frees the word, takes the head of the queue out and readies it; while one that was woken is on
 //   his way
 //             (woken), unlock goes its fast way again. The woken one tries; if it fails it queues at the head.
 //   starving  unlock leaves the word locked and gives it to the head.
 // Why nobody sleeps for ever: a root that is not counted has somebody on his way, who counts it again when he
 // arrives. He holds the lock then, so that his own unlock sees it, or he makes the fence that a sleeper makes.
-// A waiter whose deadline comes while it is queued is taken out by its timer (rt/timed.h): it had been woken by nobody,
-// and its heir at the head of the queue is counted as it was.
+// A waiter whose deadline comes while it is queued is taken out by its timer (rt/sched/timed.h): it had been woken by
+// nobody, and its heir at the head of the queue is counted as it was.
 // A waiter that joins a counted queue needs no fence: the one who counted it made it, and no unlock since has missed
 // it.
 #include "rt/sync/mutex.h"
 
 #include "arch/arch.h"
-#include "rt/clock.h"
+#include "rt/base/report.h"
+#include "rt/base/sim_seam.h"
 #include "rt/go.h"
-#include "rt/owner.h"
-#include "rt/report.h"
-#include "rt/sema.h"
-#include "rt/sim_seam.h"
-#include "rt/timed.h"
+#include "rt/own/owner.h"
+#include "rt/sched/timed.h"
+#include "rt/sync/sema.h"
+#include "rt/time/clock.h"
 
 namespace gort::detail {
 

@@ -25,15 +25,15 @@
 #include <chrono>
 #include <cstdint>
 
-#include "../sema_fast.h"
 #include "../time.h"
+#include "sema_fast.h"
 
 namespace gort {
 
 namespace detail {
 
-// owner.mark: 0 free, 1 locked. From 0 to 1 it goes inside the gate of the owner (rt/gate_fast.h), or by compare and
-// swap while the mutex is shared; whoever has it locked stores 0.
+// owner.mark: 0 free, 1 locked. From 0 to 1 it goes inside the gate of the owner (rt/own/gate_fast.h), or by compare
+// and swap while the mutex is shared; whoever has it locked stores 0.
 struct MutexWord {
     Owner owner;
 };

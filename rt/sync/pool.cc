@@ -10,9 +10,9 @@
 #include "rt/sync/pool.h"
 
 #include "kernel/mem.h"
-#include "rt/gate.h"
-#include "rt/gate_lock.h"
-#include "rt/sched.h"
+#include "rt/base/gate_lock.h"
+#include "rt/own/gate.h"
+#include "rt/sched/sched.h"
 
 namespace gort::detail {
 

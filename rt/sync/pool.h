@@ -29,7 +29,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "../gate_fast.h"
+#include "../own/gate_fast.h"
 
 namespace gort {
 

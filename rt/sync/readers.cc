@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A short visit is a stay inside the gate with a P: who removes something and then waits until everybody has been
-// outside (rt/gate.h) has seen the end of all of them. A long one may block and end on another P: it counts itself,
+// outside (rt/own/gate.h) has seen the end of all of them. A long one may block and end on another P: it counts itself,
 // at its begin and its end, in the place of the P where it is then. Phases tell old ones from new ones:
 //      phase n ends when the visits begun in phase n-1 are all over (their number, summed over all places, is 0);
 //      what was removed during phase n cannot be seen any more when phase n+2 has begun.
@@ -14,8 +14,8 @@
 #include "rt/sync/readers.h"
 
 #include "kernel/lock.h"
-#include "rt/gate.h"
-#include "rt/sched.h"
+#include "rt/own/gate.h"
+#include "rt/sched/sched.h"
 
 namespace gort::detail {
 

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../gate_fast.h"
+#include "../own/gate_fast.h"
 
 namespace gort::detail {
 

@@ -10,7 +10,7 @@
 // words of its P, by plain stores inside the gate. The number of readers is then that of the word plus those of all
 // Ps' places. A reader that leaves takes itself off its P's place, or off the word; where both say 0 it cannot tell
 // whether it came on another P or never, so it has all counted. Counting, which the first writer does as well:
-//      1  kSlots -> kCollecting        2  everybody who was inside the gate has been outside (rt/gate.h)
+//      1  kSlots -> kCollecting        2  everybody who was inside the gate has been outside (rt/own/gate.h)
 //      3  what the places say goes into the word, and kCollecting away
 // While kCollecting is set the word's number means nothing; readers come and go on it all the same.
 //
@@ -24,12 +24,12 @@
 //           V3 word: every change is acq_rel.
 #include "rt/sync/rw_mutex.h"
 
-#include "rt/clock.h"
-#include "rt/gate.h"
+#include "rt/base/report.h"
 #include "rt/go.h"
-#include "rt/report.h"
-#include "rt/sema.h"
-#include "rt/timed.h"
+#include "rt/own/gate.h"
+#include "rt/sched/timed.h"
+#include "rt/sync/sema.h"
+#include "rt/time/clock.h"
 
 namespace gort::detail {
 
@@ -303,7 +303,7 @@ namespace {
         return nullptr;
     mp->in_rt.store(1, std::memory_order_relaxed);
     kernel::light_barrier();
-    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]] {  // G2 of rt/gate.h
+    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]] {  // G2 of rt/own/gate.h
         leave(mp);
         return nullptr;
     }

@@ -7,8 +7,8 @@
 #include "rt/sync/wait_group.h"
 
 #include "rt/host.h"
-#include "rt/owner.h"
-#include "rt/sema.h"
+#include "rt/own/owner.h"
+#include "rt/sync/sema.h"
 
 namespace gort::detail {
 
@@ -25,7 +25,7 @@ OwnerWord64* word_of(WaitGroupWord* word) {
     return reinterpret_cast<OwnerWord64*>(reinterpret_cast<char*>(word) + offsetof(WaitGroupWord, count) - 4);
 }
 uint64_t load(WaitGroupWord* word) { return __atomic_load_n(word_of(word), __ATOMIC_ACQUIRE); }
-// *seen is what it is now if that fails. B1, B2 of rt/owner.h
+// *seen is what it is now if that fails. B1, B2 of rt/own/owner.h
 bool swap(WaitGroupWord* word, uint64_t* seen, uint64_t to) {
     return __atomic_compare_exchange_n(word_of(word), seen, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }

@@ -25,13 +25,13 @@
 
 #include "../go.h"
 #include "../panic.h"
-#include "../sema_fast.h"
+#include "sema_fast.h"
 
 namespace gort {
 
 namespace detail {
 
-// The count and the mark, which is 1 if somebody waits, change inside the gate of the owner (rt/gate_fast.h), or by
+// The count and the mark, which is 1 if somebody waits, change inside the gate of the owner (rt/own/gate_fast.h), or by
 // compare and swap of the whole word while it is shared.
 struct alignas(8) WaitGroupWord {
     uint32_t unused = 0;

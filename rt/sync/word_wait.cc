@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/sync/word_wait.h"
 
-#include "rt/clock.h"
+#include "rt/base/report.h"
 #include "rt/host.h"
-#include "rt/report.h"
-#include "rt/sema.h"
+#include "rt/sched/timed.h"
 #include "rt/sync/recursive_mutex.h"
-#include "rt/timed.h"
+#include "rt/sync/sema.h"
+#include "rt/time/clock.h"
 
 namespace gort::detail {
 

@@ -1,9 +1,9 @@
 # tests/c/smoke.py - gort_c.h from Python, by ctypes: smoke.py LIBRARY. tests/python_test.sh makes the library.
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Python's threads are threads of the program's own: they block on gort's channels as goroutines do, with the GIL given up.
-# Python's state belongs to the thread, and a goroutine can leave its thread in any call into gort. So a Python function
-# that a goroutine calls does not call gort itself: what it has to say goes through one of Python's own queues.
+# Python's threads are threads of the program's own: they block on gort's channels as goroutines do, with the GIL given
+# up. Python's state belongs to the thread, and a goroutine can leave its thread in any call into gort. So a Python
+# function that a goroutine calls does not call gort itself: what it has to say goes through one of Python's own queues.
 import ctypes
 import queue
 import sys

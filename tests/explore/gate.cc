@@ -1,12 +1,12 @@
-// tests/explore/gate.cc - the P gate (rt/gate.h): enter and leave by plain stores, and everybody who asks for a P.
+// tests/explore/gate.cc - the P gate (rt/own/gate.h): enter and leave by plain stores, and everybody who asks for a P.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A model thread is an M of its own, without the scheduler: what an M does on g0 between two goroutines is `decide`.
 #include "kernel/sys.h"
-#include "rt/gate.h"
-#include "rt/gate_lock.h"
-#include "rt/sched.h"
-#include "rt/solo.h"
+#include "rt/base/gate_lock.h"
+#include "rt/base/solo.h"
+#include "rt/own/gate.h"
+#include "rt/sched/sched.h"
 #include "tests/explore/explore.h"
 
 using namespace gort;
@@ -268,7 +268,7 @@ EXPLORE(gate_outside_passing_full_fences, 2, 2, 0, 1) {
     passes([] { rt::wait_for_all_outside(); });
 }
 
-// --- the only P is the only one no longer (rt/solo.h)
+// --- the only P is the only one no longer (rt/base/solo.h)
 
 rt::GateLock gate_lock{kernel::LockRank::kUnranked};
 

@@ -1,9 +1,9 @@
-// tests/explore/locks.cc - how OS threads wait for each other: kernel/lock.h, rt/gate_lock.h.
+// tests/explore/locks.cc - how OS threads wait for each other: kernel/lock.h, rt/base/gate_lock.h.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "arch/arch.h"
 #include "kernel/lock.h"
 #include "kernel/membarrier.h"
-#include "rt/gate_lock.h"
+#include "rt/base/gate_lock.h"
 #include "tests/explore/explore.h"
 
 using namespace gort;
@@ -123,7 +123,7 @@ EXPLORE(note_twice, kUnbounded, kUnbounded, 0, 0) {
     start();
     join();
 }
-// Ended from outside, by a word that the sleeper looks at: the fence of rt/park.cc's end_foreign_waits.
+// Ended from outside, by a word that the sleeper looks at: the fence of rt/sched/park.cc's end_foreign_waits.
 EXPLORE(note_nudged, kUnbounded, kUnbounded, 0, 0) {
     note.clear();
     spawn([] {

@@ -80,8 +80,8 @@ Word* Memory::word(const void* address, int size) {
     while (words_[i].generation == generation_ && words_[i].address != a) i = (i + 1) & (kWords - 1);
     Word* w = &words_[i];
     const bool fresh = w->generation != generation_;
-    // Who writes without our seeing it (assembly, the kernel, a plain store) begins a new history, and so does an access
-    // of another size, or to a part of these bytes; it finds what the stores before have published.
+    // Who writes without our seeing it (assembly, the kernel, a plain store) begins a new history, and so does an
+    // access of another size, or to a part of these bytes; it finds what the stores before have published.
     if (!fresh && w->size == size && w->n && w->stores[w->n - 1]->value == peek(a, size)) return w;
     const View before = carried(a, size);
     if (fresh) {

@@ -1,8 +1,8 @@
 // tests/explore/poll.cc - a goroutine that waits for a descriptor, against its edge, its close and its deadline
-// (rt/netpoll.h).
+// (rt/net/netpoll.h).
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/clock.h"
-#include "rt/netpoll.h"
+#include "rt/net/netpoll.h"
+#include "rt/time/clock.h"
 #include "tests/explore/rig.h"
 
 using namespace gort;

@@ -1,6 +1,6 @@
-// tests/explore/queues.cc - the public part of a P's queue (rt/share.h): goroutines taken by one exchange.
+// tests/explore/queues.cc - the public part of a P's queue (rt/own/share.h): goroutines taken by one exchange.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/share.h"
+#include "rt/own/share.h"
 #include "tests/explore/explore.h"
 
 using namespace gort;

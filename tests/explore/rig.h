@@ -7,7 +7,7 @@
 
 #include "arch/arch.h"
 #include "rt/go.h"
-#include "rt/park.h"
+#include "rt/sched/park.h"
 #include "tests/explore/explore.h"
 
 namespace gort::explore {

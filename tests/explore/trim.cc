@@ -1,10 +1,10 @@
-// tests/explore/trim.cc - a stack gives pages back while somebody wakes its goroutine (rt/trim.h).
+// tests/explore/trim.cc - a stack gives pages back while somebody wakes its goroutine (rt/sched/trim.h).
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // sysmon is the trimmer: that its time is over is a deviation that may come at any moment. To drop pages is to write
 // all of them (seam.cc), so a goroutine that runs on them meanwhile races.
-#include "rt/stack_pool.h"
-#include "rt/trim.h"
+#include "rt/sched/trim.h"
+#include "rt/stack/pool.h"
 #include "tests/explore/rig.h"
 
 using namespace gort;

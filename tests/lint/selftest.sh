@@ -12,7 +12,7 @@ cd "$tree" || exit 1
 arch=$(uname -m)
 passed=0 failed=0
 
-mkdir -p .ci tests/lint "arch/$arch" kernel rt/sync rt/net chan ctx out/tests
+mkdir -p .ci tests/lint "arch/$arch" kernel rt/own rt/sched rt/sync rt/net chan ctx out/tests
 cp "$root"/Makefile "$root"/.clang-format "$root"/.clang-tidy .
 cp "$root"/.ci/need .ci/
 mkdir -p rt tests/explore && cp "$root"/rt/version.h rt/ && : >tests/explore/explore.mk
@@ -69,7 +69,12 @@ put kernel/base.h '#pragma once' 'int base();'
 put kernel/tls.cc 'extern thread_local int self;' 'thread_local int self = 0;'
 put rt/go.h '#pragma once' 'void go();'
 sed -i '1s/.*/\/\/ PUBLIC rt\/go.h/' rt/go.h
-put rt/run.cc '#include "kernel/base.h"' '#include "rt/go.h"' 'void go() {}'
+put rt/sched/run.h '#pragma once' 'void run();'
+put rt/own/gate.h '#pragma once'
+put rt/sched/sched.h '#pragma once'
+put rt/own/gate.cc '#include "rt/own/gate.h"' '#include "rt/sched/sched.h"' # one of the few that may go up
+put rt/host_libc.cc '#include "rt/sched/sched.h"'
+put rt/sched/run.cc '#include "kernel/base.h"' '#include "rt/go.h"' 'void go() {}'
 put rt/sync/mutex.h '#pragma once' '#include "../go.h"'
 sed -i '1s/.*/\/\/ PUBLIC rt\/sync\/mutex.h/' rt/sync/mutex.h
 put chan/chan.h '#pragma once' '#include "rt/go.h"'
@@ -79,6 +84,8 @@ clean layers text format headers tidy shell
 
 fires layers '[layers]' kernel/up.cc '#include "rt/go.h"'
 fires layers '[layers]' rt/up.cc '#include "rt/sync/mutex.h"'
+fires layers '[layers]' rt/own/up.h '#pragma once' '#include "rt/sched/run.h"'
+fires layers '[layers]' rt/own/up.cc '#include "rt/sched/run.h"'
 fires layers '[layers]' chan/beside.cc '#include "rt/sync/mutex.h"'
 fires layers '[layers]' rt/net/beside.h '#pragma once' '#include "../sync/mutex.h"'
 fires layers '[layers]' kernel/spaced.cc '#  include   "rt/go.h"'
@@ -98,9 +105,9 @@ fires text '[tls]' rt/tls.cc 'static thread_local int here;'
 fires text '[tls]' kernel/tls2.cc 'static __thread int here;'
 fires text '[errno]' rt/errno.cc 'int f() { return errno; }'
 fires text '[errno]' chan/errno.h '#pragma once' 'inline int f() { return *__errno_location(); }'
-fires text '[std]' rt/mutex.cc 'static std::mutex m;'
+fires text '[std]' rt/sync/mutex.cc 'static std::mutex m;'
 fires text '[std]' rt/thread.cc 'void f() { std::thread([] {}).detach(); }'
-fires text '[std]' rt/cond.cc 'static std::condition_variable c;'
+fires text '[std]' rt/sync/cond.cc 'static std::condition_variable c;'
 fires text '[std]' ctx/function.cc 'static std::function<void()> f;'
 fires text '[tab]' rt/tab.cc $'int\tx;'
 fires text '[trailing]' rt/blank.cc 'int x; '
@@ -108,7 +115,7 @@ fires text '[crlf]' rt/dos.cc $'int x;\r'
 fires text '[width]' rt/wide.cc "// $(printf 'x%.0s' {1..120})"
 mapfile -t lines < <(seq -f '// %g' 700)
 fires text '[length]' rt/long.cc "${lines[@]}"
-fires text '[pragma]' rt/once.h '#include <cstddef>'
+fires text '[pragma]' rt/sync/once.h '#include <cstddef>'
 fires text '[align]' "arch/$arch/a.S" '        .align 4'
 put rt/open.cc 'int x;'
 truncate -s -1 rt/open.cc
@@ -126,7 +133,7 @@ put rt/fine.cc 'int a;         // one column' 'int long_name;  // by hand'
 clean format
 rm rt/fine.cc
 fires headers '[alone]' kernel/alone.h '#pragma once' 'inline size_t f() { return 0; }'
-fires tidy 'thread-safety' rt/guard.cc "$annotations" 'Lock l;' 'int n GUARDED_BY(l);' 'int f() { return n; }'
+fires tidy 'thread-safety' rt/stack/guard.cc "$annotations" 'Lock l;' 'int n GUARDED_BY(l);' 'int f() { return n; }'
 fires tidy 'thread-safety' rt/leak.cc "$annotations" 'Lock l;' 'int f() {' '    l.lock();' '    return 0;' '}'
 fires tidy '[bugprone-' rt/tidy.cc 'int f(int a) {' '    if (a) return 1;' '    return 0;' '}' \
     'long g(int a, int b) { return a * b; }'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/gate.pml - The P gate of rt/gate.h on a machine with a store buffer: the owner's stores reach
+// tests/model/gate.pml - The P gate of rt/own/gate.h on a machine with a store buffer: the owner's stores reach
 // memory late and in order, its loads overtake them; the taker's heavy_barrier empties that buffer, as
 // membarrier does to a running thread.
 //
@@ -17,7 +17,7 @@
 #define IN_RT 0
 #define DATA 1
 
-byte in_rt, shut;                /* memory, as in rt/m.h */
+byte in_rt, shut;                /* memory, as in rt/own/m.h */
 byte data;                       /* the P's plain fields, in memory */
 byte latest;                     /* what its last user wrote, whether it has reached memory or not */
 byte gate_lock;

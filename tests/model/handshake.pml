@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/handshake.pml - Taking an object away from a P by an answer instead of a barrier (rt/gate.h handshake and
-// answer, with the protocol of rt/owner.h): M 0 has P 0, M 1 has P 1, each P an object, and each M may
+// tests/model/handshake.pml - Taking an object away from a P by an answer instead of a barrier (rt/own/gate.h handshake
+// and answer, with the protocol of rt/own/owner.h): M 0 has P 0, M 1 has P 1, each P an object, and each M may
 // take the other P's away while its own is being taken. M 0 works through a store buffer: its stores reach memory late
 // and in order, its loads see its own, its locked instructions and others' barriers empty it. With -DHANDS sysmon may
 // take P 0 through the gate, at any time, and M 2 goes on with it.

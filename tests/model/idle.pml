@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/idle.pml - Going idle and waking of rt/mach.cc, and sysmon's rest of rt/sysmon.cc. Two Ms,
+// tests/model/idle.pml - Going idle and waking of rt/sched/mach.cc, and sysmon's rest of rt/sched/sysmon.cc. Two Ms,
 // two Ps. A submitter puts work into the global queue as foreign threads, the poller and timers do; an M
 // that runs a piece leaves another one in its own queue, without waking anybody; only sysmon may bring that
 // to the idle P, and it rests while all Ps are idle.

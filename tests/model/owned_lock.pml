@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/owned_lock.pml - The lock that goes to and fro (rt/owned_lock.h), on a machine with a store buffer: the
-// owner's stores reach memory late and in order, its loads see its own; a taker's heavy_barrier empties that buffer,
-// and so does the owner's exchange. What a taker does is in order.
+// tests/model/owned_lock.pml - The lock that goes to and fro (rt/own/owned_lock.h), on a machine with a store buffer:
+// the owner's stores reach memory late and in order, its loads see its own; a taker's heavy_barrier empties that
+// buffer, and so does the owner's exchange. What a taker does is in order.
 //
 // Shown: (1) never two hold the lock, though the owner makes it its own again at any time that it holds it; (2) nobody
 // waits for ever.

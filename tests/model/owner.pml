@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/owner.pml - An object that goes to and fro between the Ps (rt/owner.h), on a machine with a store
+// tests/model/owner.pml - An object that goes to and fro between the Ps (rt/own/owner.h), on a machine with a store
 // buffer: the stores of one M reach memory late and in order, its loads see its own; the other one's heavy_barrier
 // empties that buffer, and so do its own locked instructions. The other M is in order. Each has a P and keeps it. As a
 // channel, whose lock is another word; with -DONE_WORD as a mutex, whose state is in one word with the owner, so that a

@@ -1,4 +1,4 @@
-// tests/model/park.pml - park and ready of rt/park.h: a waiter links itself under the object's lock and
+// tests/model/park.pml - park and ready of rt/sched/park.h: a waiter links itself under the object's lock and
 // releases that lock only in the commit, which the incoming side runs once the waiter's stack is at rest.
 // SPDX-License-Identifier: BSD-2-Clause
 //

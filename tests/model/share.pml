@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/share.pml - The public part of a P's queue (rt/share.h PublicQueue, rt/look.cc): two Ps, each with an M
-// that goes idle and is woken. The owner makes some of its queue public, or offers runnext; the other one takes all by
-// one exchange, or gathers what it has into the owner's public part. P 1 may be retired and come back. Whether anybody
-// looks, shares, gathers or begins a round at some decision is left open, as are the times of wakes.
+// tests/model/share.pml - The public part of a P's queue (rt/own/share.h PublicQueue, rt/sched/look.cc): two Ps, each
+// with an M that goes idle and is woken. The owner makes some of its queue public, or offers runnext; the other one
+// takes all by one exchange, or gathers what it has into the owner's public part. P 1 may be retired and come back.
+// Whether anybody looks, shares, gathers or begins a round at some decision is left open, as are the times of wakes.
 // What is private is touched by the owner only and in one step here; the machine is in order, since every publication
 // is a locked instruction.
 //

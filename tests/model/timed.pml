@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/timed.pml - a wait with a deadline (rt/timed.h): a waker and a timer race for a waiter whose frame holds
-// the timer. What is done under the object's lock, or by one locked instruction, is one step; between two steps anybody
-// may run. The timer's function may come late: it has been taken off the heap, and its M has been stopped.
+// tests/model/timed.pml - a wait with a deadline (rt/sched/timed.h): a waker and a timer race for a waiter whose frame
+// holds the timer. What is done under the object's lock, or by one locked instruction, is one step; between two steps
+// anybody may run. The timer's function may come late: it has been taken off the heap, and its M has been stopped.
 //
 // Shown: (1) there is one ready for each park, (2) nobody touches the frame once the waiter has left it, (3) every
 // round ends.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/trim.pml - The trimmer of rt/trim.h against who parks, wakes and resumes the goroutine whose stack it
-// trims, on a machine with a store buffer: that CPU's stores reach memory late and in order, its loads overtake them;
-// heavy_barrier empties the buffer.
+// tests/model/trim.pml - The trimmer of rt/sched/trim.h against who parks, wakes and resumes the goroutine whose stack
+// it trims, on a machine with a store buffer: that CPU's stores reach memory late and in order, its loads overtake
+// them; heavy_barrier empties the buffer.
 //
 // Shown: (1) no page is dropped while the goroutine runs, or below a stack pointer that is not the one where it rests;
 // (2) it is resumed where it rests; (3) a goroutine that has ended is not written to; (4) nobody waits for ever.

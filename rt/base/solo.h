@@ -1,0 +1,25 @@
+// rt/base/solo.h - is there anybody else who could be inside the runtime? If not, its locks need no locked instruction.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// solo() holds while there is one P and no foreign thread is attached: then whoever is inside the gate is there alone,
+// because entering takes the P (a goroutine that lost its P waits for one before it goes on). A lock that is taken and
+// released between enter() and leave(), or released by the commit of a park, may then be no lock at all.
+// The answer must be the same at both ends: it only changes to false while nobody is inside (end_solo), and only back
+// to true when a run starts.
+// Context: [G or foreign thread, inside the gate].
+// Ordering: O1 the release at the end of end_solo -> the acquire of those who come later: everybody knows.
+#pragma once
+
+#include <atomic>
+
+namespace gort::rt {
+
+extern std::atomic<bool> g_solo;
+
+[[gnu::always_inline]] inline bool solo() { return g_solo.load(std::memory_order_relaxed); }
+
+// Called before a second P or a foreign thread comes in; returns when everybody who is inside knows.
+void end_solo();
+void begin_solo();  // [init]
+
+}  // namespace gort::rt

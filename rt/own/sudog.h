@@ -1,0 +1,82 @@
+// rt/own/sudog.h - a goroutine's place in the wait queue of one object: on the waiter's own stack, linked while it
+// waits.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Why not the G itself: a select waits on many channels at once, with a Sudog for each.
+//
+// State, and who writes it (under the lock of the object, but for the last line):
+//   kWaiting   linked into a queue, or about to be                       the waiter, before it links itself
+//   kDone      unlinked by a waker that did the operation for it         the waker
+//   kClosed    unlinked by close                                         the waker
+//   kLost      unlinked by a waker who found that another case had won   that waker
+// A waiter that was woken reads its state without a lock: ready() and park order it.
+// Invariants: (1) first == nullptr iff last == nullptr; links are consistent whenever the lock is free.
+//             (2) G::waiting is the head of the list through `also` of a waiting goroutine's Sudogs, and null
+//             otherwise: set before the park, cleared when it is back and all of them are unlinked.
+// Context:    [G or foreign thread, inside the gate], under the object's lock. first may be read by anybody at any
+// time.
+// Ordering:   W1 first is written with release so that a look without the lock sees what the operations before it did.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "rt/own/g.h"
+
+namespace gort::rt {
+
+enum class SudogState : uint8_t { kWaiting, kDone, kClosed, kLost };
+
+// What a waiter sends or wants: the value itself where eight bytes hold it, else where it is or is to be.
+union Payload {
+    uint64_t word;
+    void* at;
+};
+
+struct Sudog {
+    Sudog* next;
+    Sudog* prev;
+    G* g;
+    Payload payload;
+    void* object;  // what it waits on
+    Sudog* also;   // the next of the same goroutine's
+    SudogState state;
+    bool select;  // one of several: who wants to wake it must claim it first (G::select_done)
+    bool sends;   // which of the object's queues it is in
+};
+
+struct WaitQueue {
+    std::atomic<Sudog*> first{nullptr};
+    Sudog* last = nullptr;
+
+    void reset() {
+        first.store(nullptr, std::memory_order_relaxed);
+        last = nullptr;
+    }
+    bool empty() const { return !first.load(std::memory_order_relaxed); }
+
+    [[gnu::always_inline]] void push(Sudog* sg) {
+        Sudog* tail = last;
+        sg->next = nullptr;
+        sg->prev = tail;
+        last = sg;
+        if (tail) tail->next = sg;
+        else first.store(sg, std::memory_order_release);  // W1
+    }
+
+    [[gnu::always_inline]] void pop(Sudog* head) {  // head == first
+        Sudog* next = head->next;
+        first.store(next, std::memory_order_release);  // W1
+        if (next) next->prev = nullptr;
+        else last = nullptr;
+    }
+
+    void remove(Sudog* sg) {
+        if (sg->next) sg->next->prev = sg->prev;
+        else last = sg->prev;
+        if (sg->prev) sg->prev->next = sg->next;
+        else first.store(sg->next, std::memory_order_release);  // W1
+    }
+};
+
+}  // namespace gort::rt

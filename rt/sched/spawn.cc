@@ -1,0 +1,496 @@
+// rt/sched/spawn.cc - Gs and their stacks: spawning, the entry of every goroutine, its end, the free lists.
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Free Gs lie in magazines of kMagazine, two per P, and travel through a depot as whole chains: one lock for each 128
+// spawns that move between Ps, none for those that do not. Free stacks of the default class lie in the P's stack_cache.
+// Locked instructions: spawn 0, end 0.
+#include "kernel/clock.h"
+#include "kernel/mem.h"
+#include "rt/host.h"
+#include "rt/trace/gdb_table.h"
+#include "rt/go.h"
+#include "rt/local.h"
+#include "rt/sched/look.h"
+#include "rt/sched/park.h"
+#include "rt/base/report.h"
+#include "rt/sync/sema.h"
+#include "rt/base/slab.h"
+#include "rt/stack/stack.h"
+#include "rt/stack/pool.h"
+
+namespace gort::rt {
+
+Slab<G> g_slab;
+
+namespace {
+
+struct Depot {
+    kernel::CountedMutex lock{kernel::LockRank::kLeaf};
+    G* chains = nullptr;  // chains of free Gs; the head of each points to the next chain with `wake`
+} depot;
+
+constexpr uint64_t kIdBlock = 64;
+constexpr uint32_t kStackBatch = kStackCache / 2;
+
+G* refill(P* pp) {
+    if (G* chain = pp->gfree_full) {
+        pp->gfree_full = nullptr;
+        pp->gfree_count = kMagazine;
+        return chain;
+    }
+    {
+        kernel::LockGuard guard(depot.lock);
+        if (G* chain = depot.chains) {
+            depot.chains = static_cast<G*>(chain->wake);
+            pp->gfree_count = chain->seq;
+            return chain;
+        }
+    }
+    G* fresh[kMagazine];
+    // They are written to: a program that needs two should not pay for the pages of a hundred.
+    if (pp->g_batch < kMagazine) pp->g_batch *= 2;
+    const uint32_t n = g_slab.alloc_many(fresh, pp->g_batch);
+    if (!n) kernel::fatal("out of memory for another goroutine");
+    for (uint32_t i = 0; i + 1 < n; ++i) fresh[i]->next = fresh[i + 1];
+    fresh[n - 1]->next = nullptr;
+    pp->gfree_count = n;
+    return fresh[0];
+}
+
+void to_depot(G* chain, uint32_t count) {
+    if (!chain) return;
+    chain->seq = count;
+    kernel::LockGuard guard(depot.lock);
+    chain->wake = depot.chains;
+    depot.chains = chain;
+}
+
+[[gnu::always_inline]] inline void put_free(P* pp, G* gp) {
+    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->stack = nullptr;
+    gp->ctx.sp = nullptr;
+    gp->flags = 0;
+    if (pp->gfree_count >= kMagazine) [[unlikely]] {
+        to_depot(pp->gfree_full, kMagazine);
+        pp->gfree_full = pp->gfree;
+        pp->gfree = nullptr;
+        pp->gfree_count = 0;
+    }
+    gp->next = pp->gfree;
+    pp->gfree = gp;
+    ++pp->gfree_count;
+}
+
+// The P's free stacks lie the small ones first: the large ones are given out before them.
+void make_room_for_stack(P* pp) {
+    void* given[kStackBatch];
+    uint32_t n = 0, kept = 0;
+    const uint32_t small = pp->small_stacks < kStackBatch ? pp->small_stacks : kStackBatch;
+    while (n < small) given[n++] = pp->stack_cache[--pp->small_stacks];
+    const uint32_t large_from = pp->small_stacks + n;
+    for (kept = pp->small_stacks; kept + kStackBatch < pp->stacks; ++kept)
+        pp->stack_cache[kept] = pp->stack_cache[kept - pp->small_stacks + large_from];
+    for (uint32_t i = kept - pp->small_stacks + large_from; i < pp->stacks; ++i)
+        given[n++] = pp->stack_cache[i];
+    pp->stacks = kept;
+    stack_free_mixed(given, n);
+}
+
+// Nobody else gets it before the caller has left it: the pool is given others.
+void stack_to_cache(P* pp, void* stack) {
+    if (pp->stacks == kStackCache) make_room_for_stack(pp);
+    uint32_t at = pp->stacks++;
+    if (!stack_is_large(stack)) {
+        pp->stack_cache[at] = pp->stack_cache[pp->small_stacks];
+        at = pp->small_stacks++;
+    }
+    pp->stack_cache[at] = stack;
+}
+
+void* pop_stack(P* pp) {
+    void* stack = pp->stack_cache[--pp->stacks];
+    if (pp->small_stacks > pp->stacks) pp->small_stacks = pp->stacks;
+    if (pp->stacks) {  // the next one's first frames, in time for the next start
+        const char* top = static_cast<const char*>(pp->stack_cache[pp->stacks - 1]);
+        __builtin_prefetch(top, 1);
+        for (size_t i = 1; i <= 3; ++i) __builtin_prefetch(top - i * arch::kCacheLine, 1);
+    }
+    return stack;
+}
+
+void* stack_from_cache(P* pp, int cls) {
+    if (cls == sched.stack_class) {
+        if (pp->stacks) return pop_stack(pp);
+        StackError error = StackError::kNone;
+        // A batch is made warm, guards and pages: a program that needs two stacks should not pay for thirty-two.
+        if (pp->stack_batch < kStackBatch) pp->stack_batch *= 2;
+        const int64_t start = kernel::nanotime();
+        const size_t n = stack_alloc_tiered(cls, pp->stack_cache, pp->stack_batch, &error);
+        note_lost(pp, kernel::nanotime() - start);
+        if (!n) fatal_no_stack(stack_error_text(error));
+        pp->stacks = static_cast<uint32_t>(n);
+        pp->small_stacks = 0;
+        while (pp->small_stacks < n && !stack_is_large(pp->stack_cache[pp->small_stacks])) ++pp->small_stacks;
+        return pop_stack(pp);
+    }
+    StackError error = StackError::kNone;
+    void* stack = nullptr;
+    if (!stack_alloc_tiered(cls, &stack, 1, &error)) fatal_no_stack(stack_error_text(error));
+    return stack;
+}
+
+// The main goroutine's end is the run's, unless a panic is under way; a locked goroutine takes its thread along.
+M* end_special(M* mp, G* gp) {
+    if (gp->flags & kGCanary) check_canary(gp);
+    if (gp->flags & kGMain) {
+        if (!(gp->flags & kGGoexit)) {
+            leave(mp);
+            wait_for_dying(gort::yield);
+            mp = enter();
+        }
+        sched.main_g = nullptr;
+        if (!(gp->flags & kGGoexit)) {
+            sched.main_done.store(true, std::memory_order_relaxed);
+            sched.lock.lock();
+            sched.state.store(RunState::kStopping, std::memory_order_release);
+            sched.lock.unlock();
+            wake_m0();
+        }
+    }
+    if (gp->flags & kGLocked) {
+        mp->locked_g = nullptr;
+        mp->lock_depth = 0;
+        gp->locked_m = nullptr;
+        mp->altered = true;
+        if (!mp->is_m0) mp->dying = true;
+    }
+    return mp;
+}
+
+// The commit of a goroutine's end.
+void bury(void* arg, G*) {
+    auto* mp = static_cast<M*>(arg);
+    if constexpr (arch::kToolWatches) arch::context_destroy(&mp->dead);
+    if (mp->dead_stack) stack_free(stack_class(mp->dead_stack), mp->dead_stack);
+}
+
+// The bottom of every goroutine's stack. One stack runs one goroutine after the other as long as fresh ones are next.
+void goroutine_entry(void* stack, void*) {
+    M* mp = self();
+    arch::context_started(&mp->curg->ctx);
+    run_commit(mp);
+    for (;;) {
+        leave(mp);
+        gort_invoke(mp->curg->storage, mp->curg->invoke);
+        mp = enter();
+        while (mp->curg->locals) [[unlikely]] {  // its destructors may make more
+                leave(mp);
+                gort_invoke(mp->curg, [](void* gp) { end_locals(static_cast<G*>(gp), true); });
+                mp = enter();
+            }
+        G* gp = mp->curg;
+        if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]]
+            mp = end_special(mp, gp);
+        P* pp = p_of(mp);
+        pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        const int cls = gp->stack_class;
+        G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
+        void* sp = next ? handle_of(next) : nullptr;
+        if (next && !sp) {
+            // locked to another M, or hidden; or see below
+            const bool fits = next->stack_class == cls || next->stack_class <= stack_class(stack);
+            if (next->stack || (cls != sched.stack_class && !fits)) {
+                mp->next_g = next;
+                next = nullptr;
+            } else if (fits) {
+                next->stack = stack;
+                next->ctx = gp->ctx;
+                put_free(pp, gp);
+                mp->curg = next;
+                continue;
+            } else {
+                give_stack(mp, next);
+                sp = next->ctx.sp;
+            }
+        }
+        // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
+        arch::Context last = gp->ctx;
+        put_free(pp, gp);
+        if (cls == sched.stack_class) stack_to_cache(pp, stack);
+        // the pool gives it to others, a tool takes its fiber away
+        if (arch::kToolWatches || cls != sched.stack_class) {
+            mp->dead = last;
+            mp->dead_stack = cls == sched.stack_class ? nullptr : stack;
+            mp->commit_arg = mp;
+            mp->commit_fn = bury;
+        }
+        if (cls != sched.stack_class && next) {  // bury needs more stack than next may have left
+            mp->next_g = next;
+            next = nullptr;
+        }
+        if (next) {
+            mp->curg = next;
+            arch::switch_final(&last, &next->ctx, sp, nullptr);
+        }
+        arch::switch_final(&last, &mp->g0, nullptr);
+    }
+}
+
+}  // namespace
+
+kernel::CountedMutex::Counts depot_lock_counts() { return depot.lock.counts(); }
+
+G* alloc_g(P* pp) {
+    G* gp = pp->gfree;
+    if (!gp) [[unlikely]]
+        gp = refill(pp);
+    G* next = gp->next;
+    pp->gfree = next;
+    --pp->gfree_count;
+    if (next) prefetch_whole(next);
+    return gp;
+}
+
+void free_g(P* pp, G* gp) { put_free(pp, gp); }
+
+uint64_t next_goid(P* pp) {
+    if (pp->id_next == pp->id_end) {
+        pp->id_next = sched.next_goid.fetch_add(kIdBlock, std::memory_order_relaxed);
+        pp->id_end = pp->id_next + kIdBlock;
+    }
+    return pp->id_next++;
+}
+
+void give_stack(M* mp, G* gp) {
+    const int cls = gp->stack_class;
+    void* stack = stack_from_cache(p_of(mp), cls);
+    gp->stack = stack;
+    if (slot_info(stack)->guard == GuardKind::kCanary) [[unlikely]]
+        gp->flags |= kGCanary;
+    if constexpr (arch::kToolWatches) {
+        const StackBounds b = stack_bounds(stack);
+        arch::context_init(&gp->ctx, b.lo, b.size(), goroutine_entry, stack);
+    } else {
+        P* pp = p_of(mp);
+        const bool timed = pp->loot.from && (++pp->loot.stacks & 7) == 0;
+        const int64_t start = timed ? kernel::nanotime() : 0;
+        arch::context_init(&gp->ctx, stack, 0, goroutine_entry, stack);  // it ends where its header begins
+        if (timed) note_lost(pp, 8 * (kernel::nanotime() - start));      // a page, where the stack is cold
+    }
+}
+
+void check_canary(G* gp) {
+    if (!stack_canary_ok(gp->stack)) fatal_stack_overflow(gp);
+}
+
+G* alloc_g_foreign() {
+    {
+        kernel::LockGuard guard(depot.lock);
+        if (G* chain = depot.chains) {
+            G* rest = chain->next;
+            if (rest) rest->wake = chain->wake;
+            depot.chains = rest ? rest : static_cast<G*>(chain->wake);
+            return chain;
+        }
+    }
+    G* gp = nullptr;
+    if (!g_slab.alloc_many(&gp, 1)) kernel::fatal("out of memory for another goroutine");
+    return gp;
+}
+
+void free_g_foreign(G* gp) {
+    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->stack = nullptr;
+    gp->ctx.sp = nullptr;
+    gp->flags = 0;
+    gp->next = nullptr;
+    to_depot(gp, 1);
+}
+
+// It becomes part of the run under the lock under which that ends: the end takes every G of the run, wherever it is,
+// and must neither find this one in our hands nor, when we are slow, leave it to us for the next run.
+void put_foreign(G* gp) {
+    {
+        kernel::LockGuard guard(sched.lock);
+        if (sched.state.load(std::memory_order_relaxed) == RunState::kRunning) {
+            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+            return put_global_locked(gp);
+        }
+    }
+    free_g_foreign(gp);
+}
+
+void give_stacks_back(P* pp) {
+    const uint32_t n = pp->stacks;
+    pp->stacks = pp->small_stacks = 0;
+    if (n) stack_free_mixed(pp->stack_cache, n);
+}
+
+void flush_p_caches(P* pp) {
+    give_stacks_back(pp);
+    to_depot(pp->gfree_full, kMagazine);
+    to_depot(pp->gfree, pp->gfree_count);
+    pp->gfree = pp->gfree_full = nullptr;
+    pp->gfree_count = 0;
+}
+
+void end_locals(G* gp, bool destroy) {
+    while (detail::GLocal* l = gp->locals) {
+        gp->locals = l->next;
+        l->end(l, destroy);
+    }
+}
+
+void free_abandoned_g(G* gp) {
+    end_locals(gp, false);
+    if (gp->stack) {
+        auto abandon = sched.abandon.load(std::memory_order_relaxed);
+        if (!sema_abandon(gp) && abandon && gp->waiting) abandon(gp);
+        arch::context_destroy(&gp->ctx);
+        stack_free(stack_class(gp->stack), gp->stack);
+    }
+    free_g_foreign(gp);
+}
+
+// What main's return left behind. Gs on threads that have not come back are kDead: those keep what they stand on.
+void free_abandoned_gs() {
+    GList left;
+    g_slab.for_each([&left](G* gp) {
+        const GStatus status = gp->status.load(std::memory_order_relaxed);
+        if (status == GStatus::kRunnable || status == GStatus::kWaiting) left.push(gp);
+    });
+    while (G* gp = left.pop()) free_abandoned_g(gp);
+}
+
+GStatus observed_status(const G* gp) {
+    const GStatus status = gp->status.load(std::memory_order_acquire);
+    if (status != GStatus::kRunnable) return status;
+    // without the lock: dumps ask in any state of things
+    for (const M* mp = sched.allm; mp; mp = mp->next_all)
+        if (mp->curg == gp) return GStatus::kRunning;
+    return status;
+}
+
+void for_each_g(void (*fn)(G*, void*), void* arg) {
+    g_slab.for_each([&](G* gp) {
+        const GStatus status = gp->status.load(std::memory_order_acquire);
+        if (status != GStatus::kFree && status != GStatus::kDead) fn(gp, arg);
+    });
+}
+
+bool for_some_gs(GCursor* at, uint32_t most, bool (*fn)(G*)) {
+    return g_slab.for_some(&at->chunk, &at->index, most, fn);
+}
+
+}  // namespace gort::rt
+
+namespace gort::detail {
+
+using namespace rt;
+
+namespace {
+
+// A new G runs next on this P; who was to run next before goes to the queue. From a foreign thread: the global queue.
+[[gnu::always_inline]] inline void submit(M* mp, G* gp) {
+    P* pp = p_of(mp);
+    if (!pp) [[unlikely]] {
+        sched.foreign_created.fetch_add(1, std::memory_order_relaxed);
+        return put_foreign(gp);
+    }
+    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    pp->created.store(pp->created.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    pp->put_next(gp);
+    if (pp->wanted.load(std::memory_order_relaxed)) [[unlikely]]
+        left_behind(mp);
+}
+
+int class_of(size_t stack_size) {
+    if (stack_size == 0) return sched.stack_class;
+    return stack_class_for(stack_size);
+}
+
+[[gnu::always_inline]] inline G* fresh_g(M* mp, const Site& site, int cls) {
+    P* pp = p_of(mp);
+    G* gp = pp ? alloc_g(pp) : alloc_g_foreign();
+    gp->id = pp ? next_goid(pp) : sched.next_goid.fetch_add(1, std::memory_order_relaxed);
+    gp->site = site;
+    gp->stack_class = static_cast<uint8_t>(cls);
+    return gp;
+}
+
+// Leaves the runtime before it throws or dies.
+[[gnu::noinline]] int checked_class_slow(M* mp, size_t stack_size) {
+    if (sched.state.load(std::memory_order_relaxed) != RunState::kRunning) [[unlikely]] {
+        leave(mp);
+        kernel::fatal("go: the runtime is not running (call gort::run or gort::start first)");
+    }
+    const int cls = class_of(stack_size);
+    if (cls < 0) [[unlikely]] {
+        leave(mp);
+        host_throw_panic("go: stack_size out of range (at most 1 GiB)");
+    }
+    return cls;
+}
+[[gnu::always_inline]] inline int checked_class(M* mp, size_t stack_size) {
+    if (stack_size != 0 || sched.state.load(std::memory_order_relaxed) != RunState::kRunning) [[unlikely]]
+        return checked_class_slow(mp, stack_size);
+    return sched.stack_class;
+}
+
+}  // namespace
+}  // namespace gort::detail
+
+namespace gort::rt {
+
+void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site) {
+    G* gp = detail::fresh_g(mp, site, sched.stack_class);
+    gp->invoke = invoke;
+    *reinterpret_cast<void**>(gp->storage) = arg;
+    detail::submit(mp, gp);
+}
+
+}  // namespace gort::rt
+
+namespace gort::detail {
+
+void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack_size) {
+    M* mp = enter();
+    G* gp = fresh_g(mp, site, checked_class(mp, stack_size));
+    gp->invoke = invoke;
+    auto* to = reinterpret_cast<uint64_t*>(gp->storage);
+    kernel::copy_bytes(to, callable, size);
+    submit(mp, gp);
+    leave(mp);
+}
+
+GLocal** local_list() {
+    M* mp = self();
+    if (!mp) [[unlikely]] {
+        mp = enter();
+        leave(mp);
+    }
+    return &mp->curg->locals;
+}
+
+Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack_size) {
+    M* mp = enter();
+    G* gp = fresh_g(mp, site, checked_class(mp, stack_size));
+    gp->invoke = invoke;
+    leave(mp);
+    return {gp, gp->storage};
+}
+
+void spawn_commit(const Fresh& fresh) {
+    M* mp = enter();
+    submit(mp, fresh.g);
+    leave(mp);
+}
+
+void spawn_cancel(const Fresh& fresh) {
+    M* mp = enter();
+    if (P* pp = p_of(mp)) free_g(pp, fresh.g);
+    else free_g_foreign(fresh.g);
+    leave(mp);
+}
+
+}  // namespace gort::detail
