@@ -15,7 +15,7 @@ passed=0 failed=0
 mkdir -p .ci tests/lint "arch/$arch" kernel rt/own rt/sched rt/sync rt/net chan ctx out/tests
 cp "$root"/Makefile "$root"/.clang-format "$root"/.clang-tidy .
 cp "$root"/.ci/need .ci/
-mkdir -p rt tests/explore && cp "$root"/rt/version.h rt/ && : >tests/explore/explore.mk
+mkdir -p rt tests/explore && cp "$root"/rt/{version,config,safe_errno}.h rt/ && : >tests/explore/explore.mk
 cp "$root"/tests/lint/* tests/lint/
 [ "$arch" = aarch64 ] && cet=-mbranch-protection=standard || cet=-fcf-protection=branch
 
