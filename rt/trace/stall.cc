@@ -6,10 +6,10 @@
 #include "kernel/env.h"
 #include "kernel/mem.h"
 #include "kernel/sys.h"
-#include "rt/trace/frames.h"
-#include "rt/trace/label.h"
 #include "rt/base/report.h"
 #include "rt/sched/sched.h"
+#include "rt/trace/frames.h"
+#include "rt/trace/label.h"
 #include "rt/trace/traceback.h"
 
 namespace gort::rt {
