@@ -204,8 +204,8 @@ std::string type_of_current(const std::string& text) {
     }
 }
 
-// "panic: first", below it "[exception ns::error]", as Go names a signal there; a tab more for each that came later. The
-// further lines of a text are indented as well.
+// "panic: first", below it "[exception ns::error]", as Go names a signal there; a tab more for each that came later.
+// The further lines of a text are indented as well.
 class Story {
 public:
     // `note` is what else there is to say of it: " [recovered]".

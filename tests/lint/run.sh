@@ -28,6 +28,19 @@ part() {
         awk -f tests/lint/layers.awk $(find $(ls -d $library gort.h gort_c.h 2>/dev/null) \
             -name '*.h' -o -name '*.cc' -o -name '*.S')
         ;;
+    rooms)
+        status=0
+        for room in arch kernel chan ctx rt/*/; do
+            if [ -d "$room" ] && [ ! -s "${room%/}/README.md" ]; then
+                echo "${room%/}: [readme] a room without a README.md"
+                status=1
+            fi
+        done
+        # shellcheck disable=SC2046
+        awk -f tests/lint/rooms.awk $(find . -name README.md -not -path './build/*' | sed 's|^\./||') /dev/null ||
+            status=1
+        return $status
+        ;;
     text)
         # shellcheck disable=SC2046
         awk -f tests/lint/text.awk $(text_files)
@@ -71,7 +84,7 @@ if [ "${1:-}" = -one ]; then # how we call ourselves: one part, in its own proce
 fi
 
 .ci/need clang++ clang-format clang-tidy shellcheck readelf || exit 1
-parts=${*:-layers text objects shell format headers selftest tidy} # the cheap ones first
+parts=${*:-layers rooms text objects shell format headers selftest tidy} # the cheap ones first
 results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
 # shellcheck disable=SC2086,SC2016

@@ -101,6 +101,20 @@ put rt/public.h '#pragma once' '#include <cstddef>' '#include "rt/go.h"'
 sed -i '1s/.*/\/\/ PUBLIC rt\/public.h/' rt/public.h
 fires layers 'comes first' rt/public.h
 
+for room in arch kernel chan ctx rt/own rt/sched rt/sync rt/net; do echo "# $room" >$room/README.md; done
+clean rooms
+mv rt/own/README.md own
+fires rooms '[readme]' rt/own:
+mv own rt/own/README.md
+# shellcheck disable=SC2016
+echo 'See `gone.h`.' >rt/net/README.md
+fires rooms '[gone]' rt/net/README.md
+# shellcheck disable=SC2016
+echo 'See `run.h:runs` and `run.h:run`.' >rt/sched/README.md
+fires rooms 'is called runs' rt/sched/README.md
+for room in rt/net rt/sched; do echo "# $room" >$room/README.md; done
+clean rooms
+
 fires text '[tls]' rt/tls.cc 'static thread_local int here;'
 fires text '[tls]' kernel/tls2.cc 'static __thread int here;'
 fires text '[errno]' rt/errno.cc 'int f() { return errno; }'
