@@ -6,6 +6,7 @@
 // that one is the dear part: after a switch the CPU predicts the return address of the goroutine that was left.
 #include "chan/hchan.h"
 
+#include "rt/base/sim_seam.h"
 #include "rt/host.h"
 #include "rt/own/gate_fast.h"
 
@@ -314,6 +315,8 @@ bool chan_try_close(Hchan* c) {
         }
     *link = nullptr;
     chan_unlock(c);
+    if (const SimHooks* sim = simulation(); sim && !woken) [[unlikely]]
+        sim->after(mp);
     while (woken) {
         G* gp = woken->g;
         woken = woken->next;  // it is on the stack of the one who is woken

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "ctx/node.h"
 
+#include "rt/base/sim_seam.h"
 #include "rt/host.h"
 #include "rt/time/clock.h"
 
@@ -306,6 +307,8 @@ void cancel(CancelNode* n, const std::error_code& err, const std::error_code& ca
         up->lock.unlock();
     }
     *after.woken_end = nullptr;
+    if (const SimHooks* sim = simulation(); sim && !after.woken) [[unlikely]]
+        sim->after(mp);
     while (Sudog* sg = after.woken) {
         after.woken = sg->next;  // it is on the stack of the one who is woken
         ready(mp, sg->g);

@@ -55,7 +55,10 @@ struct SimHooks {
     // [inside the gate, a goroutine] It is about to do something that others can notice: a scheduling point. Returns
     // when it is its turn.
     M* (*at)(M* mp);
-    // [inside the gate, maybe on g0] spawn or ready has just put somebody into runnext.
+    // [inside the gate, a goroutine] It has done something that others find when they look, without being woken.
+    void (*after)(M* mp);
+    // [inside the gate, maybe on g0] spawn or ready has just put somebody into runnext. A scheduling point, too, unless
+    // on g0: nothing that the caller still does with the object may depend on its being alone.
     void (*left_behind)(M* mp);
     // [a goroutine] A panic has reached the goroutine's end, or there is a fatal error: the run has failed. Never
     // returns. trace: of the place, or null for the caller's.

@@ -109,6 +109,18 @@ public:
         if (!net_) net_ = std::make_unique<Net>();
         return *net_;
     }
+    // While it lives, whoever is woken is no reason to look who goes on: the caller is in the middle of something.
+    class Quiet {
+    public:
+        explicit Quiet(Engine& e) : engine_(e), before_(e.quiet_) { e.quiet_ = true; }
+        ~Quiet() { engine_.quiet_ = before_; }
+        Quiet(const Quiet&) = delete;
+        Quiet& operator=(const Quiet&) = delete;
+
+    private:
+        Engine& engine_;
+        bool before_;
+    };
     bool running() const { return running_ != kNobody; }  // a task; not the loop
     Task& current() { return tasks_[running_]; }
     // [a Strategy] The run is not the one that it was before: it fails.
@@ -142,7 +154,7 @@ private:
         outcome_.hash = (outcome_.hash ^ x) * 0x9e3779b97f4a7c15u;
         outcome_.hash ^= outcome_.hash >> 29;
     }
-    rt::M* at(rt::M* mp);
+    rt::M* at(rt::M* mp, bool begins = true);  // begins: an operation, else it has come to its end
     uint32_t chance(uint32_t n);
     void note(uint32_t chosen, uint32_t task, uint32_t step, uint32_t target);
     static void run_test(void* storage);
@@ -173,6 +185,8 @@ private:
     uint64_t end_of_steps_ = 0;
     int procs_ = 1;
     std::unique_ptr<Net> net_;  // of the run, once it is used
+    bool on_task_ = false;  // a task's stack, not the loop's
+    bool quiet_ = false;
     bool main_ended_ = false, main_returned_ = false, over_ = false;
     Outcome outcome_;
 };

@@ -36,12 +36,18 @@ void add_wanted(uint32_t n) {
 struct Hooks {
     static M* at(M* mp) { return g_engine->at(mp); }
 
+    static void after(M* mp) {
+        if (g_engine->on_task_ && g_engine->running_ != kNobody) g_engine->at(mp, false);
+    }
+
     static void left_behind(M* mp) {
         Engine& e = *g_engine;
         const G* gp = p_of(mp)->runnext.load(std::memory_order_relaxed);
         const bool fresh = gp && !gp->stack;
         e.drain();
-        if (fresh && e.running_ != kNobody) e.at(mp);  // after go, of which nothing else is left to be done
+        // After go, and after whatever has woken somebody, of which nothing else is left to be done: plain variables
+        // that the caller writes next are not there yet for whom it has started or woken.
+        if (e.on_task_ && e.running_ != kNobody && !e.quiet_) e.at(mp, fresh);
     }
 
     static void fail(const char* text, const Trace*) { g_engine->fail(text); }
@@ -65,7 +71,7 @@ struct Hooks {
     static int64_t now() { return g_engine->now_; }
     static uint32_t choose(kernel::Rand&, uint32_t n) { return g_engine->chance(n); }
 
-    static constexpr SimHooks kTable{at, left_behind, fail, foreign, procs, &kSimNet};
+    static constexpr SimHooks kTable{at, after, left_behind, fail, foreign, procs, &kSimNet};
 };
 
 Engine::Engine() {

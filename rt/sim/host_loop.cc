@@ -168,11 +168,11 @@ bool Engine::decide(uint32_t task, bool goes_on, bool gives_way) {
 }
 
 // [a task's stack, inside the gate]
-M* Engine::at(M* mp) {
+M* Engine::at(M* mp, bool begins) {
     Task& t = tasks_[running_];
     if (t.ending) return mp;
     ++t.steps;
-    if (trace_) trace_->operation(t, now_);
+    if (trace_ && begins) trace_->operation(t, now_);
     if (++outcome_.steps > limits_.max_steps) {
         leave(mp);
         fail("too many steps");
@@ -234,7 +234,9 @@ void Engine::loop() {
         running_ = next_;
         next_ = kNobody;
         streak_ = 0;
+        on_task_ = true;
         execute(mp_, tasks_[running_].g);
+        on_task_ = false;
     }
 }
 

@@ -120,6 +120,7 @@ void Net::arrive_at(int fd, std::function<void()> run, size_t bytes) {
 void Net::edge(Socket& s, uint32_t bits) {
     if (!s.d) return;
     G* wake[2] = {};
+    const Engine::Quiet quiet(*g_engine);  // the caller is not yet through with its sockets
     poll_event(s.d, s.gen, bits, wake);
     for (G* gp : wake)
         if (gp) rt::ready(self(), gp);

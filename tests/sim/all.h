@@ -3,6 +3,8 @@
 #pragma once
 
 #include "tests/sim/channels.h"
+#include "tests/sim/kernels_order.h"
+#include "tests/sim/kernels_wait.h"
 #include "tests/sim/locks.h"
 #include "tests/sim/times.h"
 #include "tests/sim/waits.h"
@@ -65,6 +67,36 @@ inline const Program kAll[] = {
     GORT_PROGRAM(retry_after_the_end),
     GORT_PROGRAM(ready_before_it_is),
     GORT_PROGRAM(flushed_twice),
+    GORT_PROGRAM(callback_asks_its_caller),
+    GORT_PROGRAM(three_locks_in_a_ring),
+    GORT_PROGRAM(goes_round_with_the_lock),
+    GORT_PROGRAM(asks_a_loop_that_has_gone),
+    GORT_PROGRAM(watch_without_a_watcher),
+    GORT_PROGRAM(worker_that_stops_itself),
+    GORT_PROGRAM(merge_forgets_a_stream),
+    GORT_PROGRAM(keepalive_is_woken_under_the_lock),
+    GORT_PROGRAM(reset_by_who_holds_the_lock),
+    GORT_PROGRAM(waits_in_the_loop),
+    GORT_PROGRAM(status_queue),
+    GORT_PROGRAM(drain_and_the_last_task),
+    GORT_PROGRAM(reader_waits_for_a_later_reader),
+    GORT_PROGRAM(permits_taken_one_by_one),
+    GORT_PROGRAM(group_of_two_errors),
+    GORT_PROGRAM(loop_variable),
+    GORT_PROGRAM(error_variable_of_two),
+    GORT_PROGRAM(map_of_two_writers),
+    GORT_PROGRAM(stop_channel_that_becomes_nil),
+    GORT_PROGRAM(started_by_a_flag),
+    GORT_PROGRAM(atomic_in_two_steps),
+    GORT_PROGRAM(key_looked_up_and_stored),
+    GORT_PROGRAM(buffer_given_back_too_early),
+    GORT_PROGRAM(done_first),
+    GORT_PROGRAM(request_after_the_stop),
+    GORT_PROGRAM(looks_and_sends),
+    GORT_PROGRAM(end_of_state_seen_by_two),
+    GORT_PROGRAM(torn_pair),
+    GORT_PROGRAM(error_asked_too_early),
+    GORT_PROGRAM(given_back_twice),
 };
 
 }  // namespace gort::corpus

@@ -5,6 +5,9 @@
 // bug by the simulation and accuses no repaired one; it also runs them natively, to compare.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
