@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../sema_fast.h"
 #include "word_wait.h"
 
 namespace gort {
@@ -47,9 +48,15 @@ public:
         open_.store(1, std::memory_order_release);
         detail::word_wake_all(&open_);  // by its address alone
     }
-    bool try_wait() const noexcept { return open_.load(std::memory_order_acquire) != 0; }
+    bool try_wait() const noexcept {
+        if (is_open()) return true;
+        if (!detail::strays()) [[likely]]
+            return false;
+        detail::check_in();  // a loop that only looks must let others go
+        return is_open();
+    }
     void wait() const {
-        if (!try_wait()) detail::word_wait(&open_, 0, detail::WordOf::kLatch);
+        if (!is_open()) detail::word_wait(&open_, 0, detail::WordOf::kLatch);
     }
     void arrive_and_wait(ptrdiff_t n = 1) {
         count_down(n);
@@ -57,6 +64,8 @@ public:
     }
 
 private:
+    bool is_open() const noexcept { return open_.load(std::memory_order_acquire) != 0; }
+
     std::atomic<ptrdiff_t> left_;
     std::atomic<uint32_t> open_;
 };
