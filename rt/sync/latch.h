@@ -25,7 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../sema_fast.h"
+#include "sema_fast.h"
 #include "word_wait.h"
 
 namespace gort {
