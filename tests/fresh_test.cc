@@ -30,6 +30,18 @@ struct Model {
         if (at->empty()) groups.erase(at);
         return gp;
     }
+    std::deque<G*> cut_oldest(uint32_t most) {
+        std::deque<G*> cut;
+        if (groups.empty()) return cut;
+        auto& group = groups.front();
+        for (; cut.size() < most && !group.empty(); group.pop_front()) cut.push_back(group.front());
+        if (group.empty()) groups.pop_front();
+        return cut;
+    }
+    void push_group(const std::deque<G*>& group) {
+        groups.push_back(group);
+        maker = ~uint64_t{0};
+    }
 };
 
 TEST(as_a_stack_of_queues) {
@@ -50,13 +62,28 @@ TEST(as_a_stack_of_queues) {
             q.push(idle.back(), maker);
             model.push(idle.back(), maker);
             idle.pop_back();
-        } else {
+        } else if (r >> 40 & 7) {
             const bool oldest = r % 5 == 0;
             const bool any = !q.empty();
             G* gp = oldest ? q.pop_oldest() : q.pop();
             CHECK_EQ(gp, model.pop(oldest));
             if (gp) idle.push_back(gp);
             pops += any && !oldest;
+        } else if (!q.empty()) {
+            const auto most = static_cast<uint32_t>(1 + (r >> 44) % 9);
+            const gort::rt::FreshChain chain = q.cut_oldest(most);
+            const std::deque<G*> cut = model.cut_oldest(most);
+            CHECK_EQ(chain.count, cut.size());
+            const G* gp = chain.first;
+            for (const G* want : cut) {
+                CHECK_EQ(gp, want);
+                gp = gp->next;
+            }
+            CHECK(!gp);
+            CHECK_EQ(chain.last, cut.back());
+            CHECK_EQ(q.size(), std::size(gs) - idle.size() - cut.size());
+            q.push_chain(chain);
+            model.push_group(cut);
         }
         CHECK_EQ(q.size(), std::size(gs) - idle.size());
         CHECK_EQ(q.popped(), pops);

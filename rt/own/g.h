@@ -123,6 +123,7 @@ inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
 inline constexpr uint16_t kGLabeled = 256;  // set_label: rt/trace/label.h
 inline constexpr uint16_t kGTimed = 512;    // its park is a sample: rt/sched/delays.h
+inline constexpr uint16_t kGChain = 1024;    // first of a chain: rt/own/fresh.h
 inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary;
 
 #if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND

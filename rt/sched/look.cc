@@ -137,14 +137,28 @@ void judge_loot(P* me, int64_t now) {
     l.from = nullptr;
 }
 
-G* adopt(P* me, P* from, G* list, int64_t now) {
+// The list goes into pp's queues. Returns how many there were.
+uint32_t put_aside_all(P* pp, G* list) {
     uint32_t n = 0;
-    while (list) {
-        G* gp = list;
+    while (G* gp = list) {
+        if (gp->flags & kGChain) {
+            const FreshChain chain{gp, static_cast<G*>(gp->wake), gp->seq};
+            gp->flags &= static_cast<uint16_t>(~kGChain);
+            list = chain.last->next;
+            chain.last->next = nullptr;
+            pp->fresh.push_chain(chain);
+            n += chain.count;
+            continue;
+        }
         list = gp->next;
-        me->put_aside(gp);
+        pp->put_aside(gp);
         ++n;
     }
+    return n;
+}
+
+G* adopt(P* me, P* from, G* list, int64_t now) {
+    const uint32_t n = put_aside_all(me, list);
     me->loot = {from, n, now, 0, 0, me->loot.stacks, now, 0, from->idle_until(now)};
     me->steals.store(me->steals.load(kRelaxed) + n, kRelaxed);
     return pick_next(me);
@@ -376,14 +390,11 @@ bool take_back(P* pp) {
     G* list = pp->open_to_all.take_all();
     if (!list) return false;
     if (!list->next && !pp->runnext.load(kRelaxed)) {
+        list->flags &= static_cast<uint16_t>(~kGChain);
         pp->runnext.store(list, kRelaxed);
         return true;
     }
-    while (list) {
-        G* gp = list;
-        list = gp->next;
-        pp->put_aside(gp);
-    }
+    put_aside_all(pp, list);
     return true;
 }
 

@@ -149,11 +149,15 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran) {
     if (those_that_ran)
         for (uint32_t n = (pp->runq.size() + 1) / 2; n > 0 && to->count < most; --n)
             to->push(pp->remove_oldest());
-    const uint32_t group = pp->fresh.oldest_group();
-    for (uint32_t n = (pp->fresh.size() + 1) / 2; n > 0 && to->count < most; --n) {
-        to->push(pp->fresh.pop_oldest());
-        if (pp->fresh.oldest_group() != group) break;
-    }
+    const uint32_t half = (pp->fresh.size() + 1) / 2, left = most - to->count;
+    FreshChain chain = pp->fresh.cut_oldest(half < left ? half : left);
+    if (!chain.count) return;
+    chain.first->flags |= kGChain;
+    chain.first->wake = chain.last;
+    chain.first->seq = chain.count;
+    (to->tail ? to->tail->next : to->head) = chain.first;
+    to->tail = chain.last;
+    to->count += chain.count;
 }
 
 bool nothing_around(P* pp) {
