@@ -7,6 +7,10 @@ ARCH    ?= $(HOST)
 BUILD   ?= release
 PREFIX  ?= /usr/local
 MAKEFLAGS += --no-builtin-rules
+# As many jobs as CPUs, unless make is told how many, or called by another make.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .SECONDEXPANSION:
@@ -89,7 +93,8 @@ BENCH_OBJ := $(patsubst %,$(OUT)/%.o,$(wildcard bench/*.cc))
 EXAMPLES := $(patsubst %,$(OUT)/%,$(basename $(wildcard examples/*.cc examples/*.c)))
 # tests/NAME_test.cc may have parts in C or assembly beside it: tests/NAME_test_*.c, *.S
 parts = $(patsubst %,$(OUT)/%.o,$(wildcard tests/$(notdir $1)_*.c tests/$(notdir $1)_*.S))
-say = @mkdir -p $(@D);$(if $(V),set -x;,echo "$1 $@";)
+say = @mkdir -p $(@D);$(if $(V),set -x;,$(if $(STEPS),printf . >>$(OUT)/.done;)echo "$(step)$1 $@";)
+step = $(if $(STEPS),[$$(wc -c <$(OUT)/.done)/$(STEPS)] )
 sub = +@$(MAKE) --no-print-directory
 
 all: $(LIB) $(BENCH) build/lib$(NAME).a build/gortbench ## the library and the benchmarks (what plain `make` does)
@@ -100,12 +105,13 @@ build/gortbench: $(BENCH) $(OUT)/hello FORCE
 	@ln -sf $(BENCH:build/%=%) $@
 
 # Stamps: objects depend on the compiler and all flags, archive and gortbench on the list of their members.
+FORCE = $(if $(COUNTING),,FORCE)
 stamp = mkdir -p $(@D); printf '%s\n' '$1' | cmp -s - $@ || printf '%s\n' '$1' > $@
-$(OUT)/.flags: FORCE
+$(OUT)/.flags: $(FORCE)
 	@$(NEED) $(firstword $(CXX)) $(TOOLS)
 	@$(if $(CLANG),$(if $(filter asan tsan ubsan,$(BUILD)),$(NEED) $(firstword $(CXX))/sanitizers))
 	@$(call stamp,$(CXX) $(FLAGS) / $(PIC) $(CORE) $(HIDDEN) $(C_API) / $(CC) / $(LDFLAGS))
-$(OUT)/.members: FORCE
+$(OUT)/.members: $(FORCE)
 	@$(call stamp,$(LIB_OBJ))
 $(OUT)/.bench-members: FORCE
 	@$(call stamp,$(BENCH_OBJ))
@@ -129,13 +135,21 @@ $(OUT)/examples/%: $(OUT)/examples/%.cc.o $(LIB)
 $(OUT)/examples/%: $(OUT)/examples/%.c.o $(LIB) # no C++ runtime
 	$(call say,LD ) $(CC) $(TARGET) $(MODE.$(BUILD)) -pthread -o $@ $(filter-out $(OUT)/.%,$^) $(LDFLAGS)
 
-test: $(TESTS) ## build and run every tests/*_test.cc, J of them at a time; T='-p 1,8 chan': flags and filters
+# What is to be built is counted first, so that each step says how many there are. From nothing they are some 430, of a
+# CPU's second each.
+counted = +@rm -f $(OUT)/.done; $(MAKE) --no-print-directory $(OUT)/.flags $(OUT)/.members && \
+  n=$$($(MAKE) -n V= COUNTING=1 $1 | grep -c '^mkdir -p [^;]*;echo ') ; cpus=$$(nproc); \
+  [ $$n -lt 60 ] || echo "$@: $$n steps to build; on $$cpus CPUs that takes about $$((1 + n / cpus / 50)) min, once"; \
+  $(MAKE) --no-print-directory STEPS=$$n $1
+test: ## build and run every tests/*_test.cc, J of them at a time; T='-p 1,8 chan': flags, parts of test or file names
+	$(call counted,$(TESTS))
 	@RUN='$(RUN)' J='$(J)' tests/run.sh test $(TESTS) -- $(T)
-stress: $(TESTS) ## the tests again: repeated N=5 times, all on one CPU, with more Ms than CPUs, and the TEST_STRESS ones
+stress: ## the tests again: repeated N=5 times, all on one CPU, with more Ms than CPUs, and the TEST_STRESS ones
+	$(call counted,$(TESTS))
 	@RUN='$(RUN)' N='$(N)' tests/run.sh stress $(TESTS) -- $(T)
 asan tsan ubsan debug: ## make test with BUILD=asan, tsan, ubsan or debug
 	$(sub) BUILD=$@ test
-bench: all ## run the benchmarks and their Go and Boost twins (bench/run): about 26 minutes; QUICK=1: three at most
+bench: all ## run the benchmarks and their Go and Boost twins (bench/run): four minutes at most; FULL=1: about 26
 	@$(NEED) go boost wrk hyperfine || echo 'make bench: what needs them is left out'
 	@bench/run
 model: ## run SPIN on every tests/model/*.pml

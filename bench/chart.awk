@@ -171,7 +171,7 @@ END {
     if (fact["Go"]) line = line "; " fact["Go"]
     if (fact["Boost"]) line = line "; Boost " fact["Boost"]
     print_text(left, y, line "; " fact["date"], "note"); y += 15
-    print_text(left, y, "Best of " fact["measured"] ".", "note")
+    print_text(left, y, "Best of " fact["measured"] ". Shorter is better where nothing else is said.", "note")
     draw_switch()
     for (k = 2; k <= panels; k++) draw_panel(k)
     height = y + 20

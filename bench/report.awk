@@ -18,8 +18,10 @@ function figure(v,   s, out) {
     while (length(s) > 3) { out = "," substr(s, length(s) - 2) out; s = substr(s, 1, length(s) - 3) }
     return s out
 }
+# a over b; where a is less than a hundredth, how many times b is a: "640 times".
 function quotient(a, b, higher,   r) {
     r = a / b
+    if (r < 0.01 && a > 0) return higher ? sprintf("1/%.0f", 1 / r) : "**" figure(1 / r) " times**"
     r = r < 10 ? sprintf("%.2f", r) : figure(r)
     return (higher ? a > b : a < b) ? "**" r "**" : r
 }
@@ -66,6 +68,10 @@ function standings(   k, i, n, row, list, p, peer, ahead, total, logs, any) {
 function switches(   i, n, row, list, f, raw) {
     n = split(substr(rows["switch"], 2), list, "\n")
     for (i = 1; i <= n; i++) { split(list[i], f, SUBSEP); if (f[2] == "raw") raw = best[list[i], "gort"] }
+    print "Shorter is better. `raw` is the switch that the library uses: it saves sp, fp and the resume address,"
+    print "and the compiler at the one place that calls it spills what else is live. `abi` saves all that a C"
+    print "function has to keep, as other libraries' switches do. `floor` stores three registers, loads three and"
+    print "jumps: the least that a switch can do.\n"
     print "| one way | best | median | unit | times `raw` |\n|---|---:|---:|---|---:|"
     for (i = 1; i <= n; i++) {
         row = list[i]; split(row, f, SUBSEP)
@@ -166,8 +172,9 @@ function alternates(   i, n, list, f, pairs, any, m, j, p) {
 }
 END {
     print "Every figure is the best of all repetitions, the median behind it in brackets. The programs took"
-    print "turns, so what stands in one row was measured side by side. `gort / X` is our figure over X's;"
-    print "**bold** where we are ahead: below 1, or above 1 where more is better. P is how many goroutines run"
+    print "turns, so what stands in one row was measured side by side. Shorter is better, but for `/s`."
+    print "`gort / X` is our figure over X's; **bold** where we are ahead: below 1, or above 1 where more is"
+    print "better. `640 times`: X's figure is 640 times ours. P is how many goroutines run"
     print "at once; for plain threads, how many CPUs the process may use. Figures of scale are compared by median.\n"
     standings()
     gains()

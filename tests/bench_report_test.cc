@@ -59,6 +59,12 @@ TEST(report_is_made_of_the_lines) {
     CHECK(has(report, "| `roundtrips` | 1 | /s, more is better |"));
     CHECK(has(report, "| **2.00** |"));
     CHECK(has(report, "| Go | 1 | 2 | 2 | 0.50 |"));  // standings: ahead in both, by half
+    // A hundredth and less is said as a factor, not as 0.00.
+    const std::string far =
+        pipe_through("awk -v machine=/dev/null -v what=/dev/null -v hello=/dev/null -f bench/report.awk",
+                     "spawn\t1\tjoin\tns\tgort\t10\t10\t1\t-\t-\t10\t-\n"
+                     "spawn\t1\tjoin\tns\tposix\t6400\t6400\t1\t-\t-\t6400\t-\n");
+    CHECK(has(far, "**640 times**"));
     const std::string chart = pipe_through("awk -v machine=/dev/null -f bench/chart.awk", summary);
     CHECK(has(chart, "<svg ") && has(chart, "</svg>"));
     CHECK(has(chart, "yield  g2"));

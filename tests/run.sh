@@ -22,9 +22,9 @@ fi
 
 mode=$1
 shift
-bins=
+bins='' count=0
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    bins="$bins $1"
+    bins="$bins $1" count=$((count + 1))
     shift
 done
 [ $# -eq 0 ] || shift
@@ -39,16 +39,16 @@ sums=$dir/sums failures=$dir/failures # a line for each binary that ran: passed,
 
 # run_all JOBS PREFIX FLAG... - every binary, JOBS of them at a time
 run_all() {
-    jobs=$1 prefix=$2
+    jobs=$1 prefix=$2 done=0
     shift 2
     # bins is a list of words
     # shellcheck disable=SC2086
     printf '%s\n' $bins | xargs -P "$jobs" -I '{}' "$0" one '{}' "$@" | while read -r status bin; do
-        name=$(basename "$bin")
+        name=$(basename "$bin") done=$((done + 1))
         if [ "$status" -eq 3 ] && [ $# -gt 0 ]; then
             continue # a filter that is meant for other binaries
         fi
-        echo "== $prefix${prefix:+ }$bin $*"
+        echo "== [$done/$count] $prefix${prefix:+ }$bin $*"
         cat "$dir/$name"
         sum=$(tail -n 1 "$dir/$name" |
             sed -nE 's/^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$/\1 \2 \4/p')

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Flags: [-l list] [-v print what passes too] [-p P,P... instead of the lists in the file] [-n repeats]
-// [-s seed] [part of a test's name]... Exit status: 0 all passed, 1 some failed, 2 bad flag or setting, 3 no
-// test matches. The last line is `N passed, N failed`, with `, N skipped` when there are any; with status
+// [-s seed] [part of a test's name, or of the binary's]... Exit status: 0 all passed, 1 some failed, 2 bad flag or
+// setting, 3 no test matches. The last line is `N passed, N failed`, with `, N skipped` when there are any; with status
 // 2 and 3 there is none.
 #pragma once
 #include <sys/prctl.h>
@@ -206,15 +206,29 @@ inline Outcome run_one(const Test& t, int procs, uint64_t seed) {
 // ---- the binary ----
 
 struct Options {
+    std::string program;  // the binary's name without its folder
     std::vector<std::string> filters;
     std::vector<int> procs;
     uint64_t repeat = 1;
     bool list = false, verbose = false;
 };
 
+constexpr char kHelp[] =
+    "usage: %s [flag...] [name...]\n"
+    "Runs the tests whose name, or whose binary's name, has one of the given names in it; without names all of them.\n"
+    "  -l        lists the tests and runs none\n"
+    "  -v        says what passes, too, with what it prints\n"
+    "  -p P,P... the numbers of Ps to run with, instead of the test's own list\n"
+    "  -n N      runs everything N times, each time with another seed\n"
+    "  -s SEED   the seed of all random choices; a failure says which one it had\n"
+    "GORT_TEST_STRESS=1 runs the long tests, too. GORT_TEST_SLOW=N: the machine is N times as slow as usual.\n"
+    "Exit status: 0 all passed, 1 some failed, 2 bad flag, 3 no test matches.\n";
+
 inline Options parse(int argc, char** argv) {
-    const std::string flags = "flags are -l -v -p P,P... -n repeats -s seed";
+    const std::string flags = "flags are -h -l -v -p P,P... -n repeats -s seed";
     Options o;
+    o.program = argv[0];
+    o.program.erase(0, o.program.rfind('/') + 1);
     optind = 0;  // glibc: start over, this may not be the first call
     opterr = 0;
     for (int c; (c = getopt(argc, argv, ":p:n:s:lvh")) != -1;) {
@@ -228,7 +242,7 @@ inline Options parse(int argc, char** argv) {
         case 's': g_seed = number(optarg, "-s", 0, UINT64_MAX - o.repeat); break;
         case 'l': o.list = true; break;
         case 'v': o.verbose = true; break;
-        case 'h': std::printf("%s: %s, then parts of test names\n", argv[0], flags.c_str()); std::exit(0);
+        case 'h': std::printf(kHelp, argv[0]); std::exit(0);
         case ':': usage(std::string("-") + char(optopt) + ": needs a value; " + flags);
         default: usage(std::string("-") + char(optopt) + ": no such flag; " + flags);
         }
@@ -263,7 +277,9 @@ inline std::vector<Run> choose(const Options& o, const std::vector<Test>& tests,
     for (const Test& t : tests)
         for (int p : per_procs(t) && !o.procs.empty() ? o.procs : own_procs(t)) {
             std::string name = t.name + (per_procs(t) ? "/P=" + std::to_string(p) : "");
-            auto matches = [&](const std::string& f) { return name.find(f) != std::string::npos; };
+            auto matches = [&](const std::string& f) {
+                return name.find(f) != std::string::npos || o.program.find(f) != std::string::npos;
+            };
             if (!o.filters.empty() && std::none_of(o.filters.begin(), o.filters.end(), matches)) continue;
             if (t.kind & kStress && !stress() && !o.list) *hidden = true;
             else runs.push_back({&t, p, name});
