@@ -24,7 +24,8 @@
 // TRIMMED. Odd times are the trimmer's: wait_since is made odd when there is nothing more to give in this wait.
 // Context: take_from_trim on g0, by who is about to resume gp. The others: sysmon.
 // Ordering: T1 the trimmer's stores to ctx.sp and `hidden` -> take_from_trim's acquire: the pages have been dropped
-//              before the goroutine runs.
+//              before the goroutine runs. Who finds sp back in its place reads it relaxed, without take_from_trim: what
+//              the goroutine then does in those pages it does at addresses made from sp, so it comes after that load.
 #pragma once
 
 #include "rt/sched/sched.h"

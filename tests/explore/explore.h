@@ -80,5 +80,8 @@ void name(const void* address, size_t size, const char* text);
 void make_edge(int fd, uint32_t bits);  // epoll is to say so
 // Plain accesses of these bytes race with others on purpose.
 void meant(const void* address, size_t size);
+// What is loaded from there is the address of all that the loading thread does next, so a load of any order acquires:
+// no processor reads or writes at an address before it has it. C++ calls that consume, and compilers make it acquire.
+void dependent(const void* address);
 
 }  // namespace gort::explore

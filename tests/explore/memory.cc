@@ -117,11 +117,11 @@ int Memory::oldest(const Viewer& v, const Word* w, bool sc) const {
     return 0;
 }
 
-void Memory::read_from(Viewer& v, Store* s, Order order) {
+void Memory::read_from(Viewer& v, const Word* w, Store* s, Order order) {
     const uint32_t when = v.now.seen.at[v.id];
     if (!s->known[v.id]) s->known[v.id] = when;
     v.loaded.join(s->carries);
-    if (acquires(order)) v.now.join(s->carries);
+    if (acquires(order) || w->address == dependent_) v.now.join(s->carries);
 }
 
 Store* Memory::add(Viewer& v, Word* w, int at, uint64_t value, Order order, const Store* replaced) {
@@ -159,7 +159,7 @@ uint64_t Memory::load(Viewer& v, const void* address, int size, Order order, con
                          ? static_cast<int>(world->choose(Choice::kRead, static_cast<uint32_t>(w->n - first)))
                          : 0;
     Store* s = w->stores[w->n - 1 - back];
-    read_from(v, s, order);
+    read_from(v, w, s, order);
     world->note_load(w, s, back);
     return s->value;
 }
@@ -194,7 +194,7 @@ uint64_t Memory::modify(Viewer& v, void* address, int size, Fn fn, uint64_t oper
     const int at = places[n > 1 ? world->choose(Choice::kWrite, static_cast<uint32_t>(n)) : 0];
     Store* old = w->stores[at];
     const uint64_t before = old->value;
-    read_from(v, old, order);
+    read_from(v, w, old, order);
     old->replaced = true;
     const uint64_t mask = size == 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1;
     Store* s = add(v, w, at + 1, fn(before, operand) & mask, order, old);
@@ -234,13 +234,13 @@ bool Memory::compare_exchange(Viewer& v, void* address, int size, uint64_t* expe
     Store* old = w->stores[way.at];
     if (!way.succeeds) {
         atomic_access(v, address, size, false, pc);
-        read_from(v, old, bad);
+        read_from(v, w, old, bad);
         *expected = old->value;
         world->note_load(w, old, last - way.at);
         return false;
     }
     atomic_access(v, address, size, true, pc);
-    read_from(v, old, good);
+    read_from(v, w, old, good);
     old->replaced = true;
     Store* s = add(v, w, way.at + 1, desired, good, old);
     world->note_modify(w, s, old);
@@ -288,7 +288,7 @@ uint64_t Memory::futex_load(Viewer& v, const void* address, const void* pc) {
                          ? static_cast<int>(world->choose(Choice::kRead, static_cast<uint32_t>(w->n - first)))
                          : 0;
     Store* s = w->stores[w->n - 1 - back];
-    read_from(v, s, Order::kRelaxed);
+    read_from(v, w, s, Order::kRelaxed);
     world->note_load(w, s, back);
     return s->value;
 }

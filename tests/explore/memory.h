@@ -126,6 +126,7 @@ public:
         return reinterpret_cast<uintptr_t>(address) - ignored_ < ignored_size_;
     }
     void meant(const void* address, size_t size);  // races there are none
+    void dependent(const void* address) { dependent_ = reinterpret_cast<uintptr_t>(address); }
     bool learned = false;                          // a word has become shared since somebody cleared this
 
 private:
@@ -135,7 +136,7 @@ private:
     Cell* cell(uintptr_t address);
     void used(Word* w, const Viewer& v, bool write);
     int oldest(const Viewer& v, const Word* w, bool sc) const;  // the first that may be read
-    void read_from(Viewer& v, Store* s, Order order);
+    void read_from(Viewer& v, const Word* w, Store* s, Order order);
     Store* add(Viewer& v, Word* w, int at, uint64_t value, Order order, const Store* replaced);
     void access(Viewer& v, uintptr_t address, uint8_t mask, bool write, bool atomic, const void* pc);
     void atomic_access(Viewer& v, const void* address, int size, bool write, const void* pc);
@@ -150,6 +151,7 @@ private:
     uint64_t time_ = 0;
     uintptr_t meant_[8] = {};  // words
     int nmeant_ = 0;
+    uintptr_t dependent_ = 0;
     uintptr_t ignored_ = 0;
     size_t ignored_size_ = 0;
     Clock sc_;  // what seq_cst fences have published

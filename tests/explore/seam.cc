@@ -185,5 +185,6 @@ uint32_t pick(uint32_t n) {
 int64_t model_time() { return world->now; }
 int thread_id() { return world->current; }
 void meant(const void* address, size_t size) { world->memory.meant(address, size); }
+void dependent(const void* address) { world->memory.dependent(address); }
 
 }  // namespace gort::explore

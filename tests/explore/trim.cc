@@ -33,6 +33,7 @@ void start_sleeper() {
     // Read plainly by who resumes it, and by compare-exchange by the trimmer: the protocol is about that.
     meant(&sleeper->ctx.sp, sizeof(void*));
     meant(&sleeper->wait_since, sizeof(int64_t));
+    dependent(&sleeper->ctx.sp);  // rt/trim.h: T1
     name(sleeper, sizeof *sleeper, "sleeper");
 }
 void wake_sleeper() {
