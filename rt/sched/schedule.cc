@@ -59,11 +59,13 @@ bool run_timers() {
     return any;
 }
 
-void run_own_timers(P* pp) {
+bool run_own_timers(P* pp) {
     const int64_t when = pp->timers.next_when.load(std::memory_order_relaxed);
-    if (when == INT64_MAX) return;
+    if (when == INT64_MAX) return false;
     const int64_t now = rt::now();
-    if (when <= now) timers_run(&pp->timers, now);
+    if (when > now) return false;
+    timers_run(&pp->timers, now);
+    return true;
 }
 
 // How long kMeasureEvery rounds took, for each decision.
@@ -118,9 +120,12 @@ G* look_around(P* pp) {
             return nullptr;
         }
     }
-    run_own_timers(pp);
+    const bool timers = run_own_timers(pp);
     const bool late = asked & kAskRound;
     if (!late && pp->until_look() > 0) return nullptr;
+    // Whom a round puts first sends whom a timer has woken to the tail of the queue: let that one decision pass.
+    if (timers && !late && pp->until_look() == 0 && pp->runnext.load(std::memory_order_relaxed))
+        return nullptr;
     begin_round(pp, late);
     return take_global(pp);
 }

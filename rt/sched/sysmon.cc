@@ -9,6 +9,7 @@
 // TIME SLICES. A P that picks nothing from its queues for kSlice while others want a P: if its goroutine is in user
 // code the P is taken through the gate and another M goes on with it, else its M is asked to let runnext wait for once.
 // A goroutine in gort::blocking is in user code that said so: two looks are enough.
+// One whose thread sleeps in a system call and said nothing loses its P earlier: rt/sched/retake.h.
 // If no thread can be had for it (rt/sched/threads.cc), the P stays where it is, and its M is only asked.
 // MEMORY of stacks that nobody uses goes back meanwhile: rt/sched/trim.h.
 // REST. When all Ps are idle and nobody runs without one, it sleeps until somebody takes an idle P: no wake-ups, but a
@@ -29,6 +30,7 @@
 #include "rt/sched/park.h"
 #include "rt/base/report.h"
 #include "rt/base/sim_seam.h"
+#include "rt/sched/retake.h"
 #include "rt/sched/trim.h"
 #include "rt/trace/stall.h"
 
@@ -78,13 +80,22 @@ bool others_want_a_p(const P* pp) {
            sched.poll_waiters.load(std::memory_order_relaxed) || earliest_timer() != INT64_MAX;
 }
 
-bool retake(P* pp) {
+// What cannot wait for the end of a time slice.
+bool wanted_now(const P* pp, int64_t now) {
+    return pp->has_waiting() || pp->runnext.load(std::memory_order_relaxed) ||
+           sched.runq_size.load(std::memory_order_relaxed) ||
+           sched.poll_waiters.load(std::memory_order_relaxed) || earliest_timer() <= now;
+}
+
+// sleeps: in a system call, and said nothing.
+bool retake(P* pp, int64_t now, bool sleeps) {
     if (!may_start_m()) {
         pp->attention.fetch_or(kAskPreempt, std::memory_order_release);  // if it is inside, that will do
         return false;
     }
     M* holder;
-    if (take(pp, &holder, kAskPreempt) != Taken::kYes) return false;
+    if (take(pp, &holder, sleeps ? 0 : kAskPreempt) != Taken::kYes) return false;
+    note_retake(pp, holder, now);
     keep(pp, holder);
     sched.retakes.fetch_add(1, std::memory_order_relaxed);
     start_m(pp);
@@ -119,7 +130,8 @@ bool enough_at_work() {
 }
 
 // One look at one P; true if it led to anything.
-bool look_at(P* pp, int64_t now, bool all_busy) {
+bool look_at(P* pp, int64_t now, bool all_busy, int64_t* again) {
+    const bool late = deadline_after(earliest_timer(), kLate) <= now;
     if (!pp->m.load(std::memory_order_acquire)) {
         pp->seen_queue = pp->blocking_seen = false;
         pp->seen_when = now;
@@ -148,8 +160,11 @@ bool look_at(P* pp, int64_t now, bool all_busy) {
     }
     pp->seen_queue = queue;
     if ((blocking && pp->blocking_seen) || now - pp->tick_since >= kSlice) {
-        if (all_busy && others_want_a_p(pp) && retake(pp)) acted = true;
+        if (all_busy && others_want_a_p(pp) && retake(pp, now, false)) acted = true;
         if (!blocking) pp->tick_since = now;
+    } else if (all_busy && !blocking && wanted_now(pp, now) && sleeps_in_a_call(pp, now, late, again) &&
+               retake(pp, now, true)) {
+        acted = true;
     }
     pp->blocking_seen = blocking;
     return acted;
@@ -243,7 +258,7 @@ void watch(const M* m0) {
     kernel::sys_prctl(kPrSetTimerslack, 1);
     int64_t delay = kFast;
     int64_t quiet_since = 0;
-    int64_t trim = kForever;
+    int64_t trim = kForever, again = kForever;  // again: when to look at who sleeps
     while (!over(m0)) {
         // before the look at what a nudge may be about
         const uint32_t seen = word.load(std::memory_order_acquire);
@@ -275,6 +290,7 @@ void watch(const M* m0) {
         }
         if (trace - now < sleep) sleep = trace - now;
         if (stall - now < sleep) sleep = stall - now;
+        if (again - now < sleep) sleep = again - now < kFast ? kFast : again - now;
         if (trim - now < sleep) sleep = trim - now < kFast ? kFast : trim - now;
         const bool nudged = kernel::futex_wait(&word, seen, sleep) != -ETIMEDOUT;
         if (over(m0)) break;
@@ -285,8 +301,10 @@ void watch(const M* m0) {
 
         bool acted = false;
         const bool all_busy = no_p_to_spare();
+        again = kForever;
+        judge_retakes(now, &again);
         for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i)
-            acted |= look_at(sched.allp[i], now, all_busy);
+            acted |= look_at(sched.allp[i], now, all_busy, &again);
         end_shortage();
         acted |= serve_timers(now);
         acted |= ask_for_what_is_late(now);
@@ -350,6 +368,7 @@ void sysmon_begin() {
     sched.wake_after.store(0, std::memory_order_relaxed);
     sched.wake_pause.store(0, std::memory_order_relaxed);
     trim_begin();
+    retakes_begin();
 }
 
 void sysmon_ensure() {
