@@ -12,12 +12,12 @@ namespace gort::rt {
 namespace {
 
 constexpr uint32_t kFirst = 100'000, kLeast = 50'000;  // ns; below kLeast is none
-constexpr uint32_t kMost = 10'000'000;                // the time slice, which ends anyway
-constexpr int64_t kPays = 500'000;    // that it sleeps on
-constexpr int64_t kRoams = 2'000'000;  // that it is awake without coming back
+constexpr uint32_t kMost = 10'000'000;                 // the time slice, which ends anyway
+constexpr int64_t kPays = 500'000;                     // that it sleeps on
+constexpr int64_t kRoams = 2'000'000;                  // that it is awake without coming back
 constexpr uint32_t kRoamCosts = 16;
-constexpr int64_t kAskAgain = 200'000;   // after /proc has said that the thread waits for a CPU
-constexpr int64_t kNoProc = 2'000'000;   // that its clock has to stand still where /proc does not answer
+constexpr int64_t kAskAgain = 200'000;  // after /proc has said that the thread waits for a CPU
+constexpr int64_t kNoProc = 2'000'000;  // that its clock has to stand still where /proc does not answer
 constexpr uint32_t kKinds = 256;
 
 // Patience, plus 1; 0: kFirst. Kinds may share a place: then they learn together.
@@ -37,8 +37,8 @@ struct Lesson {
     const M* mp = nullptr;  // null: none
     uint32_t kind = 0;
     int tid = 0;
-    int64_t cpu = 0;     // what its clock said when it fell asleep
-    int64_t since = 0;   // when it lost the P; of a roamer, when it was seen awake, or 0
+    int64_t cpu = 0;    // what its clock said when it fell asleep
+    int64_t since = 0;  // when it lost the P; of a roamer, when it was seen awake, or 0
 };
 Lesson lessons[kMaxProcs];  // until it is known whether it sleeps on
 Lesson roamers[kMaxProcs];  // that did: until it is known whether they come back when they wake

@@ -7,7 +7,7 @@
 // NO THREAD. The system refuses one (RLIMIT_NPROC, pids.max, memory), or max_threads is reached. Then the P that it was
 // for goes to the idle ones and its work to the global queue, where every M that comes back finds both; sysmon tries
 // again after a time that doubles up to kRetryMost. Until then no P is taken from anybody and none is woken that would
-// need a new thread. Only if nobody is left who could go on is it fatal, and not before kTries more.
+// need a new thread: goroutines that block their threads wait for each other. A line on stderr says so. Only if nobody is left who could go on is it fatal, and not before kTries more.
 #include "kernel/sys.h"
 #include "rt/base/report.h"
 #include "rt/host.h"
@@ -30,10 +30,22 @@ bool nobody_else_locked() GORT_REQUIRES(sched.lock) {
     return at_work <= 1 && sched.detached.load(std::memory_order_relaxed) == 0 && !sched.midle;
 }
 
-void note_shortage(bool by_limit) {
+// Said once a run: the program goes on, but not as it was meant to. err: -errno or kLimit.
+void say_shortage(int err) {
+    static std::atomic<uint64_t> said{0};  // in which run
+    const uint64_t run = sched.epoch.load(std::memory_order_relaxed);
+    if (said.exchange(run, std::memory_order_relaxed) == run) return;
+    kernel::Out out(2);
+    out.str("gort: no more threads: ");
+    if (err == kLimit) out.str("max_threads is ").dec(sched.max_threads.load(std::memory_order_relaxed));
+    else out.str("the system refuses one: ").str(kernel::errno_name(-err));
+    out.str("; goroutines that block their thread wait for each other\n");
+}
+
+void note_shortage(int err) {
     kernel::LockGuard guard(sched.lock);
     sched.short_of_threads.store(true, std::memory_order_relaxed);
-    if (by_limit) return;
+    if (err == kLimit) return;
     const int64_t pause = sched.retry_pause ? sched.retry_pause * 2 : kRetryFirst;
     sched.retry_pause = pause < kRetryMost ? pause : kRetryMost;
     sched.retry_when.store(rt::now() + sched.retry_pause, std::memory_order_relaxed);
@@ -121,7 +133,7 @@ void start_m(P* pp, G* first) {
         if (done) return;
         const int err = make_m(pp, first);
         if (!err) return;
-        note_shortage(err == kLimit);
+        note_shortage(err);
         sched.lock.lock();
         const bool alone = nobody_else_locked();
         if (!alone && first) {
@@ -132,7 +144,10 @@ void start_m(P* pp, G* first) {
         if (!alone && sched.midle) wake_one_locked();  // who has become idle meanwhile
         sched.lock.unlock();
         if (retires) retire_loose_p(pp);
-        if (!alone) return sysmon_nudge();
+        if (!alone) {
+            say_shortage(err);
+            return sysmon_nudge();
+        }
         if (tries > kTries && err == kLimit)
             fatal_thread_exhaustion(sched.max_threads.load(std::memory_order_relaxed));
         if (tries > kTries) fatal_newosproc(sched.nm.load(std::memory_order_relaxed), -err);
@@ -163,8 +178,13 @@ bool may_make_m_locked() {
 }
 
 bool may_start_m() {
-    kernel::LockGuard guard(sched.lock);
-    return may_start_m_locked();
+    {
+        kernel::LockGuard guard(sched.lock);
+        if (may_start_m_locked()) return true;
+    }
+    if (sched.nm.load(std::memory_order_relaxed) >= sched.max_threads.load(std::memory_order_relaxed))
+        say_shortage(kLimit);
+    return false;
 }
 
 void end_shortage() {
