@@ -42,7 +42,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int64_t kFine = 150, kCoarse = 600, kOfferGrain = 3'000;
 constexpr int64_t kOfferRest = 300, kAskAfter = 1'000, kForceAfter = 8'000;
 constexpr int64_t kLookLeast = 10'000, kLookMost = 200'000;
-constexpr int64_t kPauseFirst = 250'000, kPauseMost = 64'000'000;
+constexpr int64_t kPauseFirst = 250'000, kPauseCrowd = 2'000'000, kPauseMost = 64'000'000;
 constexpr int64_t kWakePauseFirst = 50'000, kWakePauseMost = 64'000'000;
 constexpr int64_t kWakePays = 10'000;  // ns of work that waits: less is done before a sleeper is awake
 constexpr int64_t kGainLines = 4;
@@ -87,11 +87,12 @@ bool left_alone(const P* pp, int64_t now) {
     return grain < 4 * then || grain < kCoarse;
 }
 
-void leave_alone(P* victim, int64_t now) {
+void leave_alone(P* victim, int64_t now, int64_t least = kPauseFirst) {
     Sharing& s = victim->sharing;
     const uint32_t batch = s.batch.load(kRelaxed);
     const int64_t pause = s.pause.load(kRelaxed);
-    const int64_t next = pause ? (pause * 2 < kPauseMost ? pause * 2 : kPauseMost) : kPauseFirst;
+    int64_t next = pause * 2 < kPauseMost ? pause * 2 : kPauseMost;
+    if (next < least) next = least;
     s.trust.store(0, kRelaxed);
     s.batch.store(batch > Sharing::kFirstBatch * 2 ? batch / 4 : Sharing::kFirstBatch / 2, kRelaxed);
     s.pause.store(next, kRelaxed);
@@ -427,15 +428,17 @@ void remote_end_slow(P* pp, int64_t began) {
     constexpr int64_t kCrowdLasts = 100'000;  // shorter is the beginning: what was taken makes itself at home
     Loot& l = pp->loot;
     const int64_t now = kernel::nanotime();
-    int64_t took = now - began - kClock;
-    took = took < 0 ? 0 : took > kMostLoss ? kMostLoss : took;
-    l.lost += took * kLines * (l.remote <= kOneIn ? 1 : kOneIn);
-    if (l.remote % kEvery != 1 || now - l.checked < kCrowdLasts) return;
-    const bool bad = l.lost - l.lost_then > (now - l.checked) / 2;
+    const int64_t took = now - began - kClock;
+    const int64_t one = took < 0 ? 0 : took > kMostLoss ? kMostLoss : took;
+    l.lost += one * kLines * (l.remote <= kOneIn ? 1 : kOneIn);
+    if (l.remote % kEvery != 1) return;
+    const int64_t lost = l.lost - l.lost_then, all = now - l.checked;
+    const bool crowd = lost > all / 5 * 4;
+    if (all < (crowd ? kCrowdLasts / 4 : kCrowdLasts)) return;
     l.checked = now;
     l.lost_then = l.lost;
-    if (!bad || !l.from) return;
-    leave_alone(l.from, now);
+    if (lost <= all / 2 || !l.from) return;
+    leave_alone(l.from, now, crowd ? kPauseCrowd : kPauseFirst);
     pp->attention.fetch_or(kAskGather, kRelaxed);
 }
 

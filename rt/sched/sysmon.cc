@@ -40,6 +40,7 @@ namespace {
 
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
+constexpr int64_t kBesideIdle = 1'000'000;  // with a P that has nothing to do, for as long as work begins to wait
 constexpr int64_t kStuck =
     4'000'000;  // no decision for so long: what waits there is served even beside busy CPUs
 constexpr int64_t kSlice = 10'000'000;
@@ -158,6 +159,9 @@ bool look_at(P* pp, int64_t now, bool all_busy, int64_t* again) {
         acted = true;
         wake_looker();
     }
+    // Something has begun to wait: the second look comes soon.
+    if (queue && !pp->seen_queue && sched.npidle.load(std::memory_order_relaxed) > 0 && worth_a_wake(pp, now))
+        acted = true;
     pp->seen_queue = queue;
     if ((blocking && pp->blocking_seen) || now - pp->tick_since >= kSlice) {
         if (all_busy && others_want_a_p(pp) && retake(pp, now, false)) acted = true;
@@ -313,7 +317,8 @@ void watch(const M* m0) {
         if (sched.npidle.load(std::memory_order_relaxed) > 0 &&
             sched.looking.load(std::memory_order_relaxed) == 0)
             arm_makers(now);
-        delay = acted || nudged ? kFast : delay * 2 < kSlow ? delay * 2 : kSlow;
+        const int64_t most = sched.npidle.load(std::memory_order_relaxed) > 0 ? kBesideIdle : kSlow;
+        delay = acted || nudged ? kFast : delay * 2 < most ? delay * 2 : most;
     }
     tid.store(0, std::memory_order_relaxed);
 }
