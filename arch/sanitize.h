@@ -71,6 +71,15 @@ namespace gort::arch {
 
 inline constexpr bool kToolWatches = GORT_ASAN || GORT_TSAN || GORT_VALGRIND;
 
+// Does a tool watch this very run? A build for Valgrind also runs without it, and then behaves as any other.
+inline bool tool_watches_now() {
+#if GORT_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return kToolWatches;
+#endif
+}
+
 #if GORT_ASAN || GORT_TSAN || GORT_VALGRIND
 struct SanStack {
     const void* bottom = nullptr;  // lowest byte; ASan says it of a thread's own stack when that is left

@@ -19,10 +19,10 @@ using namespace gort::sched_test;
 
 constexpr size_t kMiB = 1 << 20, kGiB = size_t{1} << 30;
 
+#if !GORT_TEST_SANITIZER && !GORT_TSAN && !GORT_ASAN
+
 // What the goroutine that calls may use.
 size_t limit_here() { return rt::stack_bounds(rt::self()->curg->stack).size(); }
-
-#if !GORT_TEST_SANITIZER && !GORT_TSAN && !GORT_ASAN
 
 TEST(few_goroutines_have_large_stacks_many_have_what_they_were_promised) {
     for (const int procs : {1, 2}) {

@@ -38,7 +38,7 @@ TierRange g_tier_ranges[kTierCount];
 
 void stack_set_tiers(bool on) {
     size_t divisor = 1;
-    bool never = !on || arch::kToolWatches;
+    bool never = !on || arch::tool_watches_now();
     for (; !never && divisor <= kTiers[kTierCount - 1].slots; divisor *= 2)
         if (can_reserve(size_of_tiers(divisor), &never)) break;
     for (int i = 0; i < kTierCount; i++) {
