@@ -166,4 +166,11 @@ bool lightweight_guards() {
     return known == kYes;
 }
 
+bool emulated() {
+    constexpr int kNoAdvice = 12345;
+    char here;
+    const uintptr_t page = page_size(), start = reinterpret_cast<uintptr_t>(&here) & ~(page - 1);
+    return sys_madvise(reinterpret_cast<void*>(start), page, kNoAdvice) == 0;
+}
+
 }  // namespace gort::kernel

@@ -47,4 +47,8 @@ int guard_install(void* addr, size_t size);
 bool lightweight_guards();
 bool probe_guards();  // the same, without remembering
 
+// Does qemu-user emulate the system calls of this process? It takes advice that Linux has never had. It uses memory for
+// every page of a reservation, touched or not, and threads of its own show in /proc as the process's.
+bool emulated();
+
 }  // namespace gort::kernel

@@ -39,8 +39,8 @@ struct options {
     size_t stack_size = 0;
     // As long as few goroutines live, their stacks may grow further: the first 64 to 1 GiB each, the next 1024 to
     // 64 MiB, main always to 1 GiB. Off: all have stack_size. GORT_STACK_TIERS=0 turns it off, too; where address
-    // space is short or counts like memory (ulimit -v, vm.overcommit_memory=2, mlockall) it is off by itself.
-    // Default true
+    // space is short or counts like memory (ulimit -v, vm.overcommit_memory=2, mlockall, qemu-user) it is off by
+    // itself. Default true
     bool stack_tiers = true;
     uint64_t seed = 0;  // of the scheduler's random choices. GORT_SEED. Default: random
 };

@@ -1,11 +1,11 @@
 // tests/net_many_test.cc - ten thousand connections at once: what they carry, and what they cost.
 // SPDX-License-Identifier: BSD-2-Clause
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 
+#include "kernel/vm.h"
 #include "tests/net_test.h"
 
 using namespace gort;
@@ -42,12 +42,6 @@ long memory() {
     return sum;
 }
 
-// qemu-user, which takes any advice: then what /proc tells is the emulator's memory with ours.
-[[maybe_unused]] bool emulated() {
-    alignas(4096) static char page[4096];
-    return madvise(page, sizeof page, 12345) == 0;
-}
-
 }  // namespace
 
 TEST_P(ten_thousand_connections, 1, 2, 8) {
@@ -68,7 +62,7 @@ TEST_P(ten_thousand_connections, 1, 2, 8) {
         const double each = double(memory() - before) * 1024 / n;
         std::printf("%.0f bytes for each idle connection, both ends\n", each);
 #if !GORT_ASAN && !GORT_TSAN && !defined(GORT_DEBUG)
-        if (!emulated()) CHECK_LE(each, 6 * 1024 + 128);
+        if (!kernel::emulated()) CHECK_LE(each, 6 * 1024 + 128);  // else the emulator's memory is with ours
 #endif
         Join join;
         constexpr int kDrivers = 50;

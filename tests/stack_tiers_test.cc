@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "chan/chan.h"
+#include "kernel/vm.h"
 #include "rt/go.h"
 #include "rt/sync/wait_group.h"
 #include "rt/time.h"
@@ -24,7 +25,11 @@ constexpr size_t kMiB = 1 << 20, kGiB = size_t{1} << 30;
 // What the goroutine that calls may use.
 size_t limit_here() { return rt::stack_bounds(rt::self()->curg->stack).size(); }
 
+#define TIERS_OR_SKIP() \
+    if (kernel::emulated()) TEST_SKIP("there are none under qemu-user")
+
 TEST(few_goroutines_have_large_stacks_many_have_what_they_were_promised) {
+    TIERS_OR_SKIP();
     for (const int procs : {1, 2}) {
         with_procs(procs, [] {
             CHECK_LE(kGiB - kMiB, limit_here());
@@ -60,6 +65,7 @@ TEST(few_goroutines_have_large_stacks_many_have_what_they_were_promised) {
 }
 
 TEST(those_who_ask_for_little_take_what_is_there) {
+    TIERS_OR_SKIP();
     with_procs(1, [] {
         wait_group wg;
         auto ask = [&](size_t bytes) {
@@ -103,6 +109,7 @@ TEST(one_depth_everywhere_for_who_wants_it) {
 }
 
 TEST(tiers_take_an_eighth_of_a_small_address_space_and_none_where_all_is_locked) {
+    TIERS_OR_SKIP();
     Died d = run_child([] {
         const rlimit limit{16 * kGiB, 16 * kGiB};
         setrlimit(RLIMIT_AS, &limit);
@@ -126,6 +133,7 @@ TEST(tiers_take_an_eighth_of_a_small_address_space_and_none_where_all_is_locked)
 }
 
 TEST(RT_23_set_max_stack) {
+    TIERS_OR_SKIP();
     with_procs(1, [] {
         CHECK_EQ(set_max_stack(64 * kMiB), kGiB);
         wait_group wg;
@@ -139,6 +147,7 @@ TEST(RT_23_set_max_stack) {
 
 // Through a pipe every page of the process that counts would be written out, also those that are not there.
 TEST(a_core_is_small) {
+    TIERS_OR_SKIP();
     // What the kernel would write: the mappings that are not left out.
     with_procs(2, [] {
         wait_group wg;

@@ -13,7 +13,6 @@
 #include "arch/sanitize.h"
 #include "kernel/fatal.h"
 #include "kernel/file.h"
-#include "kernel/sys.h"
 #include "kernel/vm.h"
 #include "rt/base/report.h"
 #include "rt/host.h"
@@ -47,15 +46,6 @@ void say_unknown(int error) {
         .str(" (")
         .str(kernel::errno_name(error))
         .str(")\n");
-}
-
-// qemu-user takes any advice, and has threads of its own that show as ours.
-bool emulated() {
-    constexpr int kNoAdvice = 12345;
-    const size_t page = kernel::page_size();
-    char here;
-    return kernel::sys_madvise(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(&here) & ~(page - 1)),
-                               page, kNoAdvice) == 0;
 }
 
 bool strangers_locked() {
@@ -103,7 +93,7 @@ void suspect_locked() {
 }  // namespace
 
 void deadlock_init() {
-    if (!emulated()) return;
+    if (!kernel::emulated()) return;  // an emulator has threads of its own that show as ours
     const int n = count_threads();
     if (n > 1) emulators_threads = n - 1;
 }

@@ -4,6 +4,7 @@
 
 #include "arch/sanitize.h"
 #include "kernel/sys.h"
+#include "kernel/vm.h"
 #include "rt/stack/pool.h"
 
 namespace gort::rt {
@@ -37,8 +38,9 @@ size_t g_slots[kTierCount] = {};  // 0: there is no such tier
 TierRange g_tier_ranges[kTierCount];
 
 void stack_set_tiers(bool on) {
+    // For a tier's reserve qemu-user 7.2 takes 10 GB of memory and half a minute at every start.
     size_t divisor = 1;
-    bool never = !on || arch::tool_watches_now();
+    bool never = !on || arch::tool_watches_now() || kernel::emulated();
     for (; !never && divisor <= kTiers[kTierCount - 1].slots; divisor *= 2)
         if (can_reserve(size_of_tiers(divisor), &never)) break;
     for (int i = 0; i < kTierCount; i++) {
