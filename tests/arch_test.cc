@@ -375,7 +375,7 @@ TEST(a_return_by_jump_is_a_return) {
     CHECK_EQ(calls, 2);
 }
 
-// CC-19: what README.md says of it.
+// CC-19: what rt/README.md says of it.
 TEST(floating_point_control_belongs_to_the_thread) {
     uint64_t base = get_fpcr();
     for (Form form : kForms) {

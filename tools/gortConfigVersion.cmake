@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # A version fits if it is not older than what is asked for and of the same major version, or, below 1.0, of the same
-# minor one (README.md, "Versions").
+# minor one (rt/README.md, "Versions").
 file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/../../../include/gort/rt/version.h" PACKAGE_VERSION
      REGEX "define GORT_VERSION \"")
 string(REGEX REPLACE ".*\"(.*)\".*" "\\1" PACKAGE_VERSION "${PACKAGE_VERSION}")

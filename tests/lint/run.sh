@@ -37,9 +37,14 @@ part() {
             fi
         done
         # shellcheck disable=SC2046
-        awk -f tests/lint/rooms.awk $(find . -name README.md -not -path './build/*' | sed 's|^\./||') /dev/null ||
-            status=1
+        awk -f tests/lint/rooms.awk \
+            $(find . -name README.md -not -path './build/*' | sed 's|^\./||') /dev/null || status=1
         return $status
+        ;;
+    behaviours)
+        # shellcheck disable=SC2046
+        awk -f tests/lint/behaviours.awk tests/BEHAVIOURS.md $(find tests -path tests/lint -prune -o \
+            \( -name '*.cc' -o -name '*.h' -o -name '*.sh' -o -name '*.c' \) -print)
         ;;
     text)
         # shellcheck disable=SC2046
@@ -84,7 +89,7 @@ if [ "${1:-}" = -one ]; then # how we call ourselves: one part, in its own proce
 fi
 
 .ci/need clang++ clang-format clang-tidy shellcheck readelf || exit 1
-parts=${*:-layers rooms text objects shell format headers selftest tidy} # the cheap ones first
+parts=${*:-layers rooms behaviours text objects shell format headers selftest tidy} # the cheap ones first
 results=$(mktemp -d) || exit 1
 trap 'rm -rf "$results"' EXIT
 # shellcheck disable=SC2086,SC2016

@@ -115,6 +115,25 @@ fires rooms 'is called runs' rt/sched/README.md
 for room in rt/net rt/sched; do echo "# $room" >$room/README.md; done
 clean rooms
 
+# behaviours LINE: the list of one entry, shown by one test
+behaviours() { printf '%s\n' '# Behaviours' "$1" >tests/BEHAVIOURS.md; }
+put tests/chan_test.cc '// CH-01' 'TEST(ch01_capacity) {}'
+# shellcheck disable=SC2016
+good='- **CH-01** P0 It holds n. → `chan_test.cc:ch01_capacity`'
+behaviours "$good"
+clean behaviours
+behaviours "${good/ch01_capacity/ch01_size}"
+fires behaviours 'has no test ch01_size' tests/BEHAVIOURS.md
+behaviours "${good/chan_test/can_test}"
+fires behaviours 'there is no tests/can_test.cc' tests/BEHAVIOURS.md
+behaviours '- **CH-01** P0 It holds n. → no test'
+fires behaviours 'must have a test' tests/BEHAVIOURS.md
+behaviours '- **CH-01** P0 It holds n. → no test: a figure'
+clean behaviours
+behaviours "$good"
+fires behaviours 'CH-02 is cited' tests/more_test.cc '// CH-02'
+rm tests/chan_test.cc
+
 fires text '[tls]' rt/tls.cc 'static thread_local int here;'
 fires text '[tls]' kernel/tls2.cc 'static __thread int here;'
 fires text '[errno]' rt/errno.cc 'int f() { return errno; }'
