@@ -31,6 +31,33 @@ Found search_one(World& w, const Mutant& m, uint64_t executions) {
     return f;
 }
 
+// Of the keys in a record those that some piece has caught.
+struct Keys {
+    Vector<char> text;  // each ends with a newline, and so does the start
+    bool has(const char* key) const {
+        char line[300];
+        std::snprintf(line, sizeof line, "\n%s\n", key);
+        return std::strstr(text.data(), line);
+    }
+};
+Keys caught_in(const char* record) {
+    Keys keys;
+    keys.text.push_back('\n');
+    std::FILE* from = record ? std::fopen(record, "r") : nullptr;
+    char line[8192];
+    while (from && std::fgets(line, sizeof line, from)) {
+        char* rest = line;
+        strsep(&rest, "\t");
+        const char* key = strsep(&rest, "\t");
+        if (!rest || std::strncmp(rest, "caught", 6) != 0) continue;
+        keys.text.insert(keys.text.end(), key, key + std::strlen(key));
+        keys.text.push_back('\n');
+    }
+    if (from) std::fclose(from);
+    keys.text.push_back(0);
+    return keys;
+}
+
 }  // namespace
 
 int search_mutants(World& w, Places* places, const char* record) {
@@ -41,8 +68,15 @@ int search_mutants(World& w, Places* places, const char* record) {
         return 1;
     }
     std::FILE* to = record ? std::fopen(record, "a") : nullptr;
-    int caught = 0;
+    const Keys known = caught_in(record);
+    size_t caught = 0, skipped = 0;
     for (const Mutant& m : mutants) {
+        char name[256];
+        m.print_key(name, sizeof name);
+        if (known.has(name)) {
+            ++skipped;
+            continue;
+        }
         const Found f = search_one(w, m, w.bounds.executions);
         static char schedule[4096], key[256];
         std::strcpy(schedule, "-");
@@ -67,8 +101,8 @@ int search_mutants(World& w, Places* places, const char* record) {
         std::fflush(stdout);
     }
     if (to) std::fclose(to);
-    std::printf("%-28s %d mutants caught, %zu live\n", w.piece->name, caught,
-                mutants.size() - static_cast<size_t>(caught));
+    std::printf("%-28s %zu mutants caught, %zu live, %zu that others have caught\n", w.piece->name, caught,
+                mutants.size() - caught - skipped, skipped);
     return 0;
 }
 

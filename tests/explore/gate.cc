@@ -7,57 +7,16 @@
 #include "rt/base/solo.h"
 #include "rt/own/gate.h"
 #include "rt/sched/sched.h"
-#include "tests/explore/explore.h"
+#include "tests/explore/ms.h"
 
 using namespace gort;
 using namespace gort::explore;
 
 namespace {
 
-rt::M* ms[3];
-rt::P* ps[2];
-rt::EhGlobals eh[3];
-int of_p[2];  // plain: whoever has the P may touch it
-int object;
-
-// The runtime is up, but for its threads.
-void prepare(int nms, int nps) {
-    rt::sched.state.store(rt::RunState::kRunning, std::memory_order_relaxed);
-    for (int i = 0; i < nps; ++i) {
-        rt::sched.allp[i] = ps[i] = rt::new_p(static_cast<uint32_t>(i));
-        name(ps[i], sizeof *ps[i], i ? "p1" : "p0");
-    }
-    rt::sched.nallp.store(nps, std::memory_order_relaxed);
-    rt::sched.nprocs.store(nps, std::memory_order_relaxed);
-    for (int i = 0; i < nms; ++i) {
-        ms[i] = rt::new_m();
-        ms[i]->eh = &eh[i];
-        const char* const names[] = {"m0", "m1", "m2"};
-        name(ms[i], sizeof *ms[i], names[i]);
-    }
-    name(of_p, sizeof of_p, "of_p");
-    name(&object, sizeof object, "object");
-    name(&rt::sched, sizeof rt::sched, "sched");
-}
-void be(int m) { kernel::tls_set(ms[m]); }
-void be_with(int m, int p) {
-    be(m);
-    rt::acquire_p(ms[m], ps[p]);
-}
-void touch(const rt::P* pp) { ++of_p[pp->index]; }
 void use_p() {
     rt::M* mp = rt::enter();
     touch(rt::p_of(mp));
-    rt::leave(mp);
-}
-// A scheduling decision, as far as others wait for it: see find_runnable.
-void decide() {
-    rt::M* mp = rt::enter();
-    rt::P* pp = rt::p_of(mp);
-    if (pp->attention.load(std::memory_order_relaxed) & rt::kAskAnswer) {
-        pp->attention.fetch_and(~rt::kAskAnswer, std::memory_order_acquire);
-        rt::answer(pp);
-    }
     rt::leave(mp);
 }
 GORT_NO_TSA void take_once(int p, uint32_t ask, int* times) {

@@ -232,6 +232,48 @@ EXPLORE(store_beside_rmw, kAllEarly) {
     check((r[0] == 0 && last == 10) || (r[0] == 10 && last == 11), "something else");
 }
 
+// Bytes of one word: what is known of one says nothing of another one, and who takes them all takes them at once.
+alignas(4) std::atomic<uint8_t> bytes[4];
+auto* whole() { return reinterpret_cast<uint32_t __attribute__((may_alias))*>(bytes); }
+bool exchange_whole(uint32_t from, uint32_t to, int good) {
+    return __atomic_compare_exchange_n(whole(), &from, to, false, good, __ATOMIC_RELAXED);
+}
+EXPLORE_FINDS(bytes_stale, "the second", kAll) {
+    threads([] { bytes[0].store(1, kRelaxed), bytes[1].store(1, kRelaxed); },
+            [] { r[0] = bytes[1].load(kRelaxed), r[1] = bytes[0].load(kRelaxed); });
+    check(!r[0] || r[1], "the second without the first");
+}
+EXPLORE_FINDS(bytes_stale_after_exchange, "one byte", kAll) {
+    threads([] { exchange_whole(0, 0x0101, __ATOMIC_RELEASE); },
+            [] { r[0] = bytes[1].load(kRelaxed), r[1] = bytes[0].load(kRelaxed); });
+    check(!r[0] || r[1], "one byte without the other");
+}
+EXPLORE(bytes_acquired, kAll) {
+    threads([] { exchange_whole(0, 0x0101, __ATOMIC_RELEASE); },
+            [] { r[0] = bytes[1].load(kAcquire), r[1] = bytes[0].load(kRelaxed); });
+    check(!r[0] || r[1], "one byte without the other");
+}
+EXPLORE(bytes_exchange_is_whole, kAllEarly) {
+    threads([] { bytes[0].store(1, kRelaxed); }, [] { r[0] = exchange_whole(0, 0x0200, __ATOMIC_RELAXED); });
+    const uint32_t last = __atomic_load_n(whole(), __ATOMIC_RELAXED);
+    check(last == (r[0] ? 0x0201u : 1u), "a byte is lost");
+}
+// A lock in one byte, beside one that says whether the lock may be had: as a mutex is (rt/own/owner.h).
+EXPLORE(bytes_lock, kAll) {
+    threads(
+        [] {
+            if (!exchange_whole(0, 0x0100, __ATOMIC_ACQUIRE)) return;
+            ++plain;
+            bytes[1].store(0, kRelease);
+        },
+        [] {
+            if (!exchange_whole(0, 0x0100, __ATOMIC_ACQUIRE)) return;
+            ++plain;
+            bytes[1].store(0, kRelease);
+        },
+        [] { bytes[2].store(1, kRelaxed), bytes[2].store(0, kRelaxed); });
+}
+
 // Locks from what there is.
 template <std::memory_order kTake, std::memory_order kGive>
 void spin_lock() {

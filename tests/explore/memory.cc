@@ -10,131 +10,187 @@ namespace gort::explore {
 
 namespace {
 
-uint64_t peek(uintptr_t address, int size) {
-    uint64_t value = 0;
-    std::memcpy(&value, reinterpret_cast<const void*>(address), static_cast<size_t>(size));
+uint64_t peek(const Word* w) {
+    uint64_t value;
+    std::memcpy(&value, reinterpret_cast<const void*>(w->address), sizeof value);
     return value;
 }
-void poke(uintptr_t address, int size, uint64_t value) {
-    world->wrote(address);
-    std::memcpy(reinterpret_cast<void*>(address), &value, static_cast<size_t>(size));
+// The newest value of these bytes is what is in memory. (A store of exactly these: others may be plain.)
+void poke(const Bytes& b) {
+    world->wrote(b.w->address);
+    const uint64_t value = b.of(b.w->stores[b.w->n - 1]->value);
+    std::memcpy(reinterpret_cast<char*>(b.w->address) + b.shift / 8, &value,
+                static_cast<size_t>(__builtin_popcount(b.mask)));
+}
+uint8_t mask_of(uintptr_t address, int size) {
+    return static_cast<uint8_t>(((1u << size) - 1) << (address & 7));
 }
 uint32_t slot(uintptr_t address, uint32_t mask) {
     return static_cast<uint32_t>((address >> 1) * 0x9e3779b97f4a7c15u >> 40) & mask;
 }
-bool known(const Store* s, const Clock& by) {
-    if (s->by < 0) return true;
-    for (int i = 0; i < kThreads; ++i)
-        if (s->known[i] && s->known[i] <= by.at[i]) return true;
-    return false;
-}
-
 }  // namespace
 
 void Memory::init() {
     words_ = pages<Word>(kWords);
     cells_ = pages<Cell>(kCells);
     stores_ = pages<Store>(kStores);
-    shared_ = pages<uintptr_t>(kWords);
+    partly_ = pages<Store::Partly>(kPartly);
+    shared_ = pages<Shared>(kWords);
 }
 
 void Memory::forget() {
     ++generation_;
-    used_stores_ = 0;
+    used_stores_ = used_partly_ = 0;
     time_ = 0;
     sc_ = {};
 }
 
-bool Memory::shared(const void* address) const {
+bool Memory::shared(const void* address, int size) const {
     const auto a = reinterpret_cast<uintptr_t>(address);
-    for (uint32_t i = slot(a, kWords - 1); shared_[i]; i = (i + 1) & (kWords - 1))
-        if (shared_[i] == a) return true;
+    const uintptr_t word = a & ~uintptr_t{7};
+    for (uint32_t i = slot(word, kWords - 1); shared_[i].address; i = (i + 1) & (kWords - 1))
+        if (shared_[i].address == word) return shared_[i].mask & mask_of(a, size);
     return false;
 }
 
-void Memory::make_shared(const void* address) {
-    if (shared(address) || ignored(address)) return;
+void Memory::make_shared(const void* address, int size) {
+    if (ignored(address)) return;
     const auto a = reinterpret_cast<uintptr_t>(address);
-    uint32_t i = slot(a, kWords - 1);
-    while (shared_[i]) i = (i + 1) & (kWords - 1);
-    shared_[i] = a;
+    const uintptr_t word = a & ~uintptr_t{7};
+    uint32_t i = slot(word, kWords - 1);
+    while (shared_[i].address && shared_[i].address != word) i = (i + 1) & (kWords - 1);
+    const auto mask = static_cast<uint8_t>(shared_[i].mask | mask_of(a, size));
+    if (shared_[i].mask == mask) return;
+    shared_[i] = {word, mask};
     learned = true;
 }
 
-// What the newest stores to these bytes carry, by accesses of any size.
-View Memory::carried(uintptr_t a, int size) const {
-    View all{};
-    for (uintptr_t b = a - 7; b < a + static_cast<uintptr_t>(size); ++b) {
-        uint32_t i = slot(b, kWords - 1);
-        while (words_[i].generation == generation_ && words_[i].address != b) i = (i + 1) & (kWords - 1);
-        const Word& w = words_[i];
-        if (w.generation == generation_ && w.n && b + static_cast<uintptr_t>(w.size) > a)
-            all.join(w.stores[w.n - 1]->carries);
+template <class F>
+void Memory::parts(const Bytes& b, int at, F with) {
+    uint8_t left = b.mask;
+    for (int i = at; left && i >= 0; --i) {
+        Store* s = b.w->stores[i];
+        const uint8_t there = i == 0 ? Word::kAll : s->mask;
+        if (left & there) with(s);
+        left &= static_cast<uint8_t>(~there);
     }
-    return all;
 }
 
-Word* Memory::word(const void* address, int size) {
+Bytes Memory::bytes(const void* address, int size) {
     const auto a = reinterpret_cast<uintptr_t>(address);
-    uint32_t i = slot(a, kWords - 1);
-    while (words_[i].generation == generation_ && words_[i].address != a) i = (i + 1) & (kWords - 1);
+    const uintptr_t start = a & ~uintptr_t{7};
+    uint32_t i = slot(start, kWords - 1);
+    while (words_[i].generation == generation_ && words_[i].address != start) i = (i + 1) & (kWords - 1);
     Word* w = &words_[i];
-    const bool fresh = w->generation != generation_;
-    // Who writes without our seeing it (assembly, the kernel, a plain store) begins a new history, and so does an
-    // access of another size, or to a part of these bytes; it finds what the stores before have published.
-    if (!fresh && w->size == size && w->n && w->stores[w->n - 1]->value == peek(a, size)) return w;
-    const View before = carried(a, size);
-    if (fresh) {
+    const Bytes b{w, static_cast<int>(a - start) * 8, mask_of(a, size)};
+    if (w->generation != generation_) {
         *w = {};
-        w->address = a;
+        w->address = start;
         w->generation = generation_;
+        w->woken = -1;
+        insert({w, 0, Word::kAll}, 0, peek(w))->by = -1;
+    } else if (const uint64_t value = b.of(peek(w)); value != b.of(w->stores[w->n - 1]->value)) {
+        // Somebody has written without our seeing it: assembly, the kernel, a plain store. What was there before is
+        // not read any more.
+        View before{};
+        parts(b, w->n - 1, [&](const Store* s) { before.join(s->carries); });
+        Store* s = insert(b, w->n, value);
+        s->carries = before;
+        s->by = -1;
     }
-    w->size = size;
-    w->n = 1;
-    w->woken = -1;
-    if (used_stores_ == kStores) world->stop("the explorer has no room for more stores", nullptr);
-    Store* s = w->stores[0] = &stores_[used_stores_++];
-    *s = {};
-    s->value = peek(a, size);
-    s->carries = before;
-    s->by = -1;
-    return w;
+    return b;
 }
 
-void Memory::used(Word* w, const Viewer& v, bool write) {
-    w->users |= 1u << v.id;
-    if (write) w->writers |= 1u << v.id;
-    if (w->writers && (w->users & (w->users - 1))) make_shared(reinterpret_cast<void*>(w->address));
+void Memory::used(const Bytes& b, const Viewer& v, bool write) {
+    for (int i = 0; i < 8; ++i) {
+        if (!(b.mask >> i & 1)) continue;
+        uint8_t& users = b.w->users[i];
+        uint8_t& writers = b.w->writers[i];
+        users |= static_cast<uint8_t>(1u << v.id);
+        if (write) writers |= static_cast<uint8_t>(1u << v.id);
+        if (writers && (users & (users - 1)))
+            make_shared(reinterpret_cast<void*>(b.w->address + static_cast<uintptr_t>(i)), 1);
+    }
 }
 
-int Memory::oldest(const Viewer& v, const Word* w, bool sc) const {
-    for (int i = w->n - 1; i > 0; --i) {
-        const Store* s = w->stores[i];
-        if (known(s, v.now.seen)) return i;
+// Of any of these bytes.
+bool Memory::known(const Store* s, const Clock& by, uint8_t mask) {
+    if (s->by < 0) return true;
+    for (int t = 0; t < kThreads; ++t)
+        if (s->known[t] && s->known[t] <= by.at[t]) return true;
+    if (!s->partly) return false;
+    for (int i = 0; i < 8; ++i) {
+        if (!(mask & s->mask & 1u << i)) continue;
+        for (int t = 0; t < kThreads; ++t)
+            if (s->partly->known[i][t] && s->partly->known[i][t] <= by.at[t]) return true;
+    }
+    return false;
+}
+
+void Memory::mark_known(Store* s, uint8_t mask, const Viewer& v) {
+    const uint32_t when = v.now.seen.at[v.id];
+    if ((mask & s->mask) == s->mask) {
+        if (!s->known[v.id]) s->known[v.id] = when;
+        return;
+    }
+    if (!s->partly) {
+        if (used_partly_ == kPartly) world->stop("the explorer has no room for more stores", nullptr);
+        s->partly = &partly_[used_partly_++];
+        *s->partly = {};
+    }
+    for (int i = 0; i < 8; ++i)
+        if ((mask & s->mask & 1u << i) && !s->partly->known[i][v.id]) s->partly->known[i][v.id] = when;
+}
+
+int Memory::oldest(const Viewer& v, const Bytes& b, bool sc) const {
+    for (int i = b.w->n - 1; i > 0; --i) {
+        const Store* s = b.w->stores[i];
+        if (!(s->mask & b.mask)) continue;
+        if (known(s, v.now.seen, b.mask)) return i;
         if (s->sc && (sc || s->sc < v.last_sc)) return i;
-        if (sc && known(s, sc_)) return i;
+        if (sc && known(s, sc_, b.mask)) return i;
     }
     return 0;
 }
 
-void Memory::read_from(Viewer& v, const Word* w, Store* s, Order order) {
-    const uint32_t when = v.now.seen.at[v.id];
-    if (!s->known[v.id]) s->known[v.id] = when;
-    v.loaded.join(s->carries);
-    if (acquires(order) || w->address == dependent_) v.now.join(s->carries);
+Memory::Places Memory::readable(const Viewer& v, const Bytes& b, bool sc) const {
+    Places p;
+    const int first = oldest(v, b, sc);
+    for (int i = b.w->n - 1; i >= first; --i) {
+        if (i > 0 && !(b.w->stores[i]->mask & b.mask)) continue;
+        p.at[p.n++] = i;
+        if (v.newest_only) break;
+    }
+    return p;
 }
 
-Store* Memory::add(Viewer& v, Word* w, int at, uint64_t value, Order order, const Store* replaced) {
+// A store there must not be the last one, of any of its bytes, before a read-modify-write that has read another.
+bool Memory::may_insert(const Bytes& b, int at) const {
+    uint8_t covered = 0;
+    for (int i = at; i < b.w->n; ++i) {
+        const Store* s = b.w->stores[i];
+        if (s->modifies && (b.mask & s->mask & ~covered)) return false;
+        covered |= s->mask;
+    }
+    return true;
+}
+
+void Memory::read_from(Viewer& v, const Bytes& b, int at, Order order) {
+    const bool acquire = acquires(order) || b.w->address == dependent_;
+    parts(b, at, [&](Store* s) {
+        mark_known(s, b.mask, v);
+        v.loaded.join(s->carries);
+        if (acquire) v.now.join(s->carries);
+    });
+}
+
+Store* Memory::insert(const Bytes& b, int at, uint64_t value) {
     if (used_stores_ == kStores) world->stop("the explorer has no room for more stores", nullptr);
     Store* s = &stores_[used_stores_++];
     *s = {};
-    s->value = value;
-    s->by = static_cast<int8_t>(v.id);
-    s->op = world->op_of(v.id);
-    s->known[v.id] = v.now.seen.at[v.id];
-    s->carries = releases(order) ? v.now : v.fenced;
-    if (replaced) s->carries.join(replaced->carries);
-    if (order == Order::kSeqCst) s->sc = ++time_;
+    s->own = value << b.shift;
+    s->mask = b.mask;
+    Word* w = b.w;
     if (w->n == kHistory) {
         std::memmove(w->stores, w->stores + 1, (kHistory - 1) * sizeof(Store*));
         --w->n;
@@ -144,7 +200,26 @@ Store* Memory::add(Viewer& v, Word* w, int at, uint64_t value, Order order, cons
     std::memmove(w->stores + at + 1, w->stores + at, static_cast<size_t>(w->n - at) * sizeof(Store*));
     w->stores[at] = s;
     if (w->woken >= at) ++w->woken;
-    if (++w->n == at + 1) poke(w->address, w->size, value);
+    ++w->n;
+    for (int i = at; i < w->n; ++i) {
+        Store* one = w->stores[i];
+        const uint64_t bits = Bytes{w, 0, one->mask}.bits();
+        one->value = (i ? w->stores[i - 1]->value & ~bits : 0) | (one->own & bits);
+    }
+    return s;
+}
+
+Store* Memory::add(Viewer& v, const Bytes& b, int at, uint64_t value, Order order, bool modifies) {
+    View carries = releases(order) ? v.now : v.fenced;
+    if (modifies) parts(b, at - 1, [&](const Store* s) { carries.join(s->carries); });
+    Store* s = insert(b, at, value);
+    s->by = static_cast<int8_t>(v.id);
+    s->op = world->op_of(v.id);
+    s->known[v.id] = v.now.seen.at[v.id];
+    s->carries = carries;
+    s->modifies = modifies;
+    if (order == Order::kSeqCst) s->sc = ++time_;
+    poke(b);
     return s;
 }
 
@@ -152,32 +227,32 @@ uint64_t Memory::load(Viewer& v, const void* address, int size, Order order, con
     v.tick();
     v.in_step = false;
     atomic_access(v, address, size, false, pc);
-    Word* w = word(address, size);
-    used(w, v, false);
-    const int first = v.newest_only ? w->n - 1 : oldest(v, w, order == Order::kSeqCst);
-    const int back = w->n - 1 - first
-                         ? static_cast<int>(world->choose(Choice::kRead, static_cast<uint32_t>(w->n - first)))
-                         : 0;
-    Store* s = w->stores[w->n - 1 - back];
-    read_from(v, w, s, order);
-    world->note_load(w, s, back);
-    return s->value;
+    const Bytes b = bytes(address, size);
+    used(b, v, false);
+    const Places from = readable(v, b, order == Order::kSeqCst);
+    const uint32_t back = from.n > 1 ? world->choose(Choice::kRead, static_cast<uint32_t>(from.n)) : 0;
+    const Store* s = b.w->stores[from.at[back]];
+    const uint64_t value = b.of(s->value);
+    read_from(v, b, from.at[back], order);
+    world->note_load(s, value, static_cast<int>(back));
+    return value;
 }
 
 void Memory::store(Viewer& v, void* address, int size, uint64_t value, Order order, const void* pc) {
     v.tick();
     v.in_step = false;
     atomic_access(v, address, size, true, pc);
-    Word* w = word(address, size);
-    used(w, v, true);
-    // Where it may go: after what is known, not between a store and its replacement; at the end first.
-    const int first = oldest(v, w, order == Order::kSeqCst);
-    int places[kHistory + 1], n = 0;
-    for (int at = w->n; at > first; --at)
-        if (!w->stores[at - 1]->replaced) places[n++] = at;
-    const int which = n > 1 ? static_cast<int>(world->choose(Choice::kWrite, static_cast<uint32_t>(n))) : 0;
-    Store* s = add(v, w, places[which], value, order, nullptr);
-    world->note_store(w, s, which);
+    const Bytes b = bytes(address, size);
+    used(b, v, true);
+    // Where it may go: at the end, or before others that it does not know of.
+    const int first = oldest(v, b, order == Order::kSeqCst);
+    Places to;
+    to.at[to.n++] = b.w->n;
+    for (int at = b.w->n - 1; at > first; --at)
+        if ((b.w->stores[at]->mask & b.mask) && may_insert(b, at)) to.at[to.n++] = at;
+    const uint32_t which = to.n > 1 ? world->choose(Choice::kWrite, static_cast<uint32_t>(to.n)) : 0;
+    add(v, b, to.at[which], value, order, false);
+    world->note_store(value, static_cast<int>(which));
 }
 
 uint64_t Memory::modify(Viewer& v, void* address, int size, Fn fn, uint64_t operand, Order order,
@@ -185,20 +260,22 @@ uint64_t Memory::modify(Viewer& v, void* address, int size, Fn fn, uint64_t oper
     v.tick();
     v.in_step = false;
     atomic_access(v, address, size, true, pc);
-    Word* w = word(address, size);
-    used(w, v, true);
-    const int first = oldest(v, w, order == Order::kSeqCst);
-    int places[kHistory], n = 0;
-    for (int at = w->n - 1; at >= first; --at)
-        if (!w->stores[at]->replaced) places[n++] = at;
-    const int at = places[n > 1 ? world->choose(Choice::kWrite, static_cast<uint32_t>(n)) : 0];
-    Store* old = w->stores[at];
-    const uint64_t before = old->value;
-    read_from(v, w, old, order);
-    old->replaced = true;
+    const Bytes b = bytes(address, size);
+    used(b, v, true);
+    const int first = oldest(v, b, order == Order::kSeqCst);
+    Places of;
+    of.at[of.n++] = b.w->n - 1;
+    for (int at = b.w->n - 1; at > first; --at)
+        if ((b.w->stores[at]->mask & b.mask) && may_insert(b, at)) of.at[of.n++] = at - 1;
+    const uint32_t which = of.n > 1 ? world->choose(Choice::kWrite, static_cast<uint32_t>(of.n)) : 0;
+    const int at = of.at[which];
+    const Store* old = b.w->stores[at];
+    const uint64_t before = b.of(old->value);
+    read_from(v, b, at, order);
     const uint64_t mask = size == 8 ? ~uint64_t{0} : (uint64_t{1} << size * 8) - 1;
-    Store* s = add(v, w, at + 1, fn(before, operand) & mask, order, old);
-    world->note_modify(w, s, old);
+    const uint64_t after = fn(before, operand) & mask;
+    add(v, b, at + 1, after, order, true);
+    world->note_modify(after, before, old);
     return before;
 }
 
@@ -206,44 +283,41 @@ bool Memory::compare_exchange(Viewer& v, void* address, int size, uint64_t* expe
                               Order good, Order bad, bool weak, const void* pc) {
     v.tick();
     v.in_step = false;
-    Word* w = word(address, size);
-    used(w, v, true);
-    // It succeeds with a store that nothing replaces yet; it fails by reading another value, or, if weak, for nothing.
-    const bool sc = good == Order::kSeqCst;
-    const int first = oldest(v, w, sc), last = w->n - 1;
+    const Bytes b = bytes(address, size);
+    used(b, v, true);
+    // It succeeds where no other store comes between; it fails by reading another value, or, if weak, for nothing.
+    const Places from = readable(v, b, good == Order::kSeqCst);
     struct Way {
-        int at;
+        int back;
         bool succeeds;
     } ways[2 * kHistory];
     Cost costs[2 * kHistory];
     uint32_t n = 0;
-    const auto add_way = [&](int at, bool succeeds, Cost cost) {
-        ways[n] = {at, succeeds};
+    const auto add_way = [&](int back, bool succeeds, Cost cost) {
+        ways[n] = {back, succeeds};
         costs[n] = n ? cost : Cost::kFree;
         ++n;
     };
-    const bool same = w->stores[last]->value == *expected;
-    add_way(last, same, Cost::kFree);
-    if (weak && same && !v.newest_only) add_way(last, false, Cost::kTime);
-    for (int at = last - 1; at >= first && !v.newest_only; --at) {
-        if (w->stores[at]->value != *expected) add_way(at, false, Cost::kStale);
-        else if (!w->stores[at]->replaced) add_way(at, true, Cost::kEarly);
+    const auto same = [&](int back) { return b.of(b.w->stores[from.at[back]]->value) == *expected; };
+    add_way(0, same(0), Cost::kFree);
+    if (weak && same(0) && !v.newest_only) add_way(0, false, Cost::kTime);
+    for (int back = 1; back < from.n; ++back) {
+        if (!same(back)) add_way(back, false, Cost::kStale);
+        else if (may_insert(b, from.at[back] + 1)) add_way(back, true, Cost::kEarly);
     }
-    const uint32_t which = n > 1 ? world->choose_exchange(costs, n) : 0;
-    const Way way = ways[which];
-    Store* old = w->stores[way.at];
+    const Way way = ways[n > 1 ? world->choose_exchange(costs, n) : 0];
+    const int at = from.at[way.back];
+    const Store* old = b.w->stores[at];
+    atomic_access(v, address, size, way.succeeds, pc);
+    read_from(v, b, at, way.succeeds ? good : bad);
     if (!way.succeeds) {
-        atomic_access(v, address, size, false, pc);
-        read_from(v, w, old, bad);
-        *expected = old->value;
-        world->note_load(w, old, last - way.at);
+        *expected = b.of(old->value);
+        world->note_load(old, *expected, way.back);
         return false;
     }
-    atomic_access(v, address, size, true, pc);
-    read_from(v, w, old, good);
-    old->replaced = true;
-    Store* s = add(v, w, way.at + 1, desired, good, old);
-    world->note_modify(w, s, old);
+    const uint64_t before = b.of(old->value);
+    add(v, b, at + 1, desired, good, true);
+    world->note_modify(desired, before, old);
     return true;
 }
 
@@ -279,33 +353,31 @@ void Memory::forced_fence(Viewer& v) {
 uint64_t Memory::futex_load(Viewer& v, const void* address, const void* pc) {
     v.tick();
     atomic_access(v, address, 4, false, pc);
-    Word* w = word(address, 4);
-    used(w, v, true);
-    int first = oldest(v, w, false);
-    if (w->woken > first) first = w->woken;
-    if (v.newest_only) first = w->n - 1;
-    const int back = w->n - 1 - first
-                         ? static_cast<int>(world->choose(Choice::kRead, static_cast<uint32_t>(w->n - first)))
-                         : 0;
-    Store* s = w->stores[w->n - 1 - back];
-    read_from(v, w, s, Order::kRelaxed);
-    world->note_load(w, s, back);
-    return s->value;
+    const Bytes b = bytes(address, 4);
+    used(b, v, true);
+    Places from = readable(v, b, false);
+    while (from.n > 1 && from.at[from.n - 1] < b.w->woken) --from.n;
+    const uint32_t back = from.n > 1 ? world->choose(Choice::kRead, static_cast<uint32_t>(from.n)) : 0;
+    const Store* s = b.w->stores[from.at[back]];
+    const uint64_t value = b.of(s->value);
+    read_from(v, b, from.at[back], Order::kRelaxed);
+    world->note_load(s, value, static_cast<int>(back));
+    return value;
 }
 
 // The lock of the kernel's bucket: who waits later sees of the word what the waker has seen.
 void Memory::futex_wake(Viewer& v, const void* address) {
     v.tick();
-    Word* w = word(address, 4);
-    used(w, v, false);
-    const int at = oldest(v, w, false);
-    if (at > w->woken) w->woken = at;
+    const Bytes b = bytes(address, 4);
+    used(b, v, false);
+    const int at = oldest(v, b, false);
+    if (at > b.w->woken) b.w->woken = at;
 }
 
 void Memory::woken(Viewer& v, const void* address) {
-    Word* w = word(address, 4);
-    if (w->woken < 0) return;
-    Store* s = w->stores[w->woken];
+    const Bytes b = bytes(address, 4);
+    if (b.w->woken < 0) return;
+    Store* s = b.w->stores[b.w->woken];
     if (!s->known[v.id]) s->known[v.id] = v.tick();
 }
 

@@ -40,7 +40,8 @@ struct Mutant {
 Vector<Mutant> mutants_of(const Orderings& orderings, Places* places);
 const char* how_name(const Mutant& m);
 
-// Searches a failure of the piece for each of its mutants; a line for each goes to `record`, if that is not null.
+// Searches a failure of the piece for each of its mutants; a line for each goes to `record`, if that is not null, and
+// those that are caught there already are left out.
 int search_mutants(World& w, Places* places, const char* record);
 // The piece's lines of such a file: each mutant that is caught there must still be, by that schedule, or else by a
 // search. How many were and were not.

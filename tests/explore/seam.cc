@@ -54,7 +54,7 @@ long wrap_futex(uint32_t* word, int op, uint32_t value, const Timespec* timeout,
     WRAP("_ZN4gort6kernel9sys_futexEPjijPKNS0_8TimespecES1_j");
 long wrap_futex(uint32_t* word, int op, uint32_t value, const Timespec* timeout, uint32_t*, uint32_t) {
     World& w = *world;
-    w.memory.make_shared(word);
+    w.memory.make_shared(word, 4);
     w.memory.compiler_fence(w.view());
     if ((op & FUTEX_CMD_MASK) == FUTEX_WAKE) {
         w.step(Op::kFutexWake, word, false);

@@ -136,7 +136,7 @@ void print_failure(const World& w, Places* places) {
     for (const Event& e : w.events) {
         if (left_out && left_out--) continue;
         if (e.what == Op::kCompilerFence) continue;
-        if (e.address && e.what != Op::kPlain && !w.memory.shared(reinterpret_cast<void*>(e.address)))
+        if (e.address && e.what != Op::kPlain && !w.memory.shared(reinterpret_cast<void*>(e.address), e.size))
             continue;
         char at[64];
         print_address(e.address, at, sizeof at);

@@ -41,7 +41,7 @@ T load(const volatile void* a, int order, const void* pc) {
     auto* address = const_cast<const void*>(a);
     if (!world) return *static_cast<const T*>(address);
     const Order o = now(order, pc);
-    world->step(Op::kLoad, address, o == Order::kSeqCst);
+    world->step(Op::kLoad, address, o == Order::kSeqCst, sizeof(T));
     world->note(Op::kLoad, address, sizeof(T), o, pc);
     return static_cast<T>(world->memory.load(world->view(), address, sizeof(T), o, pc));
 }
@@ -53,7 +53,7 @@ void store(volatile void* a, T value, int order, const void* pc) {
         return;
     }
     const Order o = now(order, pc);
-    world->step(Op::kStore, address, o == Order::kSeqCst);
+    world->step(Op::kStore, address, o == Order::kSeqCst, sizeof(T));
     world->note(Op::kStore, address, sizeof(T), o, pc);
     world->memory.store(world->view(), address, sizeof(T), value, o, pc);
 }
@@ -66,7 +66,7 @@ T modify(volatile void* a, Memory::Fn fn, T operand, int order, const void* pc) 
         return old;
     }
     const Order o = now(order, pc);
-    world->step(Op::kModify, address, o == Order::kSeqCst);
+    world->step(Op::kModify, address, o == Order::kSeqCst, sizeof(T));
     world->note(Op::kModify, address, sizeof(T), o, pc);
     return static_cast<T>(world->memory.modify(world->view(), address, sizeof(T), fn, operand, o, pc));
 }
@@ -83,7 +83,7 @@ bool exchange_if(volatile void* a, T* expected, T desired, int good, int bad, bo
     const Order o = now(good, pc);
     Order b = now(bad, pc);
     if (b == Order::kAcqRel) b = Order::kAcquire;
-    world->step(Op::kExchange, address, o == Order::kSeqCst);
+    world->step(Op::kExchange, address, o == Order::kSeqCst, sizeof(T));
     world->note(Op::kExchange, address, sizeof(T), o, pc);
     uint64_t was = *expected;
     const bool done =

@@ -37,7 +37,9 @@ bool independent(const Pending& a, const Pending& b) {
     if (local(a) || local(b)) return true;
     if (touches_all(a) || touches_all(b) || (a.sc && b.sc)) return false;
     if (a.what == Op::kFence || b.what == Op::kFence) return true;
-    return a.address != b.address || (a.what == Op::kLoad && b.what == Op::kLoad);
+    const bool apart = a.address + static_cast<uintptr_t>(a.size) <= b.address ||
+                       b.address + static_cast<uintptr_t>(b.size) <= a.address;
+    return apart || (a.what == Op::kLoad && b.what == Op::kLoad);
 }
 
 }  // namespace
@@ -168,16 +170,16 @@ void World::offer_waiters(Answers* a) {
     a->add(first, Cost::kFree);
 }
 
-void World::step(Op what, const void* address, bool sc) {
+void World::step(Op what, const void* address, bool sc, int size) {
     Thread& t = me();
     ++t.ops;
     if (what != Op::kLoad && what != Op::kFutexWait && !memory.ignored(address)) t.refused = 0;
     if (!exploring) return;
     if (++steps_ > kMostSteps) failed(kTooLong, nullptr);
-    t.next = {what, reinterpret_cast<uintptr_t>(address), sc};
+    t.next = {what, reinterpret_cast<uintptr_t>(address), sc, size};
     const bool local =
         what == Op::kLoad || what == Op::kStore || what == Op::kModify || what == Op::kExchange;
-    if (!local || chooser_->everywhere() || memory.shared(address)) pick_next(false);
+    if (!local || chooser_->everywhere() || memory.shared(address, size)) pick_next(false);
     if (what != Op::kLoad && what != Op::kClock && what != Op::kFence) changed();
     ++steps_made;
 }
@@ -197,7 +199,7 @@ void World::yield(Op what) {
     Thread& t = me();
     ++t.ops;
     if (exploring && ++steps_ > kMostSteps) failed(kTooLong, nullptr);
-    t.next = {what, 0, false};
+    t.next = {what, 0, false, 0};
     if (t.insists) --t.insists;
     else t.yields = true;
     pick_next(false);
@@ -258,7 +260,7 @@ int64_t World::clock() {
 
 void World::join_all() {
     me().state = Thread::State::kJoins;
-    me().next = {Op::kJoin, 0, false};
+    me().next = {Op::kJoin, 0, false, 0};
     ++me().ops;
     pick_next(true);
     for (int i = 1; i < nthreads; ++i) memory.joined(view(), threads[i].view);
@@ -357,21 +359,21 @@ Event& World::note(Op what, const void* address, int size, Order order, const vo
     return events.back();
 }
 
-void World::note_load(const Word*, const Store* s, int back) {
+void World::note_load(const Store* s, uint64_t value, int back) {
     Event& e = events.back();
-    e.value = s->value;
+    e.value = value;
     e.from = s->by;
     e.from_op = s->op;
     e.behind = static_cast<uint8_t>(back);
 }
-void World::note_store(const Word*, const Store* s, int back) {
-    events.back().value = s->value;
+void World::note_store(uint64_t value, int back) {
+    events.back().value = value;
     events.back().behind = static_cast<uint8_t>(back);
 }
-void World::note_modify(const Word*, const Store* s, const Store* old) {
+void World::note_modify(uint64_t value, uint64_t before, const Store* old) {
     Event& e = events.back();
-    e.value = s->value;
-    e.old = old->value;
+    e.value = value;
+    e.old = before;
     e.from = old->by;
     e.from_op = old->op;
     if (e.what == Op::kExchange) e.what = Op::kModify;

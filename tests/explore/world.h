@@ -99,6 +99,7 @@ struct Pending {
     Op what = Op::kBegin;
     uintptr_t address = 0;
     bool sc = false;
+    int size = 0;
 };
 
 struct Thread {
@@ -164,12 +165,12 @@ public:
     // --- for the operations (tsan.cc, seam.cc)
     Thread& me() { return threads[current]; }
     Viewer& view() { return threads[current].view; }
-    void step(Op what, const void* address, bool sc);  // the current thread is about to do this
+    void step(Op what, const void* address, bool sc, int size = 4);  // the current thread is about to do this
     uint32_t op_of(int thread) const { return threads[thread].ops; }
     Event& note(Op what, const void* address, int size, Order order, const void* pc);
-    void note_load(const Word* w, const Store* s, int back);
-    void note_store(const Word* w, const Store* s, int back);
-    void note_modify(const Word* w, const Store* s, const Store* old);
+    void note_load(const Store* s, uint64_t value, int back);
+    void note_store(uint64_t value, int back);
+    void note_modify(uint64_t value, uint64_t before, const Store* old);
     void wait(const void* address, int64_t until);  // sleeps in the kernel; until < 0: for ever
     int wake(const void* address, int n);
     void yield(Op what);
