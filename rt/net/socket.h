@@ -52,6 +52,17 @@ int host_resolve(std::string_view host, std::string_view port, int family, int t
 // --- socket.cc
 int open_socket(int family, int type, int* fd);
 
+// Tries until the call does not say "would block", waiting in between. The operation has begun.
+template <class F>
+long until_done(rt::PollDesc* d, unsigned side, F attempt) {
+    for (;;) {
+        const long r = attempt(d->fd);
+        if (r == -EINTR) continue;
+        if (r != -EAGAIN) return r;
+        if (const int w = rt::poll_wait(d, side)) return w;
+    }
+}
+
 inline const sockaddr* sockaddr_of(const endpoint& e) { return static_cast<const sockaddr*>(e.raw()); }
 inline sockaddr* sockaddr_of(endpoint& e) { return static_cast<sockaddr*>(e.raw()); }
 
