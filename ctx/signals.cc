@@ -299,9 +299,9 @@ std::pair<ctx::context, ctx::stop_func> notify_context(const ctx::context& paren
     auto [inner, cancel] = ctx::with_cancel_cause(parent);
     ctx::context c(std::make_unique<SignalContext>(inner, parent, set));
     const uint64_t id = add({set, nullptr, cancel, 0});
-    ctx::stop_func stop([id, cancel = cancel] {
+    ctx::stop_func stop([id, cancel_inner = cancel] {
         const bool undone = remove_if([id](const Entry& e) { return e.id == id; });
-        cancel();
+        cancel_inner();
         return undone;
     });
     return {std::move(c), std::move(stop)};
