@@ -9,9 +9,8 @@
 // that the channel belongs to from its start, and stays as it is once it was taken away; `shared` is everybody's, by
 // locked instructions, and may be negative. Only who can know the sum may find that he had the last one: so a release
 // from elsewhere takes it away from its first owner. A later one (ChanLock::was_shared) is no matter of references.
-// Neither waits for
-// a P, and both may be called inside the gate: when an
-// element's move copies a handle.
+// Neither retain nor release waits for a P, and both may be called inside the gate: when an element's move copies a
+// handle.
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
 #include "rt/base/fork.h"

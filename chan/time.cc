@@ -8,10 +8,10 @@
 // Invariants: (1) refs = 1 while the channel has handles + the settings that are pending or whose fn is on its way.
 //             (2) armed: the present setting has not fired, been stopped, or been made obsolete.
 //             (3) the heap refers to the timer only while a setting holds a reference; so fn finds it alive.
-// A run's end makes pending timers idle (timers_abandon): whoever then finds a setting of another epoch that is not
-// pending gives its reference back, because its fn will not come.
-// Locks:   TimeChan::lock, then the channel's, or the heap's. What is woken is readied under none.
-// Locked instructions at P=2: after 6 (its handle included), stop 3; with one P: the handle's and the channel's.
+// A run's end makes pending timers idle (timers_abandon). Who then finds a setting of another epoch that is not pending
+// gives its reference back, because its fn will not come.
+// Locks: TimeChan::lock, then the channel's, or the heap's. What is woken is readied under none.
+// Cost:  locked instructions at P=2: after 6 (its handle included), stop 3; with one P the handle's and the channel's.
 #include "chan/time.h"
 
 #include "chan/hchan.h"

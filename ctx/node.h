@@ -11,14 +11,16 @@
 //             (2) state == 1: err and cause are constant, done is closed, and the list of children is empty or is being
 //             emptied by who holds the lock.
 //             (3) holders = 1 for the node, + 1 while its timer is pending or its fn on the way: the memory's
-// references. Lock: CancelNode::lock, a parent's before its children's. cancel_tree holds those of the path from
-//       where it began to where it is, as Go does; so a second canceller, anywhere in that tree, returns when all of
-//       it is done. Taken inside the gate only. Nothing is readied, spawned or released under it, and no user code
-//       is called: Aftermath keeps that for later.
+//             references.
+// Lock:     CancelNode::lock, a parent's before its children's. cancel_tree holds those of the path from where it began
+//           to where it is, as Go does; so a second canceller, anywhere in that tree, returns when all of it is done.
+//           The lock is taken inside the gate only. Nothing is readied, spawned or released under it, and no user code
+//           is called: Aftermath keeps that for later.
 // Ordering: X1 state's release -> the acquire of err, cause and done: who sees that it is cancelled sees why.
 //           X2 linked's release when a parent has cancelled a child, its last touch of it -> the acquire of who
-// destroys it. Locked instructions at P=2: with_cancel and cancel: 1 + 1 for dropping two handles; under a parent 5
-// more: its lock twice, its count twice; with one P: 1, 3. err, value: 0. done: 2, of its handle.
+//           destroys it.
+// Cost:     locked instructions at P=2: with_cancel and cancel 1, and 1 for dropping two handles; under a parent 5
+//           more, for its lock twice and its count twice; with one P 1 and 3. err and value 0. done 2, of its handle.
 #pragma once
 
 #include "chan/hchan.h"

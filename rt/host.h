@@ -25,8 +25,8 @@ void host_init();
 void* host_alloc(size_t bytes);
 void host_free(void* p);
 
-// Runs s.fn(s.arg) on a new thread with about `stack` bytes; it inherits the mask. 0 or -errno: one try. Nobody need
-// join it. s is its until it calls fn. (Not of malloc: the first free on a thread makes it an arena.)
+// Runs s.fn(s.arg) on a new thread with about `stack` bytes, which inherits the mask and needs no join. 0, or -errno
+// after one try. s belongs to it until it calls fn. (s is not of malloc: the first free on a thread makes it an arena.)
 struct HostStart {
     void (*fn)(void*);
     void* arg;

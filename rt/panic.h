@@ -15,7 +15,8 @@
 //   - goexit unwinds through `catch (...)`: a handler that does not rethrow loses its effect, the goroutine ends all
 //     the same. Only a handler that throws something else instead replaces the exit by that. A noexcept function on
 //     the way ends the process (std::terminate), so call goexit neither there nor in a destructor; a deferred
-// function may. Context: [G]; panic and defer also on any other thread.
+//     function may.
+// Context: goroutines; panic and defer also on any other thread.
 #pragma once
 
 #include "config.h"

@@ -1,5 +1,5 @@
-// tests/sched_retake_test.cc - goroutines that sleep in system calls unannounced: who loses the P early, what is learned
-// from it, and what happens where there are no threads for the others.
+// tests/sched_retake_test.cc - goroutines that sleep in system calls unannounced: who loses the P early, what is
+// learned from it, and what happens where there are no threads for the others.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // No clocks: each test ends only if what it is about happens, and hangs otherwise.

@@ -28,7 +28,7 @@ struct Parked {
         rt::M* mp = rt::enter();
         rt::P* pp = rt::p_of(mp);
         pp->set_until_look(rt::kGlobalEvery);
-        gp.load()->status.store(rt::GStatus::kRunnable);
+        gp.load()->status.set(rt::GStatus::kRunnable);
         pp->open_to_all.push(gp, gp);
         rt::leave(mp);
     }
@@ -75,3 +75,19 @@ TEST(what_is_public_does_not_wait_for_many_long_decisions) {
 }
 
 }  // namespace
+
+// The table of rt/own/g.h, which a debug build checks at each step.
+TEST(a_goroutines_status_follows_its_table) {
+    using enum rt::GStatus;
+    constexpr auto may = rt::GState::may_become;
+    static_assert(may(kFree, kRunnable) && may(kRunnable, kWaiting) && may(kWaiting, kRunnable));
+    static_assert(may(kRunnable, kFree) && may(kWaiting, kFree) && may(kDead, kFree));
+    static_assert(!may(kFree, kWaiting) && !may(kWaiting, kWaiting) && !may(kRunnable, kRunning));
+    static_assert(!may(kWaiting, kDead) && !may(kDead, kRunnable));
+}
+#if defined(GORT_DEBUG)
+TEST_DIES(a_second_ready_of_one_park_ends_the_process, "check failed: .*may_become|status") {
+    rt::GState status;
+    status.set(rt::GStatus::kWaiting);
+}
+#endif

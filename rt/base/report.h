@@ -6,7 +6,7 @@
 //   single    the goroutine that failed (default)     system, 2  and the runtime's own frames     crash  and SIGABRT
 //
 // Invariants: (1) reports never interleave: the second thread waits and then prints its own; the last one ends the
-// process.
+//             process.
 //             (2) a fault inside a report ends the process at once: exit 4, and 5 if even that goes wrong.
 // Context:    any thread, any stack with 1 KiB left: the report runs on a stack of its own. What is marked [signal]
 //             also in handlers. No lock that another thread needs may be held, as Ms go on running meanwhile.

@@ -25,9 +25,11 @@
 //
 // Lock: PollDesc::lock guards everything but handles. It is a GateLock, so a PollDesc is touched by those inside the
 //       gate only. The M that sleeps in epoll_wait has no P: what it gets lies in the inbox until a P's holder takes
-// it. Cost: an operation that need not wait 2 locked instructions, one that waits 5, and 1 more for each event; none
-//       with one P and no foreign thread.
-// Context: [G or foreign thread, outside the gate] unless it says otherwise. Results: 0 or more, or -errno, or kErr….
+//       it.
+// Cost: an operation that need not wait 2 locked instructions, one that waits 5, and 1 more for each event; none with
+//       one P and no foreign thread.
+// Context: [G or foreign thread, outside the gate] unless it says otherwise.
+// Results: 0 or more, or -errno, or kErr….
 #pragma once
 
 #include <linux/errno.h>

@@ -44,7 +44,7 @@ void take_event(const kernel::PollEvent& e, M* mp, P* pp, int* woken) {
             ready(mp, gp);
         } else {
             if (gp->flags & kGTimed) delays_ready(gp);
-            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+            gp->status.set(GStatus::kRunnable);
             pp->runq.push(gp);
         }
     }

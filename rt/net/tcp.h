@@ -4,10 +4,9 @@
 //
 // Networks: "tcp" (both families), "tcp4", "tcp6", "unix", "unixpacket"; for dial also "udp", "udp4", "udp6",
 //           "unixgram", whose conn reads and writes whole datagrams. Without a network: tcp.
-// Addresses: "host:port". host: a name, 1.2.3.4, [::1], or nothing: every address of this machine (listen), the
-// loopback
-//           (dial). port: 0 to 65535 or a service's name; 0: listen takes a free one. For Unix sockets a path;
-//           "@name" is in the abstract namespace.
+// Addresses: "host:port". host: a name, 1.2.3.4, [::1], or nothing, which is every address of this machine (listen) or
+//           the loopback (dial). port: 0 to 65535 or a service's name; 0: listen takes a free one. For Unix sockets a
+//           path; "@name" is in the abstract namespace.
 // Defaults: as in Go: no delay, keep-alive after 15 s, SO_REUSEADDR for listeners, the longest backlog there is.
 // Source:   Go's net.Listen, net.Dial, net.DialTimeout.
 #pragma once

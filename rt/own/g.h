@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "arch/context.h"
+#include "kernel/fatal.h"
 #include "rt/site.h"
 
 namespace gort::detail {
@@ -38,6 +39,38 @@ enum class GStatus : uint32_t {
     kRunning,   // never stored: what observed_status calls a kRunnable one that is a curg
     kWaiting,   // parked: referenced by what it waits on; the stack belongs to whoever readies it
     kDead,      // finished, on its way to a free list
+};
+
+// A G's status, which nothing writes but set() and begin(). In a debug build a step that is not in this table ends the
+// process:
+//      kFree      -> kRunnable   spawned
+//      kRunnable  -> kWaiting    parks                     -> kRunnable  lost its P, queues for another one
+//                 -> kFree       ended, or abandoned       -> kDead      the run ended while it was in user code
+//      kWaiting   -> kRunnable   readied                   -> kFree      abandoned
+//      kDead      -> kFree       came back to the runtime
+// The pseudo-G of a foreign thread is never free: kRunning -> kWaiting -> kRunnable (readied) or kRunning (gave up),
+// and from there kWaiting again.
+class GState : std::atomic<GStatus> {
+public:
+    constexpr GState() : std::atomic<GStatus>(GStatus::kFree) {}
+    using std::atomic<GStatus>::load;
+    // Relaxed: who must see what was done before gets the G through a queue, a lock or a barrier.
+    void set(GStatus to) {
+        GORT_DCHECK(may_become(load(std::memory_order_relaxed), to));
+        store(to, std::memory_order_relaxed);
+    }
+    void begin(GStatus as) { store(as, std::memory_order_relaxed); }  // of a pseudo-G that nobody knows yet
+
+    static constexpr bool may_become(GStatus from, GStatus to) {
+        switch (from) {
+        case GStatus::kFree: return to == GStatus::kRunnable || to == GStatus::kFree;  // free: never spawned
+        case GStatus::kRunnable: return to != GStatus::kRunning;
+        case GStatus::kRunning: return to == GStatus::kWaiting;
+        case GStatus::kWaiting: return to != GStatus::kWaiting && to != GStatus::kDead;
+        case GStatus::kDead: return to == GStatus::kFree || to == GStatus::kDead;
+        }
+        return false;
+    }
 };
 
 // Why a G waits: the words of Go's tracebacks (names in rt/own/wait_reason.cc, same order).
@@ -73,7 +106,7 @@ struct alignas(64) G {
     arch::Context ctx;      // the suspended stack's handle
     void* stack = nullptr;  // slot header (rt/stack/stack.h); null: fresh, or a foreign thread's pseudo-G
     G* next = nullptr;      // link of whatever list holds the G
-    std::atomic<GStatus> status{GStatus::kFree};
+    GState status;
     WaitReason wait_reason = WaitReason::kNone;
     uint8_t stack_class = 0;  // rt/stack/stack.h; written at spawn
     uint16_t flags = 0;       // kG… below

@@ -74,7 +74,7 @@ M* enter_slow(M* mp) {
         }
     }
     sched.lock.unlock();
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    gp->status.set(GStatus::kRunnable);
     mp->commit_fn = [](void*, G* left) {
         sched.lock.lock();  // both under one lock: a deadlock check must not see neither
         sched.detached.fetch_sub(1, std::memory_order_relaxed);
@@ -121,7 +121,7 @@ M* attach_foreign() {
     mp->curg = &mp->pseudo;
     mp->pseudo.flags = kGForeign;
     mp->pseudo.locked_m = mp;
-    mp->pseudo.status.store(GStatus::kRunning, std::memory_order_relaxed);
+    mp->pseudo.status.begin(GStatus::kRunning);
     kernel::tls_set(mp);
     host_on_thread_exit(&mp->thread_exit, detach_foreign, mp);
     end_solo();

@@ -30,7 +30,7 @@ M* park(M* mp, CommitFn commit, void* arg, WaitReason why);
 [[gnu::always_inline]] inline M* park_goroutine(M* mp, G* gp, CommitFn commit, void* arg, WaitReason why) {
     gp->wait_reason = why;
     gp->wait_since = sched.coarse_now.load(std::memory_order_relaxed);
-    gp->status.store(GStatus::kWaiting, std::memory_order_relaxed);
+    gp->status.set(GStatus::kWaiting);
     if (commit) {
         mp->commit_fn = commit;
         mp->commit_arg = arg;

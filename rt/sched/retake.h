@@ -22,9 +22,8 @@ namespace gort::rt {
 
 void retakes_begin();  // a run begins
 
-// Has the thread that holds pp been asleep in user code for long enough? late: nobody has patience when a
-// timer is late. If not now, *again is lowered to when it may
-// have been.
+// Has the thread that holds pp been asleep in user code for long enough? late: nobody has patience when a timer is
+// late. If not now, *again is lowered to when it may have been.
 bool sleeps_in_a_call(P* pp, int64_t now, bool late, int64_t* again);
 
 void note_retake(P* pp, const M* holder, int64_t now);  // [holder's gate_lock] it loses pp

@@ -270,7 +270,7 @@ void end() {
         if (mp->foreign || mp->is_m0) continue;
         some_left = true;
         if (mp->curg && mp->epoch == sched.epoch.load(std::memory_order_relaxed))
-            mp->curg->status.store(GStatus::kDead, std::memory_order_relaxed);
+            mp->curg->status.set(GStatus::kDead);
     }
     sched.epoch.fetch_add(1, std::memory_order_acq_rel);
     sched.lock.unlock();
@@ -316,7 +316,7 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     gp->invoke = invoke;
     *reinterpret_cast<void**>(gp->storage) = arg;
     gp->flags = kGMain | kGOnM0;
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    gp->status.set(GStatus::kRunnable);
     pp->created.store(1, std::memory_order_relaxed);
     sched.main_g = gp;
     mp->next_g = gp;

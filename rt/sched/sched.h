@@ -1,4 +1,4 @@
-// rt/sched/sched.h - the scheduler's global state and what the files of rt/ share with each other.
+// rt/sched/sched.h - the scheduler's global state, and what the files of rt/sched offer to each other and to others.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // LIFE OF A GOROUTINE
@@ -16,9 +16,11 @@
 //
 // Invariants: (1) idle Ps have empty queues. (2) an M goes idle, and work reaches the global queue, under
 //             sched.lock: so no wake-up is lost. (3) while some P is idle and some other runs, sysmon is awake or
-// will wake within 10 ms. Lock order: kernel/lock_rank.h: sched.lock, then gate locks, then stacks.
+//             will wake within 10 ms.
+// Lock order: kernel/lock_rank.h: sched.lock, then gate locks, then stacks.
 #pragma once
 
+#include "kernel/fatal.h"
 #include "kernel/lock.h"
 #include "rt/own/gate.h"
 
@@ -320,10 +322,18 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
 
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null
 
+// [debug builds] What must hold before gp is left: the M is inside the gate with a P, and gp is what it runs.
+[[gnu::always_inline]] inline void check_before_switch(const M* mp, const G* gp) {
+    GORT_DCHECK(mp == self() && mp->in_rt.load(std::memory_order_relaxed) == 1);
+    GORT_DCHECK(mp->p && !mp->foreign && mp->curg == gp && gp->stack);
+}
+
 // From gp straight to next. Returns when gp is resumed, with the M it then runs on.
 // A G that is fresh, or whose handle is hidden (G's invariant 2b), has no sp: that is the slow way's. So is a fresh one
 // for which a batch of stacks must be made first, while others wait for the lock that the commit releases.
 [[gnu::always_inline]] inline M* switch_to_g(M* mp, G* gp, G* next) {
+    check_before_switch(mp, gp);
+    GORT_DCHECK(next != gp && next->status.load(std::memory_order_relaxed) == GStatus::kRunnable);
     void* sp = handle_of(next);
     if (!sp) [[unlikely]] {
         if (next->stack || (mp->commit_fn && !p_of(mp)->stacks)) return switch_to_g0(mp, gp, next);
@@ -340,6 +350,8 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
 // gp, the running goroutine, will be published by the commit. Runs others until it is resumed; returns the M it then
 // runs on. No hop over g0 while there is something to run.
 [[gnu::always_inline]] inline M* switch_away(M* mp, P* pp, G* gp) {
+    check_before_switch(mp, gp);
+    GORT_DCHECK(mp->p == pp);
     pp->parks.store(pp->parks.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (must_use_g0(mp, pp, gp)) [[unlikely]]
         return switch_to_g0(mp, gp, nullptr);

@@ -66,7 +66,7 @@ void to_depot(G* chain, uint32_t count) {
 }
 
 [[gnu::always_inline]] inline void put_free(P* pp, G* gp) {
-    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->status.set(GStatus::kFree);
     gp->stack = nullptr;
     gp->ctx.sp = nullptr;
     gp->flags = 0;
@@ -299,7 +299,7 @@ G* alloc_g_foreign() {
 }
 
 void free_g_foreign(G* gp) {
-    gp->status.store(GStatus::kFree, std::memory_order_relaxed);
+    gp->status.set(GStatus::kFree);
     gp->stack = nullptr;
     gp->ctx.sp = nullptr;
     gp->flags = 0;
@@ -313,7 +313,7 @@ void put_foreign(G* gp) {
     {
         kernel::LockGuard guard(sched.lock);
         if (sched.state.load(std::memory_order_relaxed) == RunState::kRunning) {
-            gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+            gp->status.set(GStatus::kRunnable);
             return put_global_locked(gp);
         }
     }
@@ -397,7 +397,7 @@ namespace {
         sched.foreign_created.fetch_add(1, std::memory_order_relaxed);
         return put_foreign(gp);
     }
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    gp->status.set(GStatus::kRunnable);
     pp->created.store(pp->created.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     pp->put_next(gp);
     if (pp->wanted.load(std::memory_order_relaxed)) [[unlikely]]

@@ -7,7 +7,8 @@
 // NO THREAD. The system refuses one (RLIMIT_NPROC, pids.max, memory), or max_threads is reached. Then the P that it was
 // for goes to the idle ones and its work to the global queue, where every M that comes back finds both; sysmon tries
 // again after a time that doubles up to kRetryMost. Until then no P is taken from anybody and none is woken that would
-// need a new thread: goroutines that block their threads wait for each other. A line on stderr says so. Only if nobody is left who could go on is it fatal, and not before kTries more.
+// need a new thread: goroutines that block their threads wait for each other. A line on stderr says so. Only if nobody
+// is left who could go on is it fatal, and not before kTries more.
 #include "kernel/sys.h"
 #include "rt/base/report.h"
 #include "rt/host.h"

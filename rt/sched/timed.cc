@@ -41,7 +41,7 @@ void await(void* arg, G* gp) {
 [[gnu::noinline]] M* park_foreign_until(M* mp, TimedWait& w, WaitReason why) {
     G* gp = &mp->pseudo;
     gp->wait_reason = why;
-    gp->status.store(GStatus::kWaiting, std::memory_order_relaxed);
+    gp->status.set(GStatus::kWaiting);
     mp->note.clear();
     w.gp = gp;
     if (w.commit) w.commit(w.commit_arg, gp);
@@ -50,7 +50,7 @@ void await(void* arg, G* gp) {
     if (mp->note.timed_sleep(left > 0 ? left : 0)) return enter();
     mp = enter();
     if (w.give_up(mp, &w)) {
-        gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+        gp->status.set(GStatus::kRunnable);
         w.timed_out = true;
         return mp;
     }

@@ -173,7 +173,7 @@ void Engine::begin_run() {
     gp->invoke = run_test;
     *reinterpret_cast<Engine**>(gp->storage) = this;
     gp->flags = 0;
-    gp->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    gp->status.set(GStatus::kRunnable);
     ready_.push_back(adopt(gp));
 }
 

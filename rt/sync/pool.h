@@ -10,9 +10,10 @@
 //
 // T is any object type whose move constructor is noexcept; that runs inside the runtime and must neither block nor
 // call gort.
+//
 // Context:  any goroutine and any other thread of the process; never blocks. make, and T's destructor, may do what
-// they like. Memory order: put happens before the get that returns what was put; make before the get that returns
-// its result.
+//           they like.
+// Memory order: put happens before the get that returns what was put; make before the get that returns its result.
 // Cost:     get and put no locked instruction where a P gets back what it put, else one; small T without a call.
 // Source:   Go's package sync, type Pool.
 #pragma once

@@ -3,8 +3,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's sync.WaitGroup. Zero to begin with; may be used again once all waits have returned. If the counter is
-// zero, add (and go) must happen before wait. It may be destroyed when
-// every wait has returned.
+// zero, add (and go) must happen before wait. It may be destroyed when every wait has returned.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: done happens before the return of the wait that it ends.
