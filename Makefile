@@ -173,7 +173,7 @@ GDBINIT = $(shell gdb --configuration 2>/dev/null | sed -n 's/^[[:space:]]*--wit
 PUBLIC = $(shell find arch kernel rt chan ctx $(wildcard gort.h gort_c.h) -name '*.h' -exec awk \
            'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' {} + | sort)
 # What tools/ has for users, and what install puts somewhere else is left out.
-TOOLS = $(filter-out %.py %.cmake %.md,$(wildcard tools/*))
+USER_TOOLS = $(filter-out %.py %.cmake %.md,$(wildcard tools/*))
 EXAMPLE_SRC = $(wildcard examples/*.cc examples/*.c examples/*.h examples/recipes/*.cc examples/recipes/*.c)
 install: $(LIB) ## the library, headers, gort.pc, CMake's files, tools and examples into $(DESTDIR)$(PREFIX), default /usr/local
 	install -D -m 644 $(LIB) $(DEST)/lib/lib$(NAME).a
@@ -185,14 +185,14 @@ install: $(LIB) ## the library, headers, gort.pc, CMake's files, tools and examp
 	  > $(DEST)/lib/pkgconfig/$(NAME).pc
 	@set -e; for f in gortConfig gortConfigVersion; do \
 	  install -D -m 644 tools/$$f.cmake $(DEST)/lib/cmake/$(NAME)/$$f.cmake; done
-	@set -e; for f in $(notdir $(TOOLS)); do install -D -m 755 tools/$$f $(DEST)/bin/$$f; done
+	@set -e; for f in $(notdir $(USER_TOOLS)); do install -D -m 755 tools/$$f $(DEST)/bin/$$f; done
 	@set -e; for f in $(EXAMPLE_SRC); do install -D -m 644 $$f $(DEST)/share/$(NAME)/$$f; done
 	install -D -m 644 tools/gort-gdb.py $(DEST)/share/$(NAME)/gort-gdb.py
 	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -w "$$d" ] || \
 	  { set -x; ln -sf $(PREFIX)/share/gort/gort-gdb.py "$$d/gort-gdb.py"; })
 uninstall: ## take away what install put there
 	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/lib/cmake/$(NAME) $(DEST)/include/$(NAME) \
-	  $(addprefix $(DEST)/bin/,$(notdir $(TOOLS))) $(DEST)/share/$(NAME)/gort-gdb.py $(DEST)/share/$(NAME)/examples
+	  $(addprefix $(DEST)/bin/,$(notdir $(USER_TOOLS))) $(DEST)/share/$(NAME)/gort-gdb.py $(DEST)/share/$(NAME)/examples
 	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -L "$$d/gort-gdb.py" ] || rm -f "$$d/gort-gdb.py")
 	-@rmdir $(DEST)/share/$(NAME) $(DEST)/lib/cmake 2>/dev/null
 # Everything that git knows, or in an unpacked one everything but build/.
