@@ -88,7 +88,10 @@ extra = $(if $(filter arch/% kernel/% rt/% chan/% ctx/%,$1),$(PIC)) \
 
 LIB      := $(OUT)/lib$(NAME).a
 BENCH    := $(OUT)/gortbench
-LIB_SRC  := $(wildcard kernel/*.cc rt/*.cc rt/*/*.cc chan/*.cc ctx/*.cc arch/$(ARCH)/*.S)
+# What GORT_CHECK asks for is an archive of its own.
+CHECK     := $(OUT)/lib$(NAME)_check.a
+CHECK_OBJ := $(patsubst %,$(OUT)/%.o,$(wildcard rt/check/*.cc))
+LIB_SRC  := $(filter-out rt/check/%,$(wildcard kernel/*.cc rt/*.cc rt/*/*.cc chan/*.cc ctx/*.cc arch/$(ARCH)/*.S))
 LIB_OBJ  := $(LIB_SRC:%=$(OUT)/%.o)
 TESTS    := $(patsubst %.cc,$(OUT)/%,$(wildcard tests/*_test.cc))
 BENCH_OBJ := $(patsubst %,$(OUT)/%.o,$(wildcard bench/*.cc))
@@ -125,6 +128,8 @@ $(OUT)/%.S.o: %.S $(OUT)/.flags
 	$(call say,AS ) $(CXX) $(TARGET) -g -I. $(ARCHFLAGS.$(ARCH)) -Wa,--fatal-warnings -MMD -MP -c -o $@ $<
 $(LIB): $(LIB_OBJ) $(OUT)/.members
 	$(call say,AR ) rm -f $@; $(AR) qcs $@ $(LIB_OBJ)
+$(CHECK): $(CHECK_OBJ)
+	$(call say,AR ) rm -f $@; $(AR) qcs $@ $^
 link = $(call say,LD ) $(CXX) $(FLAGS) -Wl,--fatal-warnings -o $@ $(filter-out $(OUT)/.%,$^) $(LDFLAGS)
 $(OUT)/tests/%: $(OUT)/tests/%.cc.o $$(call parts,$$@) $(OUT)/tests/test_main.cc.o $(LIB)
 	$(link)
@@ -173,26 +178,33 @@ GDBINIT = $(shell gdb --configuration 2>/dev/null | sed -n 's/^[[:space:]]*--wit
 PUBLIC = $(shell find arch kernel rt chan ctx $(wildcard gort.h gort_c.h) -name '*.h' -exec awk \
            'FNR == 1 { if (/^\/\/ PUBLIC/) print FILENAME; nextfile }' {} + | sort)
 # What tools/ has for users, and what install puts somewhere else is left out.
-USER_TOOLS = $(filter-out %.py %.cmake %.md,$(wildcard tools/*))
+USER_TOOLS = $(filter-out %.py %.cmake %.md tools/gort_gdb,$(wildcard tools/*))
 EXAMPLE_SRC = $(wildcard examples/*.cc examples/*.c examples/*.h examples/recipes/*.cc examples/recipes/*.c)
-install: $(LIB) ## the library, headers, gort.pc, CMake's files, tools and examples into $(DESTDIR)$(PREFIX), default /usr/local
+install: $(LIB) $(CHECK) ## the library, headers, gort.pc, CMake's files, tools and examples into $(DESTDIR)$(PREFIX), default /usr/local
 	install -D -m 644 $(LIB) $(DEST)/lib/lib$(NAME).a
+	install -D -m 644 $(CHECK) $(DEST)/lib/lib$(NAME)_check.a
 	@set -e; for h in $(PUBLIC); do install -D -m 644 $$h $(DEST)/include/$(NAME)/$$h; done
 	@mkdir -p $(DEST)/lib/pkgconfig
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: $(NAME)' 'Description: goroutines, channels and select for C++ and C' \
 	  'Version: $(VERSION)' 'Libs: -L$${prefix}/lib -l$(NAME) -pthread -Wl,-Bsymbolic-functions' \
 	  'Cflags: -I$${prefix}/include/$(NAME) -pthread $(filter -fstack-clash-protection,$(ARCHFLAGS.$(ARCH)))' \
 	  > $(DEST)/lib/pkgconfig/$(NAME).pc
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: $(NAME)-check' 'Description: GORT_CHECK=locks for programs with $(NAME)' \
+	  'Version: $(VERSION)' 'Libs: -Wl,-u,gort_check_locks -L$${prefix}/lib -l$(NAME)_check' 'Requires: $(NAME)' \
+	  > $(DEST)/lib/pkgconfig/$(NAME)-check.pc
 	@set -e; for f in gortConfig gortConfigVersion; do \
 	  install -D -m 644 tools/$$f.cmake $(DEST)/lib/cmake/$(NAME)/$$f.cmake; done
 	@set -e; for f in $(notdir $(USER_TOOLS)); do install -D -m 755 tools/$$f $(DEST)/bin/$$f; done
 	@set -e; for f in $(EXAMPLE_SRC); do install -D -m 644 $$f $(DEST)/share/$(NAME)/$$f; done
-	install -D -m 644 tools/gort-gdb.py $(DEST)/share/$(NAME)/gort-gdb.py
+	@set -e; for f in gort-gdb.py $(patsubst tools/%,%,$(wildcard tools/gort_gdb/*.py)); do \
+	  install -D -m 644 tools/$$f $(DEST)/share/$(NAME)/$$f; done
 	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -w "$$d" ] || \
 	  { set -x; ln -sf $(PREFIX)/share/gort/gort-gdb.py "$$d/gort-gdb.py"; })
 uninstall: ## take away what install put there
-	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/pkgconfig/$(NAME).pc $(DEST)/lib/cmake/$(NAME) $(DEST)/include/$(NAME) \
-	  $(addprefix $(DEST)/bin/,$(notdir $(USER_TOOLS))) $(DEST)/share/$(NAME)/gort-gdb.py $(DEST)/share/$(NAME)/examples
+	rm -rf $(DEST)/lib/lib$(NAME).a $(DEST)/lib/lib$(NAME)_check.a $(DEST)/lib/pkgconfig/$(NAME).pc \
+	  $(DEST)/lib/pkgconfig/$(NAME)-check.pc $(DEST)/lib/cmake/$(NAME) $(DEST)/include/$(NAME) \
+	  $(addprefix $(DEST)/bin/,$(notdir $(USER_TOOLS))) $(DEST)/share/$(NAME)/gort-gdb.py $(DEST)/share/$(NAME)/gort_gdb \
+	  $(DEST)/share/$(NAME)/examples
 	@$(if $(DESTDIR),,d='$(GDBINIT)'; [ -z "$$d" ] || [ ! -L "$$d/gort-gdb.py" ] || rm -f "$$d/gort-gdb.py")
 	-@rmdir $(DEST)/share/$(NAME) $(DEST)/lib/cmake 2>/dev/null
 # Everything that git knows, or in an unpacked one everything but build/.

@@ -3,7 +3,11 @@
 //
 // The ids (GR-…, RT-…) are those of the list of Go's behaviours.
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <fstream>
+#include <string>
 
 #include "chan/chan.h"
 #include "rt/sync/wait_group.h"
@@ -98,6 +102,71 @@ TEST(RT_05_the_default_follows_the_affinity_mask) {
         join.wait();
     });
     CHECK_EQ(sched_setaffinity(first, sizeof all, &all), 0);
+}
+
+// A group of this process's own, of v1 or v2, as far as we may make one. Its end moves the process to the root group.
+class OwnGroup {
+public:
+    OwnGroup() {
+        for (const bool v2 : {false, true}) {
+            root_ = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+            limit_ = v2 ? "cpu.max" : "cpu.cfs_quota_us";
+            endless_ = v2 ? "max" : "-1";
+            path_ = root_ + "/gort-test-" + std::to_string(getpid());
+            if (mkdir(path_.c_str(), 0755) != 0) continue;
+            if (v2) say(root_ + "/cgroup.subtree_control", "+cpu");
+            if (say(path_ + "/" + limit_, endless_) && say(path_ + "/cgroup.procs", "0")) return;
+            rmdir(path_.c_str());
+        }
+        path_.clear();
+    }
+    ~OwnGroup() {
+        if (path_.empty()) return;
+        say(root_ + "/cgroup.procs", "0");
+        rmdir(path_.c_str());
+    }
+    OwnGroup(const OwnGroup&) = delete;
+    OwnGroup& operator=(const OwnGroup&) = delete;
+    bool there() const { return !path_.empty(); }
+    bool allow(int cpus) const {  // 0: any number
+        return say(path_ + "/" + limit_, cpus ? std::to_string(cpus * 100'000) : endless_);
+    }
+
+private:
+    static bool say(const std::string& file, const std::string& text) {
+        std::ofstream out(file);
+        return out.is_open() && (out << text << std::flush);
+    }
+    std::string root_, limit_, endless_, path_;
+};
+
+TEST(RT_05_the_default_follows_the_cgroup) {
+    cpu_set_t all;
+    CHECK_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    if (CPU_COUNT(&all) < 2 || getenv("GORT_MAXPROCS")) TEST_SKIP("needs two CPUs");
+    const OwnGroup group;
+    if (!group.there()) TEST_SKIP("may not make a cgroup");
+    gort::run([&] {
+        const int most = gomaxprocs(0);
+        if (most < 2) TEST_SKIP("the cgroup above allows one CPU");
+        std::atomic<bool> over{false};
+        Join join;
+        join.add(1);
+        go([&] {  // a program at work
+            while (!over) yield();
+            join.done();
+        });
+        CHECK(group.allow(1));
+        EVENTUALLY(gomaxprocs(0) == 1);
+        CHECK_EQ(num_cpu(), CPU_COUNT(&all));
+        CHECK(group.allow(0));
+        EVENTUALLY(gomaxprocs(0) == most);
+        over = true;
+        join.wait();
+    });
+    CHECK(group.allow(1));
+    gort::run([] { CHECK_EQ(gomaxprocs(0), 1); });  // a run begins with what there is
+    CHECK(group.allow(0));
 }
 
 TEST(RT_01_gomaxprocs_before_the_run_is_for_the_run) {

@@ -156,8 +156,9 @@ inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
 inline constexpr uint16_t kGLabeled = 256;  // set_label: rt/trace/label.h
 inline constexpr uint16_t kGTimed = 512;    // its park is a sample: rt/sched/delays.h
-inline constexpr uint16_t kGChain = 1024;    // first of a chain: rt/own/fresh.h
-inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary;
+inline constexpr uint16_t kGChain = 1024;   // first of a chain: rt/own/fresh.h
+inline constexpr uint16_t kGHolds = 2048;   // holds a pthread lock, and GORT_CHECK=locks: rt/check/README.md
+inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary | kGHolds;
 
 #if !GORT_ASAN && !GORT_TSAN && !GORT_VALGRIND
 static_assert(sizeof(G) == 192, "a fresh goroutine is three cache lines");

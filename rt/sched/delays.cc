@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/sched/delays.h"
 
+#include "rt/base/check_seam.h"
+
 namespace gort::rt {
 
 namespace {
@@ -20,7 +22,9 @@ uint32_t bucket(int64_t ns) {
 }  // namespace
 
 int64_t delays_park(P* pp, G* gp) {
-    pp->sample_due = false;
+    if (gp->flags & kGHolds)
+        if (auto* check = g_check_park.load(kRelaxed)) check(gp);
+    if (pp) pp->sample_due = false;
     gp->flags |= kGTimed;
     gp->seq = 0;  // nobody has readied it
     return kernel::nanotime();

@@ -20,10 +20,12 @@ inline uint32_t delay_clock() { return static_cast<uint32_t>(kernel::nanotime() 
 
 // [P's holder, on its way to g0] Is gp's park to be a sample?
 inline bool delays_sample(P* pp, const G* gp) {
-    if (!pp || gp->status.load(std::memory_order_relaxed) != GStatus::kWaiting) return false;
-    return (++pp->g0_parks & 7) == 0 || pp->sample_due;
+    if (gp->status.load(std::memory_order_relaxed) != GStatus::kWaiting) return false;
+    if (gp->flags & kGHolds) [[unlikely]]
+        return true;
+    return pp && ((++pp->g0_parks & 7) == 0 || pp->sample_due);
 }
-int64_t delays_park(P* pp, G* gp);                            // it is; when it began
+int64_t delays_park(P* pp, G* gp);                            // it is; when it began. pp: may be null
 void delays_note(G* gp, int64_t since);                       // [gp itself] it runs again
 inline void delays_ready(G* gp) { gp->seq = delay_clock(); }  // [whoever readies it] a sample
 void delays_read_parked(WaitReason why, uint64_t* counts);

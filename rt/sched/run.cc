@@ -15,6 +15,7 @@
 #include "kernel/sys.h"
 #include "kernel/thread.h"
 #include "kernel/vdso.h"
+#include "rt/base/check_seam.h"
 #include "rt/time/clock.h"
 #include "rt/sched/delays.h"
 #include "rt/stack/fault.h"
@@ -79,6 +80,11 @@ void init_once() {
     deadlock_init();
     gdb_table_keep();
     host_init();
+    if (const char* text = kernel::env_get_to_show("GORT_CHECK"); text && !g_check_linked.load())
+        kernel::Out(2)
+            .str("GORT_CHECK=")
+            .str(text)
+            .str(": nothing is checked, for this program is not linked with libgort_check.a\n");
     watch_process();
     initialized = true;
 }
