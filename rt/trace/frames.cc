@@ -118,7 +118,8 @@ bool is_library_file(const LineInfo& l) {
         if (starts(part, "/usr/include") || find_text(part, "/c++/") || find_text(part, "/gort/"))
             return true;
     if (!ends_with(l.file, ".h")) return false;
-    for (const char* folder : {"rt", "rt/sync", "rt/net", "chan", "ctx"}) {
+    for (const char* folder : {"rt", "rt/base", "rt/net", "rt/own", "rt/sched", "rt/sim", "rt/stack",
+                               "rt/symbols", "rt/sync", "rt/time", "rt/trace", "chan", "ctx"}) {
         if (kernel::str_equal(l.dir, folder)) return true;
         const size_t n = kernel::str_len(l.dir), m = kernel::str_len(folder);
         if (n > m && l.dir[n - m - 1] == '/' && ends_with(l.dir, folder)) return true;
