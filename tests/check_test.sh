@@ -87,7 +87,8 @@ reports() { # reports HOW PROCS KIND WHERE: once
     run prog "$1" "$2" || return 1
     if [ "$(grep -c '^gort: check: goroutine [0-9]* parks while its thread holds the '"$3"' 0x' "$dir/log")" = 1 ] &&
         grep -q '^goroutine [0-9]* \[sleep, "tester"\]:$' "$dir/log" && grep -q '^locked at:$' "$dir/log" &&
-        [ "$(grep -c "^$4" "$dir/log")" -ge 2 ] && grep -q '^parks()' "$dir/log" && grep -q '^created by .*prog.cc' "$dir/log"
+        [ "$(grep -c "^$4" "$dir/log")" -ge 2 ] && grep -q '^parks()' "$dir/log" &&
+        grep -q '^created by .*prog.cc' "$dir/log"
     then return 0; fi
     cat "$dir/log"
     return 1

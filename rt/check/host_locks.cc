@@ -1,8 +1,9 @@
 // rt/check/host_locks.cc - GORT_CHECK=locks: reports a goroutine that parks while its thread holds a pthread lock.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The functions by which a thread takes and gives back such a lock are defined here, before libc's: each calls libc's and
-// notes what a goroutine holds, with the stack of that moment. Compiled like libc's side of the seam: no C++ runtime.
+// The functions by which a thread takes and gives back such a lock are defined here, before libc's: each calls libc's
+// and notes what a goroutine holds, with the stack of that moment. Compiled like libc's side of the seam: no C++
+// runtime.
 // Context: any thread; report() also inside the gate.
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "kernel/fatal.h"
 #include "kernel/lock.h"
 #include "kernel/mem.h"
+#include "kernel/thread.h"
 #include "rt/base/check_seam.h"
 #include "rt/trace/frames.h"
 #include "rt/trace/label.h"
@@ -43,8 +45,25 @@ Held g_held[kMostHeld];
 uint32_t g_held_n = 0;
 uint64_t g_said[kMostSaid];
 uint32_t g_said_n = 0;
-// A walk may take a lock itself (libgcc's, of the tables that a JIT has registered).
-[[gnu::tls_model("initial-exec")]] thread_local bool t_busy = false;
+
+// The threads that walk their stack just now: a walk may take a lock itself (libgcc's, of the tables that a JIT has
+// registered), which is not noted.
+constexpr uint32_t kWalkers = 256, kProbes = 8;
+std::atomic<int> g_walkers[kWalkers];
+
+// False: this thread walks already, or too many others do.
+bool begin_walk(uint32_t* slot) {
+    const int me = kernel::gettid();
+    auto at = [me](uint32_t i) { return (static_cast<uint32_t>(me) + i) % kWalkers; };
+    for (uint32_t i = 0; i < kProbes; ++i)
+        if (g_walkers[at(i)].load(std::memory_order_relaxed) == me) return false;
+    for (uint32_t i = 0; i < kProbes; ++i) {
+        *slot = at(i);
+        int nobody = 0;
+        if (g_walkers[*slot].compare_exchange_strong(nobody, me, std::memory_order_relaxed)) return true;
+    }
+    return false;
+}
 
 // The goroutine whose own code this thread runs, or null.
 G* goroutine_here() {
@@ -68,18 +87,18 @@ _Unwind_Reason_Code step(_Unwind_Context* context, void* arg) {
 }
 
 void locked(const void* lock, const char* kind, const void* caller) {
-    if (!g_on || t_busy) return;
+    if (!g_on) return;
     G* gp = goroutine_here();
-    if (!gp) return;
+    uint32_t slot;
+    if (!gp || !begin_walk(&slot)) return;
     Held h;
     h.lock = lock;
     h.kind = kind;
     h.goid = gp->id;
     h.depth = 0;
     Walk w{&h, reinterpret_cast<uintptr_t>(caller)};
-    t_busy = true;
     _Unwind_Backtrace(step, &w);
-    t_busy = false;
+    g_walkers[slot].store(0, std::memory_order_relaxed);
     kernel::LockGuard guard(g_lock);
     if (g_held_n == kMostHeld) return;
     kernel::copy_bytes(&g_held[g_held_n++], &h, sizeof h);
@@ -88,7 +107,7 @@ void locked(const void* lock, const char* kind, const void* caller) {
 
 // Of a lock that several hold, the caller's own if it is there, for else it was taken elsewhere.
 void unlocked(const void* lock) {
-    if (!g_on || t_busy) return;
+    if (!g_on) return;
     G* gp = goroutine_here();
     const uint64_t goid = gp ? gp->id : 0;
     kernel::LockGuard guard(g_lock);

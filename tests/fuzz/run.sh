@@ -31,12 +31,15 @@ END
 [ "${1:-}" != seeds ] || { seeds; exit; }
 
 # What the readers need of the library, and nothing that starts a runtime.
-mapfile -t assembly < <(ls arch/"$(uname -m)"/*.S | grep -v invoke.S)
-sources=(tests/fuzz/symbols_fuzz.cc rt/symbols/*.cc kernel/*.cc "${assembly[@]}")
+sources=(tests/fuzz/symbols_fuzz.cc rt/symbols/*.cc kernel/*.cc)
+for file in arch/"$(uname -m)"/*.S; do
+    [[ $file == */invoke.S ]] || sources+=("$file")
+done
 $cxx -std=c++20 -O1 -g -mno-red-zone -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -I. \
     -o $out/symbols_fuzz "${sources[@]}" -pthread || exit 1
 if [ "${1:-}" = merge ]; then
     $out/symbols_fuzz -merge=1 -max_len=8192 tests/fuzz/corpus $out/corpus
     exit
 fi
-$out/symbols_fuzz -max_total_time="${1:-60}" -timeout=10 -max_len=65536 -artifact_prefix=$out/ $out/corpus tests/fuzz/corpus
+$out/symbols_fuzz -max_total_time="${1:-60}" -timeout=10 -max_len=65536 -artifact_prefix=$out/ $out/corpus \
+    tests/fuzz/corpus

@@ -1,8 +1,9 @@
 // tests/fuzz/symbols.h - one made-up program file under all that reads one: ELF, DWARF, unwind tables.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The bytes become a file that is mapped as the loader maps a library, and then addresses in it are asked for, as a traceback
-// does. Debug sections are copied to blocks of just their size as well, so that ASan sees each byte read beyond.
+// The bytes become a file that is mapped as the loader maps a library, and then addresses in it are asked for, as a
+// traceback does. Debug sections are copied to blocks of just their size as well, so that ASan sees each byte read
+// beyond.
 // Shared by tests/fuzz/symbols_fuzz.cc (libFuzzer) and tests/symbols_fuzz_test.cc, which replays the corpus.
 #pragma once
 
