@@ -67,8 +67,9 @@ inline constexpr size_t kInline = 64;
 
 int run_main(Invoke main, void* arg, const options& o);
 const char* start_or_why(const options& o);  // start, but null or why not instead of a panic
-void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack);
-Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack);
+// group: a wait_group that waits for it, or null.
+void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack, const void* group);
+Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack, const void* group);
 void spawn_commit(const Fresh& fresh);
 void spawn_cancel(const Fresh& fresh);
 [[noreturn]] void go_of_nil();
@@ -120,19 +121,19 @@ constexpr bool is_nullable = std::is_pointer_v<F> || std::is_member_pointer_v<F>
 };
 
 template <class F, class... A>
-void spawn(const Site& site, size_t stack, F&& f, A&&... args) {
+void spawn(const Site& site, size_t stack, const void* group, F&& f, A&&... args) {
     using C = Call<std::decay_t<F>, std::decay_t<A>...>;
     if constexpr (is_nullable<std::decay_t<F>> && !std::is_function_v<std::remove_reference_t<F>>)
         if (f == nullptr) [[unlikely]]
             go_of_nil();
     if constexpr (sizeof(C) > kInline || alignof(C) > 16) {
         C* boxed = new C{std::forward<F>(f), {std::forward<A>(args)...}};
-        spawn_copy(invoke_boxed<C>, &boxed, sizeof boxed, site, stack);
+        spawn_copy(invoke_boxed<C>, &boxed, sizeof boxed, site, stack, group);
     } else if constexpr (std::is_trivially_copyable_v<C>) {
         const C call{std::forward<F>(f), {std::forward<A>(args)...}};
-        spawn_copy(invoke_inline<C>, &call, sizeof call, site, stack);
+        spawn_copy(invoke_inline<C>, &call, sizeof call, site, stack, group);
     } else {
-        const Fresh fresh = spawn_begin(invoke_inline<C>, site, stack);
+        const Fresh fresh = spawn_begin(invoke_inline<C>, site, stack, group);
         struct Guard {
             const Fresh* fresh;
             ~Guard() {
@@ -156,34 +157,34 @@ concept not_option =
 // error. Never blocks. The overloads exist because a default argument cannot follow a parameter pack.
 template <detail::not_option F>
 void go(F&& f, Site site = Site::here()) {
-    detail::spawn(site, 0, std::forward<F>(f));
+    detail::spawn(site, 0, nullptr, std::forward<F>(f));
 }
 template <detail::not_option F, detail::not_option A>
 void go(F&& f, A&& a, Site site = Site::here()) {
-    detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a));
+    detail::spawn(site, 0, nullptr, std::forward<F>(f), std::forward<A>(a));
 }
 template <detail::not_option F, detail::not_option A, detail::not_option B>
 void go(F&& f, A&& a, B&& b, Site site = Site::here()) {
-    detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
+    detail::spawn(site, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b));
 }
 template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C>
 void go(F&& f, A&& a, B&& b, C&& c, Site site = Site::here()) {
-    detail::spawn(site, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+    detail::spawn(site, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
 }
 // More arguments: no line is kept.
 template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C,
           detail::not_option D, detail::not_option... E>
 void go(F&& f, A&& a, B&& b, C&& c, D&& d, E&&... e) {
-    detail::spawn(Site{}, 0, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
+    detail::spawn(Site{}, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
                   std::forward<D>(d), std::forward<E>(e)...);
 }
 template <detail::not_option F>
 void go(stack_size n, F&& f, Site site = Site::here()) {
-    detail::spawn(site, n.bytes, std::forward<F>(f));
+    detail::spawn(site, n.bytes, nullptr, std::forward<F>(f));
 }
 template <detail::not_option F, detail::not_option A, class... E>
 void go(stack_size n, F&& f, A&& a, E&&... e) {
-    detail::spawn(Site{}, n.bytes, std::forward<F>(f), std::forward<A>(a), std::forward<E>(e)...);
+    detail::spawn(Site{}, n.bytes, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<E>(e)...);
 }
 
 // Runs `main` as the main goroutine, first on the calling thread, and returns its value (0 if it returns nothing)

@@ -43,7 +43,7 @@ void run_call(void* storage) {
 void spawn(const Site& site, size_t stack, void (*fn)(void*), void* arg) {
     if (!fn) gort::detail::go_of_nil();
     const Call call{fn, arg};
-    gort::detail::spawn_copy(run_call, &call, sizeof call, site, stack);
+    gort::detail::spawn_copy(run_call, &call, sizeof call, site, stack, nullptr);
 }
 
 }  // namespace
@@ -148,7 +148,7 @@ gort_task* gort_spawn(void* (*fn)(void*), void* arg) {
     void* memory = gort::rt::host_alloc(sizeof(gort_task));
     if (!memory) return nullptr;
     auto* t = new (memory) gort_task{.done = signal_new(), .fn = fn, .arg = arg};
-    gort::detail::spawn_copy(run_task, &t, sizeof t, GORT_C_CALLER(), 0);
+    gort::detail::spawn_copy(run_task, &t, sizeof t, GORT_C_CALLER(), 0, nullptr);
     return t;
 }
 

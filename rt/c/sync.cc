@@ -182,7 +182,7 @@ void gort_wg_go(gort_wg* w, void (*fn)(void*), void* arg) {
     if (!fn) go_of_nil();
     gort_wg_add(w, 1);
     const GroupCall call{w, fn, arg};
-    spawn_copy(run_of_group, &call, sizeof call, GORT_C_CALLER(), 0);
+    spawn_copy(run_of_group, &call, sizeof call, GORT_C_CALLER(), 0, in<wait_group>(w));
 }
 
 void gort_once_do(gort_once* once, void (*fn)(void*), void* arg) {

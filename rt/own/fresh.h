@@ -62,6 +62,9 @@ public:
         return gp;
     }
 
+    // What pop would take.
+    const G* next() const { return empty() ? nullptr : at(top_ - 1).head; }
+
     // The first of the oldest group, or null.
     G* pop_oldest() {
         if (empty()) return nullptr;

@@ -191,6 +191,9 @@ void start_monitor(struct HostStart* start);  // sysmon's thread
 kernel::CountedMutex::Counts depot_lock_counts();
 G* alloc_g(P* pp);
 void free_g(P* pp, G* gp);
+// [goroutine that has just begun, inside] Runs what it is there for, its locals' destructors and what else its end asks
+// for, but for its G and its stack. Returns inside, with the M that it ends on.
+M* run_to_its_end(M* mp);
 G* alloc_g_foreign();
 void free_g_foreign(G* gp);
 void put_foreign(G* gp);  // a new one, to the global queue; frees it when the run is over

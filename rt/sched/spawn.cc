@@ -174,25 +174,33 @@ void bury(void* arg, G*) {
     if (mp->dead_stack) stack_free(stack_class(mp->dead_stack), mp->dead_stack);
 }
 
+// What mp's goroutine is there for, and what comes with its end, up to the G and the stack.
+[[gnu::always_inline]] inline M* run_goroutine(M* mp) {
+    leave(mp);
+    gort_invoke(mp->curg->storage, mp->curg->invoke);
+    mp = enter();
+    while (mp->curg->locals) [[unlikely]] {  // its destructors may make more
+            leave(mp);
+            gort_invoke(mp->curg, [](void* gp) { end_locals(static_cast<G*>(gp), true); });
+            mp = enter();
+        }
+    G* gp = mp->curg;
+    if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]]
+        mp = end_special(mp, gp);
+    P* pp = p_of(mp);
+    pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return mp;
+}
+
 // The bottom of every goroutine's stack. One stack runs one goroutine after the other as long as fresh ones are next.
 void goroutine_entry(void* stack, void*) {
     M* mp = self();
     arch::context_started(&mp->curg->ctx);
     run_commit(mp);
     for (;;) {
-        leave(mp);
-        gort_invoke(mp->curg->storage, mp->curg->invoke);
-        mp = enter();
-        while (mp->curg->locals) [[unlikely]] {  // its destructors may make more
-                leave(mp);
-                gort_invoke(mp->curg, [](void* gp) { end_locals(static_cast<G*>(gp), true); });
-                mp = enter();
-            }
+        mp = run_goroutine(mp);
         G* gp = mp->curg;
-        if (gp->flags & (kGMain | kGLocked | kGCanary)) [[unlikely]]
-            mp = end_special(mp, gp);
         P* pp = p_of(mp);
-        pp->finished.store(pp->finished.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const int cls = gp->stack_class;
         G* next = must_use_g0(mp, pp, gp) || (gp->flags & kGMain) ? nullptr : pick_next(pp);
         void* sp = next ? handle_of(next) : nullptr;
@@ -252,6 +260,8 @@ G* alloc_g(P* pp) {
 }
 
 void free_g(P* pp, G* gp) { put_free(pp, gp); }
+
+M* run_to_its_end(M* mp) { return run_goroutine(mp); }
 
 uint64_t next_goid(P* pp) {
     if (pp->id_next == pp->id_end) {
@@ -347,7 +357,7 @@ void free_abandoned_g(G* gp) {
         auto abandon = sched.abandon.load(std::memory_order_relaxed);
         if (!sema_abandon(gp) && abandon && gp->waiting) abandon(gp);
         arch::context_destroy(&gp->ctx);
-        stack_free(stack_class(gp->stack), gp->stack);
+        if (!(gp->flags & kGBorrows)) stack_free(stack_class(gp->stack), gp->stack);
     }
     free_g_foreign(gp);
 }
@@ -409,12 +419,13 @@ int class_of(size_t stack_size) {
     return stack_class_for(stack_size);
 }
 
-[[gnu::always_inline]] inline G* fresh_g(M* mp, const Site& site, int cls) {
+[[gnu::always_inline]] inline G* fresh_g(M* mp, const Site& site, int cls, const void* group) {
     P* pp = p_of(mp);
     G* gp = pp ? alloc_g(pp) : alloc_g_foreign();
     gp->id = pp ? next_goid(pp) : sched.next_goid.fetch_add(1, std::memory_order_relaxed);
     gp->site = site;
     gp->stack_class = static_cast<uint8_t>(cls);
+    gp->group = group;
     return gp;
 }
 
@@ -443,7 +454,7 @@ int class_of(size_t stack_size) {
 namespace gort::rt {
 
 void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site) {
-    G* gp = detail::fresh_g(mp, site, sched.stack_class);
+    G* gp = detail::fresh_g(mp, site, sched.stack_class, nullptr);
     gp->invoke = invoke;
     *reinterpret_cast<void**>(gp->storage) = arg;
     detail::submit(mp, gp);
@@ -453,9 +464,10 @@ void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& s
 
 namespace gort::detail {
 
-void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack_size) {
+void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack_size,
+                const void* group) {
     M* mp = enter();
-    G* gp = fresh_g(mp, site, checked_class(mp, stack_size));
+    G* gp = fresh_g(mp, site, checked_class(mp, stack_size), group);
     gp->invoke = invoke;
     auto* to = reinterpret_cast<uint64_t*>(gp->storage);
     kernel::copy_bytes(to, callable, size);
@@ -472,9 +484,9 @@ GLocal** local_list() {
     return &mp->curg->locals;
 }
 
-Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack_size) {
+Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack_size, const void* group) {
     M* mp = enter();
-    G* gp = fresh_g(mp, site, checked_class(mp, stack_size));
+    G* gp = fresh_g(mp, site, checked_class(mp, stack_size), group);
     gp->invoke = invoke;
     leave(mp);
     return {gp, gp->storage};

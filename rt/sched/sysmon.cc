@@ -40,7 +40,8 @@ namespace {
 
 constexpr int64_t kFast = 25'000;
 constexpr int64_t kSlow = 5'000'000;
-constexpr int64_t kBesideIdle = 1'000'000;  // with a P that has nothing to do, for as long as work begins to wait
+constexpr int64_t kBesideIdle =
+    1'000'000;  // with a P that has nothing to do, for as long as work begins to wait
 constexpr int64_t kStuck =
     4'000'000;  // no decision for so long: what waits there is served even beside busy CPUs
 constexpr int64_t kSlice = 10'000'000;

@@ -8,6 +8,7 @@
 
 #include "rt/host.h"
 #include "rt/own/owner.h"
+#include "rt/sched/lend.h"
 #include "rt/sync/sema.h"
 
 namespace gort::detail {
@@ -132,6 +133,10 @@ Wait mark_waiter(WaitGroupWord* word, bool mine) {
 
 void wait_group_wait(WaitGroupWord* word) GORT_NO_TSA {
     M* mp = enter();
+    if (child_is_next(mp, word)) {
+        mp = run_children_here(mp, word);
+        if (word->count.load(std::memory_order_acquire) == 0) return leave(mp);
+    }
     SemaSlot& slot = sema_slot_of(word);
     Wait waits;
     do {

@@ -81,7 +81,8 @@ public:
     }
     void done() { add(-1); }
 
-    // Blocks until the counter is zero.
+    // Blocks until the counter is zero. Goroutines of go that have not begun may run on the waiter's stack meanwhile,
+    // where that has as much room left as a goroutine is promised.
     void wait() {
         if (word_.count.load(std::memory_order_acquire) == 0 && !detail::strays()) return;
         detail::wait_group_wait(&word_);
@@ -98,19 +99,20 @@ public:
                 if (group) group->done();
             }
         } undo{this};
-        gort::go(
-            [this, f = std::decay_t<F>(std::forward<F>(f))]() mutable {
-                struct Done {
-                    wait_group* group;
-                    int uncaught;
-                    ~Done() noexcept(false) {
-                        if (std::uncaught_exceptions() == uncaught || detail::goroutine_exits())
-                            group->done();
-                    }
-                } guard{this, std::uncaught_exceptions()};
-                std::move(f)();
-            },
-            site);
+        detail::spawn(site, 0, &word_, [this, f = std::decay_t<F>(std::forward<F>(f))]() mutable {
+            struct Exit {  // by goexit; an exception ends the process
+                wait_group* group;
+                ~Exit() noexcept(false) {
+                    if (group && detail::goroutine_exits()) group->done();
+                }
+            } exit{this};
+            {
+                auto last = std::move(f);  // ends before done: wait may run us on the waiter's stack
+                std::move(last)();
+            }
+            exit.group = nullptr;
+            done();
+        });
         undo.group = nullptr;
     }
 
