@@ -30,7 +30,7 @@ void borrower_entry(void* arg, void*) {
         mp->commit_g = nullptr;
         arch::switch_final(&last, &mp->g0, nullptr);
     }
-    lender->status.store(GStatus::kRunnable, std::memory_order_relaxed);
+    lender->status.set(GStatus::kRunnable);
     mp->curg = lender;
     arch::switch_final(&last, &lender->ctx, sp, nullptr);
 }
@@ -38,7 +38,7 @@ void borrower_entry(void* arg, void*) {
 M* lend(M* mp, G* gp, G* child, uintptr_t top) {
     gp->wait_reason = WaitReason::kWaitGroupWait;
     gp->wait_since = 1;  // odd: there is nothing to trim, rt/sched/trim.h
-    gp->status.store(GStatus::kWaiting, std::memory_order_release);
+    gp->status.set(GStatus::kWaiting);
     child->stack = gp->stack;
     child->flags |= kGBorrows;
     arch::context_init(&child->ctx, reinterpret_cast<void*>(top), 0, borrower_entry, gp);
