@@ -60,7 +60,8 @@ build() { # build NAME FLAG...
 }
 die() { # die PROGRAM HOW: its core is then $dir/core
     rm -f "$dir"/core*
-    (cd "$dir" && "./$1" "$2" >/dev/null 2>&1)
+    # Without a report, which takes so long on a busy machine that what has not begun may begin elsewhere.
+    (cd "$dir" && GORT_TRACEBACK=none "./$1" "$2" >/dev/null 2>&1)
     set -- "$dir"/core*
     [ -s "$1" ] && mv "$1" "$dir/core" 2>/dev/null
     [ -s "$dir/core" ]

@@ -70,6 +70,10 @@ if [ -e "$root/include/gort/gort.h" ]; then
 else
     skip 'programs in C++: no gort.h yet'
 fi
+read -ra check_libs < <(pkg-config --define-variable=prefix="$root" --libs gort-check)
+check 'a program with gort-check' g++ "${warn[@]}" "${cflags[@]}" user.cc -o user_check "${check_libs[@]}"
+check 'it runs' exits_with 7 env GORT_CHECK=locks ./user_check
+check 'the check is in it' grep -q gort_check_locks user_check
 if [ -e "$root/include/gort/gort_c.h" ]; then
     printf '%s\n' '#include <gort_c.h>' 'static int seven(void* arg) { (void)arg; return 7; }' \
         'int main(void) { return gort_run(seven, NULL, NULL); }' >user.c
