@@ -164,6 +164,8 @@ model: ## run SPIN on every tests/model/*.pml
 include tests/explore/explore.mk
 explore: $(XOUT)/explore ## the library's source under many interleavings and C++'s memory model; T='-l', DEEP=1
 	@tests/explore/run.sh $(XOUT) $(T)
+fuzz: ## libFuzzer on what reads program files, for T=60 seconds: tests/fuzz/run.sh
+	@tests/fuzz/run.sh $(or $(T),60)
 lint: $(LIB) $(OUT)/tests/test_test ## layers, layout, lonely headers, thread safety, clang-tidy, what the objects may contain
 	@ARCH=$(ARCH) BUILD=$(BUILD) CXX='$(CXX)' tests/lint/run.sh $(OUT)
 format: ## lay out F='files' by .clang-format
@@ -224,5 +226,5 @@ print-%: # what a variable holds: make -s print-OUT
 	@echo '$($*)'
 
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d)
-.PHONY: all test stress asan tsan ubsan debug bench model explore lint format examples install uninstall dist clean help FORCE
+.PHONY: all test fuzz stress asan tsan ubsan debug bench model explore lint format examples install uninstall dist clean help FORCE
 .SECONDARY:
