@@ -176,7 +176,7 @@ Images* Images::take() {
 void Images::add(uintptr_t lo, uintptr_t hi, const char* path) {
     if (n_ == kMaxImages) return;
     auto* e = reinterpret_cast<const Elf64_Ehdr*>(lo);
-    if (!is_elf(e) || e->e_phnum > kMaxHeaders) return;
+    if (!is_elf(e) || e->e_phnum > kMaxHeaders || e->e_phoff % alignof(Elf64_Phdr)) return;
     if (hi && (e->e_phoff > hi - lo || e->e_phnum * sizeof(Elf64_Phdr) > hi - lo - e->e_phoff)) return;
     Image& image = list_[n_];
     auto* ph = reinterpret_cast<const Elf64_Phdr*>(lo + e->e_phoff);
@@ -221,7 +221,9 @@ void Images::open_file(Image* image) {
     kernel::zero_bytes(&table, sizeof table);
     table.sh_offset = e->e_shoff;
     table.sh_size = n * sizeof(Elf64_Shdr);
-    if (e->e_shentsize == sizeof(Elf64_Shdr) && n <= kMaxHeaders * 16) map_section(fd, table, &headers);
+    if (e->e_shentsize == sizeof(Elf64_Shdr) && e->e_shoff % alignof(Elf64_Shdr) == 0 &&
+        n <= kMaxHeaders * 16)
+        map_section(fd, table, &headers);
     if (headers.data && e->e_shstrndx < n) {
         auto* sh = reinterpret_cast<const Elf64_Shdr*>(headers.data);
         map_section(fd, sh[e->e_shstrndx], &strings);
@@ -242,7 +244,7 @@ void Images::open_file(Image* image) {
         auto symbols = [&](uint32_t type) {
             for (size_t i = 0; i < n; ++i)
                 if (!image->symbols.data && sh[i].sh_type == type && sh[i].sh_entsize == sizeof(Elf64_Sym) &&
-                    sh[i].sh_link < n) {
+                    sh[i].sh_offset % alignof(Elf64_Sym) == 0 && sh[i].sh_link < n) {
                     map_section(fd, sh[i], &image->symbols);
                     map_section(fd, sh[sh[i].sh_link], &image->names);
                 }
