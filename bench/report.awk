@@ -61,7 +61,9 @@ function standings(   k, i, n, row, list, p, peer, ahead, total, logs, any) {
         if (!total) continue
         if (!any++)
             print "| against | P | ahead in | of | geometric mean of ours/theirs |\n|---|---:|---:|---:|---:|"
-        printf "| %s | %d | %d | %d | %.2f |\n", name(peer), procs, ahead, total, exp(logs / total)
+        r = exp(logs / total)
+        printf "| %s | %d | %d | %d | %s |\n", name(peer), procs, ahead, total,
+            r < 0.01 ? sprintf("1/%.0f", 1 / r) : sprintf("%.2f", r)
     }
     if (any) print ""
 }
