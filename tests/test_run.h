@@ -215,13 +215,13 @@ struct Options {
 
 constexpr char kHelp[] =
     "usage: %s [flag...] [name...]\n"
-    "Runs the tests whose name, or whose binary's name, has one of the given names in it; without names all of them.\n"
+    "Runs the tests whose name, or whose binary's name, has one of the given names in it.\n"
     "  -l        lists the tests and runs none\n"
     "  -v        says what passes, too, with what it prints\n"
     "  -p P,P... the numbers of Ps to run with, instead of the test's own list\n"
     "  -n N      runs everything N times, each time with another seed\n"
     "  -s SEED   the seed of all random choices; a failure says which one it had\n"
-    "GORT_TEST_STRESS=1 runs the long tests, too. GORT_TEST_SLOW=N: the machine is N times as slow as usual.\n"
+    "GORT_TEST_STRESS=1 runs the long tests, too. GORT_TEST_SLOW=N: a machine N times as slow.\n"
     "Exit status: 0 all passed, 1 some failed, 2 bad flag, 3 no test matches.\n";
 
 inline Options parse(int argc, char** argv) {
