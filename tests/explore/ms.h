@@ -12,9 +12,9 @@
 namespace gort::explore {
 
 inline rt::M* ms[3];
-inline rt::P* ps[2];
+inline rt::P* ps[3];
 inline rt::EhGlobals eh[3];
-inline int of_p[2];  // plain: whoever has the P may touch it
+inline int of_p[3];  // plain: whoever has the P may touch it
 inline int object;
 
 // The runtime is up, but for its threads.
@@ -22,7 +22,8 @@ inline void prepare(int nms, int nps) {
     rt::sched.state.store(rt::RunState::kRunning, std::memory_order_relaxed);
     for (int i = 0; i < nps; ++i) {
         rt::sched.allp[i] = ps[i] = rt::new_p(static_cast<uint32_t>(i));
-        name(ps[i], sizeof *ps[i], i ? "p1" : "p0");
+        const char* const names[] = {"p0", "p1", "p2"};
+        name(ps[i], sizeof *ps[i], names[i]);
     }
     rt::sched.nallp.store(nps, std::memory_order_relaxed);
     rt::sched.nprocs.store(nps, std::memory_order_relaxed);

@@ -33,9 +33,9 @@ void use(detail::MutexWord* w, int* guarded) {
 void use_mutex(int times) {
     for (int i = 0; i < times; ++i) use(&word, &object);
 }
-// Two Ms with a P each; the mutex belongs to `whose`.
-void two(uint16_t whose) {
-    prepare(3, 2);
+// Two Ms with a P each, and a third without one; the mutex belongs to `whose`.
+void two(uint16_t whose, int nps = 2) {
+    prepare(3, nps);
     be_with(0, 0);
     be_with(1, 1);
     word.owner.begin(whose, 0);
@@ -62,6 +62,32 @@ EXPLORE(owner_mutex_full_fences, kTwo) {
     kernel::g_expedited = false;
     run_all(
         3, [] { be(0), use_mutex(2); }, [] { be(1), use_mutex(1); });
+}
+// The taker's compare and swap may come before the owner's store, if nothing forbids that.
+EXPLORE(owner_mutex_early, 1, 1, 1, 1, 5'000, 3000) {
+    two(kOfP0);
+    run_all(
+        3, [] { be(0), use_mutex(2); }, [] { be(1), use_mutex(1); });
+}
+// Unlocked by another P than the one that has locked it and is its owner.
+EXPLORE(owner_mutex_unlocked_elsewhere, kTwo) {
+    static std::atomic<bool> locked;
+    two(kOfP0);
+    run_all(
+        3,
+        [] {
+            be(0);
+            check(detail::mutex_take_quick(&word), "it is free, and ours");
+            ++object;
+            locked.store(true, std::memory_order_release);
+            use_mutex(1);
+        },
+        [] {
+            be(1);
+            while (!locked.load(std::memory_order_acquire)) arch::pause();
+            ++object;
+            detail::mutex_unlock(&word);
+        });
 }
 // Nobody's yet: both settle it.
 EXPLORE(owner_mutex_settles, kTwo) {
@@ -205,6 +231,17 @@ EXPLORE(owner_chan, kTwo) {
             }
         });
 }
+// One takes it away, and another one finds it shared before he has used it.
+EXPLORE(owner_chan_three, kThree) {
+    two(detail::kShared, 3);
+    be_with(2, 2);
+    be(0);
+    c = new chan<int>(make_chan<int>(3));
+    run_all(
+        0, [] { be(0), c->try_send(1); }, [] { be(1), c->try_send(1); }, [] { be(2), c->try_send(1); });
+    be(1);
+    for (int i = 0, got; i < 3; ++i) check(c->try_recv(got) == recv_result::ok, "one is lost");
+}
 EXPLORE(owner_chan_close, kTwo) {
     two_with_channel(1);
     run_all(
@@ -267,8 +304,8 @@ void use_owned(int times) {
     }
 }
 // P0 has used it so often that it owns it after `more` uses.
-void two_with_lock(int more) {
-    two(detail::kShared);
+void two_with_lock(int more, int nps = 2) {
+    two(detail::kShared, nps);
     name(&owned_lock, sizeof owned_lock, "owned_lock");
     be(0);
     use_owned((64 << 4) - more);
@@ -289,6 +326,12 @@ EXPLORE(owned_lock_streak, kTwo) {
     two_with_lock(1);
     run_all(
         3, [] { be(0), use_owned(2); }, [] { be(1), use_owned(1); });
+}
+EXPLORE(owned_lock_three, kThree) {
+    two_with_lock(0, 3);
+    be_with(2, 2);
+    run_all(
+        3, [] { be(0), use_owned(1); }, [] { be(1), use_owned(1); }, [] { be(2), use_owned(1); });
 }
 EXPLORE(owned_lock_passing, kThree) {
     two_with_lock(0);

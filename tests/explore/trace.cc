@@ -38,6 +38,15 @@ bool between(const char* function, const char* file) {
     return false;
 }
 
+// Public headers include each other by relative paths: rt/sync/../own/gate_fast.h is rt/own/gate_fast.h.
+void without_detours(char* path) {
+    while (char* up = std::strstr(path, "/../")) {
+        char* start = up;
+        while (start > path && start[-1] != '/') --start;
+        std::memmove(start, up + 4, std::strlen(up + 4) + 1);
+    }
+}
+
 }  // namespace
 
 void name(const void* address, size_t size, const char* text) {
@@ -94,12 +103,14 @@ void Places::resolve(const Vector<const void*>& pcs) {
         line[std::strcspn(line, " \n")] = 0;
         char* colon = std::strrchr(line, ':');
         if (chosen || !colon) continue;
+        const int line_number = std::atoi(colon + 1);
         *colon = 0;
+        without_detours(line);
         const char* file = in_tree(line);
         if (file) {
             Place& p = places_.back();
             std::snprintf(p.file, sizeof p.file, "%.79s", file);
-            p.line = std::atoi(colon + 1);
+            p.line = line_number;
             std::snprintf(p.function, sizeof p.function, "%.95s", function);
         }
         chosen = !between(function, file);
