@@ -14,7 +14,7 @@ namespace {
 constexpr uint32_t kFirst = 100'000, kLeast = 50'000;  // ns; below kLeast is none
 constexpr uint32_t kMost = 10'000'000;                 // the time slice, which ends anyway
 constexpr int64_t kPays = 500'000;                     // that it sleeps on
-constexpr int64_t kRoams = 2'000'000;                  // that it is awake without coming back
+constexpr int64_t kRoams = 500'000;                    // of CPU time, that it is awake without coming back
 constexpr uint32_t kRoamCosts = 16;
 constexpr int64_t kAskAgain = 200'000;  // after /proc has said that the thread waits for a CPU
 constexpr int64_t kNoProc = 2'000'000;  // that its clock has to stand still where /proc does not answer
@@ -102,20 +102,16 @@ void judge_sleeper(Lesson* lesson, Lesson* roamer, int64_t now, int64_t* again) 
     paid(lesson->kind);
     if (!roamer->mp) {
         *roamer = *lesson;
-        roamer->since = 0;
         ++open_lessons;
     }
     end(lesson);
 }
 
-void judge_roamer(Lesson* roamer, int64_t now) {
+void judge_roamer(Lesson* roamer) {
     if (!roamer->mp->lost_p.load(std::memory_order_relaxed)) return end(roamer);  // it is back
-    if (!roamer->since) {
-        if (cpu_time_of(roamer->tid) != roamer->cpu) roamer->since = now;
-        return;
-    }
-    if (now - roamer->since < kRoams) return;
-    too_early(roamer->kind, kRoamCosts);
+    const int64_t cpu = cpu_time_of(roamer->tid);
+    if (cpu >= 0 && cpu - roamer->cpu < kRoams) return;
+    if (cpu >= 0) too_early(roamer->kind, kRoamCosts);
     end(roamer);
 }
 
@@ -165,7 +161,7 @@ void note_retake(P* pp, const M* holder, int64_t now) {
 void judge_retakes(int64_t now, int64_t* again) {
     if (!open_lessons) return;
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
-        if (roamers[i].mp) judge_roamer(&roamers[i], now);
+        if (roamers[i].mp) judge_roamer(&roamers[i]);
         if (lessons[i].mp) judge_sleeper(&lessons[i], &roamers[i], now, again);
     }
 }
