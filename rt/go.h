@@ -68,7 +68,8 @@ inline constexpr size_t kInline = 64;
 int run_main(Invoke main, void* arg, const options& o);
 const char* start_or_why(const options& o);  // start, but null or why not instead of a panic
 // group: a wait_group that waits for it, or null.
-void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack, const void* group);
+void spawn_copy(Invoke invoke, const void* callable, size_t size, const Site& site, size_t stack,
+                const void* group);
 Fresh spawn_begin(Invoke invoke, const Site& site, size_t stack, const void* group);
 void spawn_commit(const Fresh& fresh);
 void spawn_cancel(const Fresh& fresh);
@@ -169,14 +170,15 @@ void go(F&& f, A&& a, B&& b, Site site = Site::here()) {
 }
 template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C>
 void go(F&& f, A&& a, B&& b, C&& c, Site site = Site::here()) {
-    detail::spawn(site, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c));
+    detail::spawn(site, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                  std::forward<C>(c));
 }
 // More arguments: no line is kept.
 template <detail::not_option F, detail::not_option A, detail::not_option B, detail::not_option C,
           detail::not_option D, detail::not_option... E>
 void go(F&& f, A&& a, B&& b, C&& c, D&& d, E&&... e) {
-    detail::spawn(Site{}, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b), std::forward<C>(c),
-                  std::forward<D>(d), std::forward<E>(e)...);
+    detail::spawn(Site{}, 0, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<B>(b),
+                  std::forward<C>(c), std::forward<D>(d), std::forward<E>(e)...);
 }
 template <detail::not_option F>
 void go(stack_size n, F&& f, Site site = Site::here()) {

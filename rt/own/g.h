@@ -128,7 +128,8 @@ struct alignas(64) G {
     union {
         // Coarse nanotime of the park, 0 unless known. Odd: its stack has been trimmed since (rt/sched/trim.h).
         int64_t wait_since = 0;
-        const void* group;  // instead, until it runs: the wait_group that waits for it, or null (rt/sched/lend.h)
+        const void*
+            group;  // instead, until it runs: the wait_group that waits for it, or null (rt/sched/lend.h)
     };
     Sudog* waiting = nullptr;          // head of the sudogs it waits with: abandoning and dumps
     detail::GLocal* locals = nullptr;  // goroutine-local storage: rt/local.h
@@ -157,10 +158,10 @@ inline constexpr uint16_t kGMain = 32;
 inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
-inline constexpr uint16_t kGLabeled = 256;  // set_label: rt/trace/label.h
-inline constexpr uint16_t kGTimed = 512;    // its park is a sample: rt/sched/delays.h
-inline constexpr uint16_t kGChain = 1024;   // first of a chain: rt/own/fresh.h
-inline constexpr uint16_t kGHolds = 2048;   // holds a pthread lock, and GORT_CHECK=locks: rt/check/README.md
+inline constexpr uint16_t kGLabeled = 256;   // set_label: rt/trace/label.h
+inline constexpr uint16_t kGTimed = 512;     // its park is a sample: rt/sched/delays.h
+inline constexpr uint16_t kGChain = 1024;    // first of a chain: rt/own/fresh.h
+inline constexpr uint16_t kGHolds = 2048;    // holds a pthread lock, and GORT_CHECK=locks: rt/check/README.md
 inline constexpr uint16_t kGBorrows = 4096;  // its stack is another one's: rt/sched/lend.h
 inline constexpr uint16_t kGLeaveByG0 = kGLocked | kGOnM0 | kGCanary | kGHolds;
 

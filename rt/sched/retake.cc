@@ -46,7 +46,7 @@ int open_lessons = 0;
 
 uint32_t kind_of(const Site& site) {
     const auto file = reinterpret_cast<uintptr_t>(site.file);
-    return static_cast<uint32_t>(file * 31 + site.line * 0x9e3779b1U) % kKinds;
+    return static_cast<uint32_t>(file * 31 + uint64_t{site.line} * 0x9e3779b1U) % kKinds;
 }
 
 // Others write what is read here: a guess.
