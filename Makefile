@@ -172,6 +172,10 @@ format: ## lay out F='files' by .clang-format
 	@$(NEED) clang-format
 	clang-format -i $(or $(F),$(error format: say which files, as in make format F='rt/own/g.h rt/own/m.h'))
 examples: $(EXAMPLES) ## build examples/*
+$(OUT)/sim-compare: $(OUT)/tests/sim/compare.cc.o $(LIB)
+	$(link)
+sim-compare: $(OUT)/sim-compare ## the corpus of tests/sim under the simulation and under native stress: a table, some minutes
+	@$(RUN) $<
 
 DEST = $(DESTDIR)$(PREFIX)
 # Where every gdb of this machine loads scripts from at its start, if it has such a folder and we may write there; else
@@ -226,5 +230,5 @@ print-%: # what a variable holds: make -s print-OUT
 	@echo '$($*)'
 
 -include $(wildcard $(OUT)/*/*.d $(OUT)/*/*/*.d)
-.PHONY: all test fuzz stress asan tsan ubsan debug bench model explore lint format examples install uninstall dist clean help FORCE
+.PHONY: all test fuzz stress asan tsan ubsan debug bench model explore lint format examples sim-compare install uninstall dist clean help FORCE
 .SECONDARY:

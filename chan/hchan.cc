@@ -125,7 +125,7 @@ template <bool kWord>
 }
 template <bool kWord>
 [[gnu::always_inline]] inline bool send_now(M** mpp, Hchan* c, Payload from) {
-    *mpp = chan_lock(enter(), c);
+    *mpp = chan_lock(enter(), c, ChanUse::kSend);
     return send_locked<kWord>(*mpp, c, from);
 }
 
@@ -147,7 +147,7 @@ template <bool kWord>
 }
 template <bool kWord>
 [[gnu::always_inline]] inline bool recv_now(M** mpp, Hchan* c, Payload* to) {
-    *mpp = chan_lock(enter(), c);
+    *mpp = chan_lock(enter(), c, ChanUse::kReceive);
     return recv_locked<kWord>(*mpp, c, to);
 }
 
@@ -208,7 +208,7 @@ void block_for_ever(WaitReason why) {
 [[gnu::noinline]] static void send_word_shared(Hchan* c, uint64_t word) {
     if (!c) [[unlikely]]
         block_for_ever(WaitReason::kChanSendNil);
-    send_word_rest(chan_lock(enter(), c), c, word);
+    send_word_rest(chan_lock(enter(), c, ChanUse::kSend), c, word);
 }
 
 void chan_send_word(Hchan* c, uint64_t word) {
@@ -239,7 +239,7 @@ void chan_send(Hchan* c, void* from) {
 [[gnu::noinline]] static WordResult recv_word_shared(Hchan* c) {
     if (!c) [[unlikely]]
         block_for_ever(WaitReason::kChanReceiveNil);
-    return recv_word_rest(chan_lock(enter(), c), c);
+    return recv_word_rest(chan_lock(enter(), c, ChanUse::kReceive), c);
 }
 
 WordResult chan_recv_word(Hchan* c) {
@@ -267,7 +267,7 @@ bool chan_recv(Hchan* c, void* to) {
 template <bool kWord>
 [[gnu::always_inline]] static inline bool send_at_once(Hchan* c, Payload from) {
     M* mp = enter_mine(c);
-    if (!mp) mp = chan_lock(enter(), c);
+    if (!mp) mp = chan_lock(enter(), c, ChanUse::kSend);
     if (send_locked<kWord>(mp, c, from)) return true;
     chan_unlock(c);
     leave(mp);
@@ -296,7 +296,7 @@ void chan_close(Hchan* c) {
 }
 
 bool chan_try_close(Hchan* c) {
-    M* mp = chan_lock(enter(), c);
+    M* mp = chan_lock(enter(), c, ChanUse::kClose);
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & kClosed) {
         chan_unlock(c);
@@ -354,7 +354,7 @@ bool give_up_sudogs(M* mp, G* gp) {
     bool out = sg->select;
     for (; sg; sg = sg->also) {
         auto* c = static_cast<Hchan*>(sg->object);
-        mp = chan_lock(mp, c);
+        mp = chan_lock(mp, c, ChanUse::kSelect);
         if (sg->state == SudogState::kWaiting) {
             (sg->sends ? c->sendq : c->recvq).remove(sg);
             sg->state = SudogState::kLost;

@@ -66,14 +66,18 @@ static_assert(sizeof(Hchan) <= 128 && offsetof(Hchan, head) == 64);
 
 // Outside the gate: returns when c was shared, if only for a moment.
 void chan_revoke(Hchan* c);
+// What for, where that is told.
+enum class ChanUse : uint8_t { kSend, kReceive, kClose, kSelect };
 // Inside; leaves the gate meanwhile. The result is the M to go on with, maybe with another P.
-rt::M* chan_revoke_from_inside(rt::M* mp, Hchan* c);
+rt::M* chan_revoke_from_inside(rt::M* mp, Hchan* c, ChanUse use);
+// Does c belong to a run of a simulation that the caller is not in?
+bool chan_of_another_run(const Hchan* c);
 
 // [the run has ended] The same when no M holds a P any more.
 void chan_revoke_at_end(Hchan* c);
 
 // May leave the gate meanwhile. The result is the M to go on with; the lock is taken.
-[[gnu::noinline]] rt::M* chan_lock_slow(rt::M* mp, Hchan* c);
+[[gnu::noinline]] rt::M* chan_lock_slow(rt::M* mp, Hchan* c, ChanUse use);
 
 // Holding the gate, and it is this P's turn: makes c its own and lets the gate go, unless c is to stay shared.
 [[gnu::noinline]] void chan_make_own(rt::M* mp, Hchan* c);
@@ -106,9 +110,9 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
     return LockGot::kGate;
 }
 
-[[gnu::always_inline]] inline rt::M* chan_lock(rt::M* mp, Hchan* c) {
+[[gnu::always_inline]] inline rt::M* chan_lock(rt::M* mp, Hchan* c, ChanUse use) {
     if (chan_lock_try(mp, c) == LockGot::kNothing) [[unlikely]]
-        return chan_lock_slow(mp, c);
+        return chan_lock_slow(mp, c, use);
     return mp;
 }
 

@@ -226,7 +226,7 @@ template <uint32_t kN>
         } else if (held == LockGot::kNothing) [[unlikely]] {
             *link = nullptr;
             unlock_all(result.first);
-            result = {chan_revoke_from_inside(result.mp, it->c), nullptr};  // so all over again
+            result = {chan_revoke_from_inside(result.mp, it->c, ChanUse::kSelect), nullptr};  // so all over again
             link = &result.first;
             last = nullptr;
             next = sort_by_address(items);
@@ -320,7 +320,7 @@ template <uint32_t kN, How kHow>
             index = i;
             continue;
         }
-        mp = chan_lock(mp, c);
+        mp = chan_lock(mp, c, ChanUse::kSelect);
         if (sg->state == SudogState::kWaiting) {
             sg->state = SudogState::kLost;
             (it.sends ? c->sendq : c->recvq).remove(sg);
@@ -357,7 +357,7 @@ template <uint32_t kN, How kHow>
         ++live;
         mine &= c->lock.owner.whose.load(std::memory_order_relaxed) == place_of(mp);
         if (!looks_ready(it)) continue;
-        mp = chan_lock(mp, c);
+        mp = chan_lock(mp, c, ChanUse::kSelect);
         G* woken = nullptr;
         const Tried tried = try_locked(it, &woken);
         chan_unlock(c);

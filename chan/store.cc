@@ -14,6 +14,7 @@
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
 #include "rt/base/fork.h"
+#include "rt/base/sim_seam.h"
 #include "rt/base/slab.h"
 
 namespace gort::detail {
@@ -186,6 +187,7 @@ Hchan* chan_new(const ElemOps* ops, size_t cap, void* buffer, bool shared) {
         Hchan* chain = take_chain();
         if (!chain) chain = carve(1);
         if (Hchan* rest = next_free(chain)) put_chain(rest);
+        if (simulation()) return init(chain, ops, cap, buffer, place_of(self()), ChanLock::kSimulated);
         return init(chain, ops, cap, buffer, kShared, losses);
     }
     if (!pp->chan_free) [[unlikely]]

@@ -15,6 +15,8 @@
 #include "chan/time.h"
 
 #include "chan/hchan.h"
+#include "rt/base/report.h"
+#include "rt/base/sim_seam.h"
 #include "rt/base/slab.h"
 #include "rt/host.h"
 #include "rt/time/clock.h"
@@ -160,6 +162,8 @@ Hchan* time_chan(int64_t ns, int64_t period) {
     if (!sched.wakes_nobody.load(std::memory_order_relaxed)) [[unlikely]]
         sched.wakes_nobody.store(wakes_nobody, std::memory_order_release);
     Hchan* c = chan_new(&kTimeOps, 1, tc, true);
+    if (simulation()) [[unlikely]]
+        c->lock.owner.begin(static_cast<uint16_t>(place_of(mp)), ChanLock::kSimulated);
     tc->c = c;
     tc->timer.fn = fire;
     tc->timer.arg = tc;
@@ -170,6 +174,8 @@ Hchan* time_chan(int64_t ns, int64_t period) {
 }
 
 bool time_chan_stop(Hchan* c) {
+    if (chan_of_another_run(c)) [[unlikely]]
+        fatal_error("stop of synctest timer from outside bubble");
     TimeChan* tc = time_of(c);
     M* mp = enter();
     tc->lock.lock();
@@ -181,6 +187,8 @@ bool time_chan_stop(Hchan* c) {
 }
 
 bool time_chan_reset(Hchan* c, int64_t ns, int64_t period) {
+    if (chan_of_another_run(c)) [[unlikely]]
+        fatal_error("reset of synctest timer from outside bubble");
     TimeChan* tc = time_of(c);
     M* mp = enter_running();
     tc->lock.lock();
@@ -205,8 +213,10 @@ namespace {
 Timer* timer_of(FuncTimer* t) { return reinterpret_cast<Timer*>(t->timer); }
 
 // After a stop or reset that found nothing pending: the end of a run may have taken the setting, with its reference.
-void release_forgotten(FuncTimer* t, uint64_t of) {
-    if (of && of != epoch()) func_timer_release(t);  // not the last: the caller has a handle
+void release_forgotten(FuncTimer* t, uint64_t of, const char* in_another_run) {
+    if (!of || of == epoch()) return;
+    if (of & kSimEpoch) fatal_error(in_another_run);
+    func_timer_release(t);  // not the last: the caller has a handle
 }
 
 void call(Timer* t, int64_t, uint64_t) {
@@ -236,7 +246,7 @@ bool func_timer_stop(FuncTimer* t) {
     if (of) t->epoch.store(0, std::memory_order_relaxed);
     leave(mp);
     if (was_pending) func_timer_release(t);  // not the last: the caller has a handle
-    else release_forgotten(t, of);
+    else release_forgotten(t, of, "stop of synctest timer from outside bubble");
     return was_pending;
 }
 
@@ -249,7 +259,7 @@ bool func_timer_reset(FuncTimer* t, int64_t ns) {
     if (earliest) timer_hurry(mp);
     leave(mp);
     if (was_pending) func_timer_release(t);  // the former setting's
-    else release_forgotten(t, of);
+    else release_forgotten(t, of, "reset of synctest timer from outside bubble");
     return was_pending;
 }
 

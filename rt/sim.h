@@ -20,9 +20,10 @@
 // system_clock tell the same time, as long as the program takes them from gort's library (a static or plain link does).
 //
 // SCHEDULING POINTS are where others may go first: before each operation of gort that another goroutine can notice,
-// also before those that do not block, and after `go`. Plain variables and atomics that goroutines share without gort
-// are not seen: mark them with point(). A loop that waits for such a variable without calling gort never ends here:
-// yield in it.
+// also before those that do not block; after `go`, and after an operation that has woken somebody. So a plain variable
+// that is written after the send which should have come last is found by whoever was woken. But between two points
+// nobody else runs: accesses of plain variables and atomics that goroutines share without gort are not seen. Mark them
+// with point(). A loop that waits for such a variable without calling gort never ends here: yield in it.
 //
 // A RUN FAILS by
 //      "panic: …"             an exception leaves a goroutine, or anything that natively is a panic
@@ -34,6 +35,8 @@
 //      "too many steps"       options::max_steps points in one run: it goes round in circles
 //      "not deterministic: …" the same seed has led to another run: the test has chance of its own, such as real
 //                             time, addresses, files, or variables that it does not set anew for each run
+// A channel or timer that was made in a run is that run's, and so is a wait_group while it is not at zero: who uses it
+// outside, or in another run, ends the process, or that run, with Go's "fatal error: … synctest …" (ST-07, ST-08).
 // Goroutines that are left at the end of a run are abandoned as ever: their destructors do not run.
 //
 // Environment: GORT_SIM=seed or GORT_SIM='schedule' makes every explore of the program do this run only, and print it.
@@ -61,9 +64,13 @@ using time_point = std::chrono::steady_clock::time_point;
 // random      at each point somebody who can run, how often another one than before differs from run to run. For most.
 // pct         every goroutine has a random priority and the highest runs; `depth` - 1 times in a run the one that runs
 //             falls to the lowest. Finds with a known probability what needs `depth` events in the right order.
-// exhaustive  all schedules with at most `depth` preemptions (switches away from a goroutine that could go on), each
-//             once, and of those that differ only in the order of operations that have nothing to do with each other
-//             but one. result::complete says that none is left.
+// exhaustive  every outcome of the schedules with at most `depth` preemptions (switches away from a goroutine that
+//             could go on). Where goroutines have nothing to do with each other, one order of them is enough, so far
+//             from all schedules are run; but not as few as could be: several may come to the same. It knows what
+//             uses the same channel, mutex, rw_mutex, wait_group or cond, takes all calls of point() for uses of one
+//             thing, and everything else of gort (timers, contexts, semaphores, the network) for uses of anything.
+//             What it cannot see it does not vary: two goroutines that share an atomic and nothing else need point()
+//             even where random would find them by luck. result::complete says that nothing is left. seed: not used.
 enum class strategy { random, pct, exhaustive };
 
 struct options {

@@ -9,6 +9,8 @@
 //      g_sema_wanted[] are not 0        unlock goes to unlock_slow
 //      P::attention has kAskSimulation  whoever is switched away from goes to g0, where the simulation chooses the next
 //      P::wanted is not 0               spawn and ready say so to left_behind()
+//      M::place                         another one at each step: an object that was used at another step is somebody
+//                                       else's (rt/own/owner.h), and settling whose it is says so to takes()
 //      g_now_hook, g_choose_hook        the clock, and every random choice of the runtime
 // What remains are these questions, all of them in functions that are cold without a simulation as well.
 // Context: the hooks are called on the simulation's thread, but for foreign(), which is called on any other.
@@ -20,7 +22,10 @@
 
 namespace gort {
 struct options;
+namespace detail {
+struct Owner;
 }
+}  // namespace gort
 
 namespace gort::rt {
 
@@ -51,7 +56,19 @@ struct SimNet {
     int (*resolve)(const char* host, size_t n, uint16_t port, int family, void* out);
 };
 
+// Places of a simulation: no P has them. What is left of them in an object after it is nobody's any more.
+inline constexpr uint16_t kSimPlace = 0x8000, kSimPlaceEnd = 0xfff0;
+inline bool is_sim_place(uint32_t whose) { return whose >= kSimPlace && whose < kSimPlaceEnd; }
+// sched.epoch of a simulation's runs has this bit.
+inline constexpr uint64_t kSimEpoch = uint64_t{1} << 63;
+
 struct SimHooks {
+    // [inside the gate] The caller's goroutine is about to use the object, whose owner is not mp's place: it is now.
+    void (*takes)(M* mp, gort::detail::Owner& o);
+    // [inside the gate] The same, of an object without an owner.
+    void (*touches)(const void* object);
+    // Is this a place of the run that goes on?
+    bool (*of_this_run)(uint16_t whose);
     // [inside the gate, a goroutine] It is about to do something that others can notice: a scheduling point. Returns
     // when it is its turn.
     M* (*at)(M* mp);
@@ -73,6 +90,12 @@ inline constinit std::atomic<const SimHooks*> g_sim{nullptr};
 
 // The simulation that runs, or null. Constant while it runs.
 [[gnu::always_inline]] inline const SimHooks* simulation() { return g_sim.load(std::memory_order_relaxed); }
+
+// [inside the gate] For a simulation: the object is used, by the operation that has just begun.
+inline void touches(const void* object) {
+    if (const SimHooks* sim = simulation()) [[unlikely]]
+        sim->touches(object);
+}
 
 // A descriptor of the simulation's, or of one that has ended.
 inline bool is_simulated(int fd) { return fd >= kSimFd; }

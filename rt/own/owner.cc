@@ -38,6 +38,7 @@ void revoke(Owner& o, Reluctance P::*which, kernel::Count why) {
     check_not_forked();
     const uint32_t place = revoke_begin(o);
     if (!place) return;
+    if (is_sim_place(place)) return revoke_end(o);  // it was a simulation's, which is over
     P* pp = sched.allp[place - 1];
     handshake(pp, why);
     const bool first = o.losses.load(std::memory_order_relaxed) == 0;
@@ -51,10 +52,13 @@ void revoke(Owner& o, Reluctance P::*which, kernel::Count why) {
 M* revoke_from_inside(M* mp, Owner& o, Reluctance P::*which, kernel::Count why) {
     // Every entry is a scheduling point of a simulation, and whose the object was before it must not show. Nobody else
     // is inside there.
-    const bool stay = simulation() != nullptr;
-    if (!stay) leave(mp);
+    if (const SimHooks* sim = simulation()) {
+        sim->takes(mp, o);
+        return mp;
+    }
+    leave(mp);
     revoke(o, which, why);
-    return stay ? mp : enter();
+    return enter();
 }
 
 M* settle_slow(M* mp, Owner& o, bool* mine) {
@@ -63,6 +67,11 @@ M* settle_slow(M* mp, Owner& o, bool* mine) {
         const uint32_t place = place_of(mp);
         *mine = whose != kNobody && whose == place;
         if (*mine || whose == kShared) return mp;
+        if (const SimHooks* sim = simulation()) {
+            sim->takes(mp, o);
+            *mine = true;
+            return mp;
+        }
         if (whose == kNobody) {
             const bool ours = place && p_of(mp)->sync_reluctance.overcome();
             *mine = ours;

@@ -15,6 +15,8 @@
 //                     was, and found it its own before     is inside any more
 //      kShared        who gets the object's own lock       a P's place: of one that has used it alone for a streak
 //                                                          (Owner::used_by) and has that lock, inside the gate
+//      a simulation's whoever runs in it, alone anyway     another one of its places; kRevoking by who comes after it
+//      (rt/base/sim_seam.h)
 //
 // TAKING AWAY                                     (inlined in rt/own/gate_fast.h; chan/hchan.h)
 //      who is inside with P                       who wants it, outside the gate

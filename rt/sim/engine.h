@@ -36,6 +36,7 @@ struct Task {
     uint64_t priority = 0;            // Pct's
     void (*invoke)(void*) = nullptr;  // what the goroutine does
     bool ending = false;              // it has done it
+    bool at_point = false;            // and another one's turn
     int host = 0;                     // rt/sim/net
 };
 
@@ -51,11 +52,24 @@ struct Decision {
     uint32_t step;   // of that task
     bool goes_on;    // candidates[0] is that task, and could go on
     bool gives_way;  // it yields, or has run for very long
+    bool tired;      // the latter: it is the last candidate, and better not chosen
+};
+
+// A step of a task lasts from one of its points, or from where it has waited, to the next one.
+enum class Step : uint8_t {
+    kOperation,   // begins with one; which objects it uses touches() tells
+    kGoesOn,      // after a point that no operation begins with, or after a wait
+    kEverything,  // may use anything
 };
 
 class Strategy {
 public:
     virtual ~Strategy() = default;
+    virtual bool reduces() const { return false; }       // asks for the next two
+    virtual void step(uint32_t /*task*/, Step) {}        // begins
+    virtual void touches(const void* /*object*/) {}      // null: this step, though it has begun with an operation,
+                                                         // uses nothing that others do
+    virtual void wakes(uint32_t /*task*/) {}             // by the present step: it can run
     virtual void begin(uint64_t seed) = 0;  // of a run
     virtual void born(Task&) {}
     virtual uint32_t choose(const Decision& d) = 0;  // index of a candidate
@@ -103,6 +117,13 @@ public:
     void fail(std::string what);  // [a task] the run has failed; never returns
     void point();
     void wait();
+    void takes(rt::M* mp, gort::detail::Owner& o);
+    void touches(const void* object) {
+        if (reduces_) strategy_->touches(object);
+    }
+    bool of_this_run(uint16_t place) const {
+        return (place - rt::kSimPlace + kPlaces - first_place_) % kPlaces < places_;
+    }
     uint64_t random(uint64_t n);
     int64_t now() const { return now_; }
     Net& net() {
@@ -154,6 +175,8 @@ private:
         outcome_.hash = (outcome_.hash ^ x) * 0x9e3779b97f4a7c15u;
         outcome_.hash ^= outcome_.hash >> 29;
     }
+    static constexpr uint32_t kPlaces = rt::kSimPlaceEnd - rt::kSimPlace;
+    void step(uint32_t task, Step kind);
     rt::M* at(rt::M* mp, bool begins = true);  // begins: an operation, else it has come to its end
     uint32_t chance(uint32_t n);
     void note(uint32_t chosen, uint32_t task, uint32_t step, uint32_t target);
@@ -180,6 +203,9 @@ private:
     uint32_t waiter_ = kNobody;  // in wait()
     uint32_t live_ = 0;
     uint64_t streak_ = 0;  // points of the running task in a row
+    static inline uint32_t first_place_ = 0;  // of the run, and how many it has had
+    static inline uint32_t places_ = 0;
+    bool reduces_ = false;
     int64_t now_ = 0;
     int64_t end_of_time_ = 0;  // once main has returned
     uint64_t end_of_steps_ = 0;

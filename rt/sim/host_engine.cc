@@ -45,9 +45,10 @@ struct Hooks {
         const G* gp = p_of(mp)->runnext.load(std::memory_order_relaxed);
         const bool fresh = gp && !gp->stack;
         e.drain();
+        if (fresh) e.touches(nullptr);
         // After go, and after whatever has woken somebody, of which nothing else is left to be done: plain variables
         // that the caller writes next are not there yet for whom it has started or woken.
-        if (e.on_task_ && e.running_ != kNobody && !e.quiet_) e.at(mp, fresh);
+        if (e.on_task_ && e.running_ != kNobody && !e.quiet_) e.at(mp, false);
     }
 
     static void fail(const char* text, const Trace*) { g_engine->fail(text); }
@@ -61,6 +62,10 @@ struct Hooks {
         kernel::sys_exit_group(2);
     }
 
+    static void takes(M* mp, gort::detail::Owner& o) { g_engine->takes(mp, o); }
+    static void touches(const void* object) { g_engine->touches(object); }
+    static bool of_this_run(uint16_t place) { return g_engine->of_this_run(place); }
+
     static int procs(int n) {
         Engine& e = *g_engine;
         const int before = e.procs_;
@@ -71,7 +76,8 @@ struct Hooks {
     static int64_t now() { return g_engine->now_; }
     static uint32_t choose(kernel::Rand&, uint32_t n) { return g_engine->chance(n); }
 
-    static constexpr SimHooks kTable{at, after, left_behind, fail, foreign, procs, &kSimNet};
+    static constexpr SimHooks kTable{takes, touches,     of_this_run, at,    after,
+                                     left_behind, fail, foreign, procs, &kSimNet};
 };
 
 Engine::Engine() {
@@ -106,6 +112,7 @@ Engine::Engine() {
     acquire_p(mp_, pp_);
     // From here on nobody takes a fast way: rt/base/sim_seam.h.
     mp_->open.store(0, std::memory_order_relaxed);
+    mp_->born.store(gort::detail::kNobody, std::memory_order_relaxed);
     pp_->attention.store(kAskSimulation, std::memory_order_relaxed);
     pp_->wanted.store(kWakeOne, std::memory_order_relaxed);
     gort::detail::g_strays.fetch_add(1, std::memory_order_relaxed);
@@ -119,6 +126,7 @@ Engine::~Engine() {
     release_p(mp_);
     mp_->is_m0 = true;  // who does not wait for itself
     end_simulation();
+    sched.epoch.fetch_and(~kSimEpoch, std::memory_order_relaxed);
     fault_thread_exit(&mp_->fault);
     kernel::tls_set(outer_);
     if (outer_) sched.foreign.fetch_add(1, std::memory_order_relaxed);
@@ -157,7 +165,12 @@ void Engine::begin_run() {
     outcome_.what.clear();
     outcome_.deviations.clear();
     outcome_.steps = outcome_.decisions = outcome_.preemptions = outcome_.hash = 0;
-    sched.epoch.fetch_add(1, std::memory_order_relaxed);
+    sched.epoch.store((sched.epoch.load(std::memory_order_relaxed) + 1) | kSimEpoch,
+                      std::memory_order_relaxed);
+    first_place_ = (first_place_ + places_) % kPlaces;
+    places_ = 0;
+    reduces_ = strategy_->reduces();
+    step(0, Step::kGoesOn);
     mp_->epoch = sched.epoch.load(std::memory_order_relaxed);
     mp_->gave_up = false;
     sched.next_goid.store(2, std::memory_order_relaxed);
@@ -208,9 +221,29 @@ const Outcome& Engine::run(void (*fn)(void*), void* arg, Strategy& s, uint64_t s
     return outcome_;
 }
 
+// ---- whose objects are: rt/base/sim_seam.h ----
+
+// An object that was used before is another place's now. A run that has no place left keeps the last one.
+void Engine::step(uint32_t task, Step kind) {
+    const bool last = places_ == kPlaces - 1;
+    if (!last) ++places_;
+    mp_->place = kSimPlace + (first_place_ + places_ - 1) % kPlaces;
+    if (reduces_) strategy_->step(task, last ? Step::kEverything : kind);
+}
+
+void Engine::takes(M* mp, gort::detail::Owner& o) {
+    o.whose.store(static_cast<uint16_t>(mp->place), std::memory_order_relaxed);
+    touches(&o);
+}
+
 // ---- what the test calls ----
 
-void Engine::point() { leave(enter()); }
+void Engine::point() {
+    static constexpr char kAllPoints = 0;  // whatever is marked by one is marked for all
+    M* mp = enter();
+    touches(&kAllPoints);
+    leave(mp);
+}
 
 void Engine::wait() {
     M* mp = enter();
@@ -219,6 +252,7 @@ void Engine::wait() {
         panic("wait already in progress");
     }
     waiter_ = running_;
+    touches(nullptr);
     leave(park(mp, nullptr, nullptr, WaitReason::kPark));
 }
 

@@ -56,6 +56,7 @@ void Engine::drain() {
         const bool fresh = !gp->stack;
         const uint32_t i = adopt(gp);
         ready_.push_back(i);
+        if (reduces_ && running_ != kNobody) strategy_->wakes(i);
         if (trace_ && !fresh && i != running_)
             trace_->wakes(running_ == kNobody ? nullptr : &tasks_[running_], tasks_[i]);
     };
@@ -125,6 +126,7 @@ void Engine::fire(uint32_t timer) {
     if (trace_) trace_->fires(now_);
     const uint32_t who = running_;
     running_ = kNobody;  // nobody on the stack here does it
+    step(kTimer, Step::kEverything);
     if (t->period > 0) timer_reset(&pp_->timers, t, next_multiple(t->when, t->period, now_), t->period);
     else timer_stop(t);
     t->fn(t, now_, t->seq.load(std::memory_order_relaxed));
@@ -147,7 +149,7 @@ bool Engine::decide(uint32_t task, bool goes_on, bool gives_way) {
         uint32_t chosen = 0;
         if (n > 1) {
             const uint32_t step = task == kNobody ? 0 : tasks_[task].steps;
-            chosen = strategy_->choose({candidates, n, task, step, stays, gives_way});
+            chosen = strategy_->choose({candidates, n, task, step, stays, gives_way, goes_on && gives_way});
             if (outcome_.failed) return true;  // the strategy has found the test to be another one
             note(chosen, task, step, candidates[chosen]);
         }
@@ -169,28 +171,38 @@ bool Engine::decide(uint32_t task, bool goes_on, bool gives_way) {
 
 // [a task's stack, inside the gate]
 M* Engine::at(M* mp, bool begins) {
-    Task& t = tasks_[running_];
-    if (t.ending) return mp;
-    ++t.steps;
-    if (trace_ && begins) trace_->operation(t, now_);
+    const uint32_t task = running_;
+    const Step kind = begins ? Step::kOperation : Step::kGoesOn;
+    {
+        Task& t = tasks_[task];
+        if (t.ending) return mp;
+        ++t.steps;
+        if (trace_ && begins) trace_->operation(t, now_);
+    }
     if (++outcome_.steps > limits_.max_steps) {
         leave(mp);
         fail("too many steps");
     }
-    if (nobody_ready() && pp_->timers.next_when.load(std::memory_order_relaxed) > now_) return mp;
-    const bool tired = ++streak_ > kTired && !nobody_ready();
-    decide(running_, true, tired);
-    if (outcome_.failed) {
-        leave(mp);
-        fail(outcome_.what);
-    }
-    if (next_ == running_) {
+    if (!nobody_ready() || pp_->timers.next_when.load(std::memory_order_relaxed) <= now_) {
+        const bool tired = ++streak_ > kTired && !nobody_ready();
+        decide(task, true, tired);
+        if (outcome_.failed) {
+            leave(mp);
+            fail(outcome_.what);
+        }
+        if (next_ != task) {
+            if (trace_) trace_->gives_way(tasks_[task], true);
+            tasks_[task].at_point = true;
+            mp = switch_to_g0(mp, mp->curg, nullptr);
+            tasks_[task].at_point = false;
+            step(task, kind);
+            return mp;
+        }
         next_ = kNobody;
         if (tired) streak_ = 0;
-        return mp;
     }
-    if (trace_) trace_->gives_way(tasks_[running_], true);
-    return switch_to_g0(mp, mp->curg, nullptr);
+    step(task, kind);
+    return mp;
 }
 
 void Engine::loop() {
@@ -213,8 +225,10 @@ void Engine::loop() {
                 }
             } else if (status == GStatus::kWaiting) {
                 if (trace_) trace_->blocks(t, t.g->wait_reason);
+                if (t.g->wait_reason == WaitReason::kSleep) touches(nullptr);
             } else {
                 gave_way = next_ == kNobody;
+                if (gave_way) touches(nullptr);
             }
         }
         mp_->curg = nullptr;
@@ -234,6 +248,7 @@ void Engine::loop() {
         running_ = next_;
         next_ = kNobody;
         streak_ = 0;
+        if (!tasks_[running_].at_point) step(running_, Step::kGoesOn);
         on_task_ = true;
         execute(mp_, tasks_[running_].g);
         on_task_ = false;
@@ -263,6 +278,7 @@ bool Engine::any_life() const {
 bool Engine::move_on() {
     if (waiter_ != kNobody && all_durable()) {
         ready(mp_, tasks_[waiter_].g);
+        step(kNobody, Step::kEverything);
         waiter_ = kNobody;
         return true;
     }
@@ -273,6 +289,7 @@ bool Engine::move_on() {
     if (any_life() && !too_late) {
         if (trace_) trace_->passes(now_, when);
         now_ = when;
+        step(kNobody, Step::kEverything);
         mix(static_cast<uint64_t>(when));
         return true;
     }

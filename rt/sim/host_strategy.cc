@@ -65,41 +65,6 @@ uint32_t Pct::choose(const Decision& d) {
     return best;
 }
 
-// ---- exhaustive ----
-
-void Exhaustive::begin(uint64_t) {
-    at_ = 0;
-    used_ = 0;
-}
-
-uint32_t Exhaustive::visit(uint32_t n, uint32_t task) {
-    if (n < 2) return 0;
-    if (at_ == path_.size()) path_.push_back({n, 0, task});
-    const Node& node = path_[at_++];
-    if (node.n != n || node.task != task) {
-        g_engine->differs();
-        return 0;
-    }
-    return node.chosen;
-}
-
-uint32_t Exhaustive::choose(const Decision& d) {
-    if (!d.goes_on) return visit(d.n, d.task);
-    const uint32_t chosen = used_ < most_ ? visit(d.n, d.task) : 0;
-    if (chosen) ++used_;
-    return chosen;
-}
-
-uint32_t Exhaustive::chance(uint32_t n) { return visit(n, kNobody); }
-
-bool Exhaustive::again() {
-    path_.resize(std::min(path_.size(), at_));
-    while (!path_.empty() && path_.back().chosen + 1 >= path_.back().n) path_.pop_back();
-    if (path_.empty()) return false;
-    ++path_.back().chosen;
-    return true;
-}
-
 // ---- from a script ----
 
 uint32_t Script::pick(uint32_t n) {

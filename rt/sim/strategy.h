@@ -51,7 +51,8 @@ private:
     uint64_t salt_ = 0;
 };
 
-// Depth first through all decisions.
+// Depth first through the decisions, but not all of them: a task is chosen where another one was only if they have
+// done something with the same object from there on. host_exhaustive.cc
 class Exhaustive : public Strategy {
 public:
     explicit Exhaustive(int preemptions) : most_(preemptions < 0 ? 0 : static_cast<uint32_t>(preemptions)) {}
@@ -59,16 +60,45 @@ public:
     uint32_t choose(const Decision& d) override;
     uint32_t chance(uint32_t n) override;
     bool again() override;
+    bool reduces() const override { return g_reduces; }
+    void step(uint32_t task, Step kind) override;
+    void touches(const void* object) override;
+    void wakes(uint32_t task) override;
+
+    static bool g_reduces;  // for tests and comparisons
 
 private:
+    static constexpr uint32_t kNone = 0xffff'ffff;
+    enum class Try : uint8_t { kNot, kNext, kDone };
     struct Node {
-        uint32_t n, chosen;
-        uint32_t task;
+        uint32_t task, chosen;
+        std::vector<uint32_t> candidates;  // empty: a chance
+        std::vector<Try> tries;
     };
-    uint32_t visit(uint32_t n, uint32_t task);
+    struct Taken {  // a step
+        uint32_t task;
+        uint32_t node;  // where it was chosen; kNone: there was nothing to choose
+        Step kind;
+        bool told;                          // what it uses is known
+        std::vector<const void*> objects;   // which
+        std::vector<uint32_t> after;        // steps that have started or woken the task
+        bool uses_all() const {
+            return kind == Step::kEverything || (kind == Step::kOperation && !told && objects.empty());
+        }
+        bool uses_any() const { return uses_all() || !objects.empty(); }
+    };
+    uint32_t visit(const uint32_t* candidates, uint32_t n, uint32_t task);
+    void find_races();
+    void try_instead(uint32_t step, uint32_t task);
+    void try_at(uint32_t node, uint32_t task);
+
     std::vector<Node> path_;
     size_t at_ = 0;
     uint32_t most_, used_ = 0;
+    std::vector<Taken> steps_;
+    uint32_t chosen_at_ = kNone;                 // of the step that begins next
+    std::vector<std::vector<uint32_t>> woken_;   // by task, since its last step: steps
+    std::vector<uint32_t> waker_of_;             // whom the present step has woken
 };
 
 // The default, but for these.

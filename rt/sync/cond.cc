@@ -9,6 +9,7 @@
 #include "rt/sync/cond.h"
 
 #include "rt/base/report.h"
+#include "rt/base/sim_seam.h"
 #include "rt/own/owner.h"
 #include "rt/sched/timed.h"
 #include "rt/sync/sema.h"
@@ -89,6 +90,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
                                      int64_t deadline) GORT_NO_TSA {
     w.kind = kAwake;
     w.sg.g->param = &w;  // sema_abandon
+    touches(c);
     slot.lock.unlock();
     leave(mp);
     if (by.unlock_fn) by.unlock_fn(by.lock);
@@ -173,6 +175,7 @@ bool cond_wait_mutex_until(CondWord* c, MutexWord* mutex, int64_t deadline) GORT
 
 void cond_signal(CondWord* c) GORT_NO_TSA {
     M* mp = enter();
+    touches(c);
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();
     Waiter* w = slot.pop(c);
@@ -188,6 +191,7 @@ void cond_signal(CondWord* c) GORT_NO_TSA {
 
 void cond_broadcast(CondWord* c) GORT_NO_TSA {
     M* mp = enter();
+    touches(c);
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();
     Waiter* list = sema_take_all(slot, c);

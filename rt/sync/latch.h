@@ -49,10 +49,8 @@ public:
         detail::word_wake_all(&open_);  // by its address alone
     }
     bool try_wait() const noexcept {
-        if (is_open()) return true;
-        if (!detail::strays()) [[likely]]
-            return false;
-        detail::check_in();  // a loop that only looks must let others go
+        if (detail::strays()) [[unlikely]]
+            detail::check_in();  // a loop that only looks must let others go
         return is_open();
     }
     void wait() const {

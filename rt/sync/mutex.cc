@@ -214,6 +214,7 @@ void mutex_unlock_slow(MutexWord* word) GORT_NO_TSA {
         leave(mp);
         fatal_error("sync: unlock of unlocked mutex");
     }
+    touches(&word->owner);
     SemaSlot& slot = sema_slot_of(word);
     slot.lock.lock();
     Waiter* root = slot.find(word);

@@ -25,6 +25,7 @@
 #include "rt/sync/rw_mutex.h"
 
 #include "rt/base/report.h"
+#include "rt/base/sim_seam.h"
 #include "rt/go.h"
 #include "rt/own/gate.h"
 #include "rt/sched/timed.h"
@@ -228,6 +229,11 @@ bool rw_try_lock(RwState* rw) {
 }
 
 void rw_unlock(RwState* rw) GORT_NO_TSA {
+    if (simulation()) [[unlikely]] {  // the mutex comes to its scheduling point too late
+        M* mp = enter();
+        touches(&rw->writer.owner);
+        leave(mp);
+    }
     uint64_t word = rw->word.load(std::memory_order_relaxed);
     if (!(word & kWriter)) fatal_error("sync: Unlock of unlocked RWMutex");
     if (word & kReadersWait ||
@@ -291,6 +297,7 @@ namespace {
 
 [[gnu::noinline]] void lock_shared_slow(RwState* rw) {
     M* mp = enter();
+    touches(&rw->writer.owner);
     if (!enter_shared(mp, rw)) wait_for_writer(mp, rw, kForever);
     else leave(mp);
 }
@@ -351,6 +358,7 @@ namespace {
 
 void unlock_shared_slow(RwState* rw) {
     M* mp = enter();
+    touches(&rw->writer.owner);
     uint64_t word = rw->word.load(std::memory_order_acquire);
     while (word & kSlots) {
         if (const P* pp = p_of(mp)) {

@@ -6,6 +6,8 @@
 // zero but the one who wakes, and the woken ones, who own it.
 #include "rt/sync/wait_group.h"
 
+#include "rt/base/report.h"
+#include "rt/base/sim_seam.h"
 #include "rt/host.h"
 #include "rt/own/owner.h"
 #include "rt/sched/lend.h"
@@ -52,7 +54,23 @@ bool make_own(const M* mp, WaitGroupWord* word) {
     return true;
 }
 
+// Go's rule for who adds to a group that is not at zero: all of them in one simulation's run, or none.
+[[gnu::noinline, gnu::cold]] void check_run(WaitGroupWord* word) {
+    const SimHooks* sim = simulation();
+    if (word->count.load(std::memory_order_relaxed) == 0) {
+        if (sim) word->owner.whose.store(kNobody, std::memory_order_relaxed);
+        return;
+    }
+    const uint16_t whose = word->owner.whose.load(std::memory_order_relaxed);
+    if (sim && is_sim_place(whose) && sim->of_this_run(whose)) return;
+    fatal_error(sim && is_sim_place(whose)
+                    ? "sync: WaitGroup.Add called from multiple synctest bubbles"
+                    : "sync: WaitGroup.Add called from inside and outside synctest bubble");
+}
+
 [[gnu::noinline]] int32_t add_settled(WaitGroupWord* word, int32_t n, bool earned, bool* waits) {
+    if (simulation() || is_sim_place(word->owner.whose.load(std::memory_order_relaxed))) [[unlikely]]
+        check_run(word);
     for (int32_t count;;) {
         if (!self()) {
             revoke_sync(word->owner);
@@ -149,7 +167,9 @@ void wait_group_wait(WaitGroupWord* word) GORT_NO_TSA {
     if (waits == Wait::kNot) return leave(mp);
     Waiter w(mp->curg, word);
     slot.push_back(&w);
-    leave(sema_park(mp, slot, &w, WaitReason::kWaitGroupWait));
+    mp = sema_park(mp, slot, &w, WaitReason::kWaitGroupWait);
+    touches(&word->owner);
+    leave(mp);
     if (word->count.load(std::memory_order_acquire) != 0 ||
         word->owner.mark.load(std::memory_order_relaxed) != 0)
         host_throw_panic("sync: WaitGroup is reused before previous Wait has returned");
