@@ -24,6 +24,7 @@ bool Exhaustive::g_reduces = true;
 namespace {
 bool is_task(uint32_t t) { return !(t & kTimer); }  // nor kNobody
 // No object is there.
+// NOLINTNEXTLINE(performance-no-int-to-ptr)
 const void* name_of(uint32_t task) { return reinterpret_cast<const void*>(uintptr_t{task} * 2 + 1); }
 }  // namespace
 
