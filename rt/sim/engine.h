@@ -203,6 +203,7 @@ private:
     uint32_t waiter_ = kNobody;  // in wait()
     uint32_t live_ = 0;
     uint64_t streak_ = 0;  // points of the running task in a row
+    uint64_t tired_ = 0;   // how often that was too many
     static inline uint32_t first_place_ = 0;  // of the run, and how many it has had
     static inline uint32_t places_ = 0;
     bool reduces_ = false;

@@ -157,7 +157,7 @@ void Engine::begin_run() {
     ready_.resize(1);
     running_ = next_ = waiter_ = kNobody;
     live_ = 0;
-    streak_ = 0;
+    streak_ = tired_ = 0;
     now_ = kStart;
     main_ended_ = main_returned_ = over_ = false;
     procs_ = 1;

@@ -184,7 +184,9 @@ M* Engine::at(M* mp, bool begins) {
         fail("too many steps");
     }
     if (!nobody_ready() || pp_->timers.next_when.load(std::memory_order_relaxed) <= now_) {
-        const bool tired = ++streak_ > kTired && !nobody_ready();
+        // Each time one later: who was always interrupted with the lock held would keep it from the others for ever.
+        const bool tired = ++streak_ > kTired + tired_ && !nobody_ready();
+        if (tired) ++tired_;
         decide(task, true, tired);
         if (outcome_.failed) {
             leave(mp);
