@@ -80,7 +80,8 @@ TEST_DIES(ST_07_stop_from_no_bubble, "fatal error: stop of synctest timer from o
     sim::test(leave_behind);
     run(kMisuses[4].does);
 }
-TEST_DIES(ST_07_reset_of_a_function_from_no_bubble, "fatal error: reset of synctest timer from outside bubble", 2) {
+TEST_DIES(ST_07_reset_of_a_function_from_no_bubble,
+          "fatal error: reset of synctest timer from outside bubble", 2) {
     sim::test(leave_behind);
     run(kMisuses[8].does);
 }

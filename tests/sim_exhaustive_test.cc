@@ -118,8 +118,8 @@ std::string perform_all(const Tasks& tasks) {
     }
     while (sends--) w->of_line += static_cast<char>('0' + w->line.recv());
     all.wait();
-    std::string s =
-        w->of_mutex[0] + "/" + w->of_mutex[1] + "/" + w->of_point + "/" + w->of_line + "/" + std::to_string(w->value);
+    std::string s = w->of_mutex[0] + "/" + w->of_mutex[1] + "/" + w->of_point + "/" + w->of_line + "/" +
+                    std::to_string(w->value);
     for (const auto& t : w->of_task) s += "/" + t;
     return s;
 }
@@ -158,8 +158,8 @@ TEST(SIM_exhaustive_reduced_sees_every_outcome) {
             ++lost;
         }
     }
-    std::fprintf(stderr, "%d programs and depths: %d outcomes, %d runs for %d\n", int(compared), int(outcomes),
-                 int(with), int(without));
+    std::fprintf(stderr, "%d programs and depths: %d outcomes, %d runs for %d\n", int(compared),
+                 int(outcomes), int(with), int(without));
     CHECK_EQ(lost, 0u);
     CHECK_LE(60, int(compared));
     CHECK_LE(int(with) * 2, int(without));
@@ -216,10 +216,11 @@ TEST(SIM_exhaustive_loses_no_bug_of_the_corpus) {
             for (int r : {0, 1}) both[r] += right[r].runs;
         if (wrong[0].failed && !wrong[1].failed) lost += std::string(" ") + p.name;
     }
-    std::fprintf(stderr,
-                 "found %d in %d runs for %d in %d; seen %d for %d; where both have seen all, in %d runs for %d\n",
-                 int(found[1]), int(runs[1]), int(found[0]), int(runs[0]), int(complete[1]), int(complete[0]),
-                 int(both[1]), int(both[0]));
+    std::fprintf(
+        stderr,
+        "found %d in %d runs for %d in %d; seen %d for %d; where both have seen all, in %d runs for %d\n",
+        int(found[1]), int(runs[1]), int(found[0]), int(runs[0]), int(complete[1]), int(complete[0]),
+        int(both[1]), int(both[0]));
     CHECK_EQ(lost, "");
 }
 

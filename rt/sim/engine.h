@@ -65,12 +65,13 @@ enum class Step : uint8_t {
 class Strategy {
 public:
     virtual ~Strategy() = default;
-    virtual bool reduces() const { return false; }       // asks for the next two
-    virtual void step(uint32_t /*task*/, Step) {}        // begins
-    virtual void touches(const void* /*object*/) {}      // null: this step, though it has begun with an operation,
-                                                         // uses nothing that others do
-    virtual void wakes(uint32_t /*task*/) {}             // by the present step: it can run
-    virtual void begin(uint64_t seed) = 0;  // of a run
+    virtual bool reduces() const { return false; }  // asks for the next two
+    virtual void step(uint32_t /*task*/, Step) {}   // begins
+    virtual void touches(const void* /*object*/) {
+    }                                         // null: this step, though it has begun with an operation,
+                                              // uses nothing that others do
+    virtual void wakes(uint32_t /*task*/) {}  // by the present step: it can run
+    virtual void begin(uint64_t seed) = 0;    // of a run
     virtual void born(Task&) {}
     virtual uint32_t choose(const Decision& d) = 0;  // index of a candidate
     virtual uint32_t chance(uint32_t n) = 0;         // of the runtime, below n; n >= 2
@@ -202,8 +203,8 @@ private:
     uint32_t next_ = kNobody;    // chosen
     uint32_t waiter_ = kNobody;  // in wait()
     uint32_t live_ = 0;
-    uint64_t streak_ = 0;  // points of the running task in a row
-    uint64_t tired_ = 0;   // how often that was too many
+    uint64_t streak_ = 0;                     // points of the running task in a row
+    uint64_t tired_ = 0;                      // how often that was too many
     static inline uint32_t first_place_ = 0;  // of the run, and how many it has had
     static inline uint32_t places_ = 0;
     bool reduces_ = false;
@@ -212,7 +213,7 @@ private:
     uint64_t end_of_steps_ = 0;
     int procs_ = 1;
     std::unique_ptr<Net> net_;  // of the run, once it is used
-    bool on_task_ = false;  // a task's stack, not the loop's
+    bool on_task_ = false;      // a task's stack, not the loop's
     bool quiet_ = false;
     bool main_ended_ = false, main_returned_ = false, over_ = false;
     Outcome outcome_;

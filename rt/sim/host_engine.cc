@@ -76,8 +76,8 @@ struct Hooks {
     static int64_t now() { return g_engine->now_; }
     static uint32_t choose(kernel::Rand&, uint32_t n) { return g_engine->chance(n); }
 
-    static constexpr SimHooks kTable{takes, touches,     of_this_run, at,    after,
-                                     left_behind, fail, foreign, procs, &kSimNet};
+    static constexpr SimHooks kTable{takes,       touches, of_this_run, at,    after,
+                                     left_behind, fail,    foreign,     procs, &kSimNet};
 };
 
 Engine::Engine() {

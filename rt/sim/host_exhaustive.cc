@@ -50,7 +50,8 @@ uint32_t Exhaustive::visit(const uint32_t* candidates, uint32_t n, uint32_t task
     }
     const Node& node = path_[at_++];
     if (node.tries.size() != n || node.task != task ||
-        (candidates && !std::equal(node.candidates.begin(), node.candidates.end(), candidates, candidates + n))) {
+        (candidates &&
+         !std::equal(node.candidates.begin(), node.candidates.end(), candidates, candidates + n))) {
         g_engine->differs();
         return 0;
     }

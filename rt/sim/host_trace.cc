@@ -48,10 +48,10 @@ std::string path_of(const LineInfo& line) {
 bool is_header_of_libraries(const LineInfo& line) {
     const std::string s = path_of(line);
     if (s.find("/c++/") != s.npos) return true;
-    static constexpr const char* kOurs[] = {"rt/",       "rt/base/",    "rt/stack/", "rt/time/",
-                                            "rt/symbols/", "rt/own/",     "rt/sched/", "rt/trace/",
-                                            "rt/sync/",  "rt/net/",     "rt/sim/",   "chan/",
-                                            "ctx/",      "arch/x86_64/", "arch/aarch64/"};
+    static constexpr const char* kOurs[] = {"rt/",         "rt/base/",     "rt/stack/",    "rt/time/",
+                                            "rt/symbols/", "rt/own/",      "rt/sched/",    "rt/trace/",
+                                            "rt/sync/",    "rt/net/",      "rt/sim/",      "chan/",
+                                            "ctx/",        "arch/x86_64/", "arch/aarch64/"};
     const size_t slash = s.rfind('/');
     if (slash == s.npos || s.size() < 2 || s.compare(s.size() - 2, 2, ".h") != 0) return false;
     const std::string_view dir(s.data(), slash + 1);

@@ -79,9 +79,9 @@ private:
         uint32_t task;
         uint32_t node;  // where it was chosen; kNone: there was nothing to choose
         Step kind;
-        bool told;                          // what it uses is known
-        std::vector<const void*> objects;   // which
-        std::vector<uint32_t> after;        // steps that have started or woken the task
+        bool told;                         // what it uses is known
+        std::vector<const void*> objects;  // which
+        std::vector<uint32_t> after;       // steps that have started or woken the task
         bool uses_all() const {
             return kind == Step::kEverything || (kind == Step::kOperation && !told && objects.empty());
         }
@@ -96,9 +96,9 @@ private:
     size_t at_ = 0;
     uint32_t most_, used_ = 0;
     std::vector<Taken> steps_;
-    uint32_t chosen_at_ = kNone;                 // of the step that begins next
-    std::vector<std::vector<uint32_t>> woken_;   // by task, since its last step: steps
-    std::vector<uint32_t> waker_of_;             // whom the present step has woken
+    uint32_t chosen_at_ = kNone;                // of the step that begins next
+    std::vector<std::vector<uint32_t>> woken_;  // by task, since its last step: steps
+    std::vector<uint32_t> waker_of_;            // whom the present step has woken
 };
 
 // The default, but for these.

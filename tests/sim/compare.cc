@@ -91,7 +91,8 @@ Native stress(const corpus::Program& p, double seconds) {
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 0.2;
     int found[4] = {};
-    std::printf("%-34s %7s %7s %10s %9s %16s\n", "", "random", "pct", "exhaustive", "random ms", "native found/runs");
+    std::printf("%-34s %7s %7s %10s %9s %16s\n", "", "random", "pct", "exhaustive", "random ms",
+                "native found/runs");
     for (const auto& p : corpus::kAll) {
         const double began = cpu_of(RUSAGE_SELF);
         const uint64_t random = runs_needed(p, sim::strategy::random);
@@ -99,8 +100,8 @@ int main(int argc, char** argv) {
         const uint64_t pct = runs_needed(p, sim::strategy::pct);
         const uint64_t all = runs_needed(p, sim::strategy::exhaustive);
         const Native native = stress(p, std::max(took, seconds));
-        std::printf("%-34s %7d %7d %10d %9.2f %8d/%d\n", p.name, static_cast<int>(random), static_cast<int>(pct),
-                    static_cast<int>(all), took * 1e3, native.found, native.runs);
+        std::printf("%-34s %7d %7d %10d %9.2f %8d/%d\n", p.name, static_cast<int>(random),
+                    static_cast<int>(pct), static_cast<int>(all), took * 1e3, native.found, native.runs);
         std::fflush(stdout);
         found[0] += random > 0;
         found[1] += pct > 0;
