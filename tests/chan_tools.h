@@ -91,7 +91,7 @@ template <class C>
 size_t waiting(const C& ch, Side side) {
     using namespace gort;
     auto* c = detail::Access::get(ch);
-    rt::M* mp = detail::chan_lock(rt::enter(), c);
+    rt::M* mp = detail::chan_lock(rt::enter(), c, detail::ChanUse::kSend);
     size_t n = 0;
     for (auto* sg = (side == Side::kSenders ? c->sendq : c->recvq).first.load(); sg; sg = sg->next) ++n;
     detail::chan_unlock(c);
