@@ -226,7 +226,8 @@ template <uint32_t kN>
         } else if (held == LockGot::kNothing) [[unlikely]] {
             *link = nullptr;
             unlock_all(result.first);
-            result = {chan_revoke_from_inside(result.mp, it->c, ChanUse::kSelect), nullptr};  // so all over again
+            result = {chan_revoke_from_inside(result.mp, it->c, ChanUse::kSelect),
+                      nullptr};  // so all over again
             link = &result.first;
             last = nullptr;
             next = sort_by_address(items);
