@@ -105,7 +105,7 @@ dies goexit-outside 'goexit: called outside of a goroutine'
 dies time-outside 'time: the runtime is not running'
 dies options 'run: options.max_procs out of range'
 dies options-size 'gort_run: options.size'
-if [ ${#run[@]} = 0 ] && [ "${mode[0]}" != -fsanitize=address ]; then # ASan and qemu have handlers of their own
+if [ ${#run[@]} = 0 ] && [[ ${mode[0]} != -fsanitize=* ]]; then # the sanitizers and qemu have handlers of their own
     check 'a crash shows the stack' says 139 SIGSEGV program -- "$dir/die" segv
 fi
 
