@@ -30,7 +30,8 @@ class Process:
         self.waiting, self.main_flag = t["status.waiting"], t["flag.main"]
         self.states, self.creators = {}, {}
         self.gs = sorted(self.read_gs(), key=operator.attrgetter("id"))
-        self.now = max([read_word(t["coarse_now"])] + [g.wait_since for g in self.gs])
+        # The others' word means something else.
+        self.now = max([read_word(t["coarse_now"])] + [g.wait_since for g in self.gs if g.status == self.waiting])
         connection = getattr(gdb.selected_inferior(), "connection", None)
         if connection is not None and connection.type == "native":
             self.now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
@@ -209,7 +210,7 @@ class Process:
         return ", locked to thread" if g.flags & self.table["flag.locked"] else ""
 
     def since(self, g):
-        if g.status != self.waiting or not g.wait_since or g.address in self.running:
+        if g.status != self.waiting or g.wait_since <= 1 or g.address in self.running:
             return "-"
         s = max(self.now - g.wait_since, 0) / 1e9
         return "%.3f s" % s if s < 1 else "%.1f s" % s if s < 60 else "%d min %d s" % divmod(int(s), 60)
