@@ -47,7 +47,12 @@ public:
     // It is shared for as long as the GateLock is held, and not while the owner holds it.
     void unlock() GORT_RELEASE() GORT_NO_TSA {
         if (solo()) return;
-        if (owner_.whose.load(std::memory_order_relaxed) == kShared) return lock_.unlock();
+        if (owner_.whose.load(std::memory_order_relaxed) == kShared) {
+            // It was taken before solo ended, as no lock at all, and still nobody else is inside: only debug builds
+            // know, and mind.
+            if (kernel::lock_rank_held(&lock_)) lock_.unlock();
+            return;
+        }
         held_[place_of(self()) - 1].store(0, std::memory_order_release);  // B3
     }
 
