@@ -44,7 +44,7 @@ Lesson lessons[kMaxProcs];  // until it is known whether it sleeps on
 Lesson roamers[kMaxProcs];  // that did: until it is known whether they come back when they wake
 int open_lessons = 0;
 
-uint32_t kind_of(const Site& site) {
+GORT_UNCHECKED uint32_t kind_of(const Site& site) {
     const auto file = reinterpret_cast<uintptr_t>(site.file);
     return static_cast<uint32_t>(file * 31 + uint64_t{site.line} * 0x9e3779b1U) % kKinds;
 }
