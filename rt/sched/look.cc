@@ -26,6 +26,8 @@
 // each, for an M that loses its CPU would count for hundreds: more than half of the time, and what was taken goes
 // back. kLines is a compromise: with 5, workers of 1 us over a buffer stay alone, who gain 1.7; with 2 and with 3 a
 // pipeline of 100 ns steps is still shared, and does 0.8 to 1.0 of what one P does.
+//   kPauseCrowd 2 ms     where more than four fifths of the time went into such lines, which 25 us show: many over one
+//                        channel lost 0.8 to 1.9 of it, workers and pipelines hardly ever more than 0.8
 //   kBadCosts   4        good experiences: with 5 % bad ones, each of which put an M to sleep, an unbuffered pool
 //                        of 1 us gained 1.2 and not 1.5
 #include "rt/sched/look.h"
