@@ -63,11 +63,13 @@ std::string said(const Wait& w) {
     return std::string(w.what) + ": the runtime has been stopped (by gort::stop)";
 }
 
-int waiting_threads() {
+// Foreign threads that wait; for one reason, when it is given.
+int waiting_threads(rt::WaitReason why = rt::WaitReason::kNone) {
     kernel::LockGuard guard(rt::sched.lock);
     int n = 0;
     for (const rt::M* mp = rt::sched.allm; mp; mp = mp->next_all)
-        n += mp->foreign && mp->pseudo.status.load() == rt::GStatus::kWaiting;
+        n += mp->foreign && mp->pseudo.status.load() == rt::GStatus::kWaiting &&
+             (why == rt::WaitReason::kNone || mp->pseudo.wait_reason == why);
     return n;
 }
 
@@ -115,6 +117,26 @@ TEST_P(stop_ends_the_waits_of_threads, 1, 2, 8) {
             t.lock.unlock();
         }
     }
+}
+
+// Who waits for a condition leaves with its lock held, so it may have to wait once more: as often as it takes.
+TEST_P(a_condition_given_up_waits_for_its_lock, 1, 2) {
+    gort::start(procs_of(procs));
+    mutex lock;
+    cond changed(lock);
+    std::string text;
+    std::thread waiter([&] {
+        lock.lock();
+        text = panic_of([&] { changed.wait(); });
+        lock.unlock();
+    });
+    EVENTUALLY(waiting_threads() == 1);
+    lock.lock();
+    gort::stop();
+    EVENTUALLY(waiting_threads(rt::WaitReason::kMutexLock) == 1);
+    lock.unlock();
+    waiter.join();
+    CHECK_EQ(text, "sync.Cond.Wait: the runtime has been stopped (by gort::stop)");
 }
 
 // While the stop comes others send, close, count down and signal: each wait ends once, by the one or the other.

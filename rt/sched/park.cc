@@ -52,7 +52,10 @@ bool is_stopped() { return sched.stopped.load(std::memory_order_relaxed); }
     const bool out = !gp->waiting         ? true
                      : waits_in_sema(why) ? sema_give_up(gp)
                                           : sched.give_up.load(std::memory_order_relaxed)(mp, gp);
-    if (out) gp->waiting = nullptr;
+    if (out) {
+        gp->waiting = nullptr;
+        gp->status.set(GStatus::kRunning);
+    }
     leave(mp);
     if (out) panic_stopped(why);
     mp->note.sleep();
@@ -62,7 +65,6 @@ bool is_stopped() { return sched.stopped.load(std::memory_order_relaxed); }
 }  // namespace
 
 void panic_stopped(WaitReason why) {
-    self()->pseudo.status.set(GStatus::kRunning);
     char text[96];
     size_t n = kernel::str_copy(text, sizeof text, wait_reason_text(why));
     n += kernel::str_copy(text + n, sizeof text - n, ": the runtime has been stopped (by gort::stop)");

@@ -62,6 +62,7 @@ void lock_again(const Guarding& by) {
     if (waits) {
         slot.remove(&w);
         add_waiters(c, ~0u);
+        mp->pseudo.status.set(GStatus::kRunning);  // now: it may wait for the lock
     }
     slot.lock.unlock();
     leave(mp);
