@@ -57,7 +57,9 @@ run_all() {
             echo "$bin: printed no result line, exit status $status" | tee -a "$failures"
             continue
         fi
-        grep '^FAIL ' "$dir/$name" | sed "s|^|$name: |" >>"$failures"
+        # each failure with the first lines of what was said about it
+        awk -v name="$name" '/^FAIL / { left = 8 } left-- > 0 && !/^[0-9]+ passed/ { print name ": " $0 }
+                             / again: / { left = 0 }' "$dir/$name" >>"$failures"
         f=${sum#* }
         if [ "$status" -ne 0 ] && [ "${f%% *}" -eq 0 ]; then
             echo "$bin: no test failed, but exit status $status" | tee -a "$failures"
