@@ -90,7 +90,8 @@ private:
     int n_;
 };
 
-// Counts goroutines down: add before they start, done at their ends, wait once.
+// Counts goroutines down: add before they start, done at their ends, wait for all of them. After that it can be used
+// again.
 class Join {
 public:
     void add(int n = 1) { n_.fetch_add(n); }
@@ -100,6 +101,7 @@ public:
     void wait() {
         done();
         zero_.acquire();
+        n_.store(1);  // the waiter's own, for the next ones
     }
 
 private:
