@@ -258,6 +258,41 @@ TEST(TB_12_a_second_SIGQUIT_does_not_cut_the_dump_short) {
     CHECK_DIED(d, d.exit_code() == 2 && d.count(" [chan receive]:\n") == kMany);
 }
 
+// As if it had no CPU: it could run, and does not come to the signal for much longer than an idle machine needs.
+TEST(TB_12_a_thread_that_answers_late_is_waited_for) {
+    test::Child c([&] {
+        with_procs(2, [&] {
+            static std::atomic<bool> blocked{false};
+            go([] {
+                sigset_t quit;
+                sigemptyset(&quit);
+                sigaddset(&quit, SIGQUIT);
+                pthread_sigmask(SIG_BLOCK, &quit, nullptr);
+                blocked = true;
+                const std::string file = "/proc/self/task/" + std::to_string(gettid()) + "/status";
+                while (test::read_file(file).find("SigPnd:\t0000000000000000") != std::string::npos) {
+                }
+                for (const auto until = rt::now() + 500'000'000; rt::now() < until;) {
+                }
+                pthread_sigmask(SIG_UNBLOCK, &quit, nullptr);
+                for (;;) asm volatile("");
+            });
+            EVENTUALLY(blocked);
+            std::fputs("ready\n", stderr);
+            for (;;) asm volatile("");
+        });
+    });
+    EVENTUALLY(c.err_so_far() == "ready\n");
+    kill(c.pid(), SIGQUIT);
+    Died d = c.wait();
+    CHECK_DIED(d, d.exit_code() == 2 && !d.said("stack unavailable"));
+    CHECK_DIED(d, d.count(" [running]:\n") == 2 && d.count("created by") == 1);
+    const size_t late = d.err.find("created by");
+    const std::string stack = d.err.substr(d.err.rfind("\n\n", late), late);
+    CHECK_DIED(d, stack.find("[running]") != std::string::npos &&
+                      stack.find("TB_12_a_thread_that_answers_late") != std::string::npos);
+}
+
 TEST(SIGQUIT_of_a_program_with_its_own_handler_is_left_alone) {
     Died d = run_child([] {
         signal(SIGQUIT, [](int) { _exit(5); });

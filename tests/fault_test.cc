@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 
+#include "kernel/thread.h"
+
 using namespace gort::fault_test;
 namespace kernel = gort::kernel;
 
@@ -194,18 +196,28 @@ TEST(the_hint_says_when_no_stack_is_large_enough_and_what_main_can_do) {
     CHECK(!std::strstr(text, "gort::go("));
 }
 
+// Who comes second sleeps until the first one's report has ended the process: that one looks for it among the sleepers.
 TEST(two_overflows_one_report) {
     Ended e = child([] {
         static pthread_barrier_t both;
         pthread_barrier_init(&both, nullptr, 2);
+        static std::atomic<int> overflowing[2];  // tids
         fault_set_overflow_handler([](const OverflowInfo&) {
+            const int me = kernel::sys_gettid();
             g_calls++;
-            for (int i = 0; i < 1000 && g_calls < 2; i++) sched_yield();  // the other one has every chance
+            for (bool other_sleeps = false; !other_sleeps && g_calls < 2;) {
+                usleep(1000);
+                for (const auto& tid : overflowing)
+                    other_sleeps |= tid && tid != me && kernel::thread_state(tid) == 'S';
+            }
             _exit(g_calls == 1 ? 55 : 56);
         });
         auto body = [](void*) -> void* {
             Machine m;
+            static std::atomic<int> n{0};
+            std::atomic<int>& mine = overflowing[n++];
             pthread_barrier_wait(&both);
+            mine = kernel::sys_gettid();
             m.run(recurse_for_ever);
             return nullptr;
         };

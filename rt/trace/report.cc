@@ -222,7 +222,10 @@ void on_crash(int sig, const siginfo_t* info, void* context) {
 
 // ---- SIGQUIT ----
 
-constexpr int64_t kAnswerTime = 100'000'000;
+// A thread that is asked for its stack gets kAnswerTime. One that could run but has no CPU, as on a busy machine, gets
+// more: kDumpPatience for all of a dump together. Whoever has begun to answer gets that in any case.
+constexpr int64_t kAnswerTime = 100'000'000, kDumpPatience = 5'000'000'000;
+int64_t g_patient_until = 0;  // 0: no dump
 
 std::atomic<uint32_t> g_quitting{0};
 std::atomic<bool> g_asks{false};  // questions are asked that no dump asks
@@ -238,7 +241,8 @@ struct Quit {
 
 // A thread that is asked for its goroutine's stack gets the signal as well.
 struct Question {
-    std::atomic<uint32_t> tid{0};  // who is asked; 0 once it has answered
+    // Who is asked, with kAnswers while it writes the answer; 0 once that is done, or nobody waits for it any more.
+    std::atomic<uint32_t> tid{0};
     const G* gp;
     Trace* out;
     std::atomic<bool> answered{false};
@@ -250,6 +254,20 @@ const G* interrupted_g() {
     return mp && !mp->foreign && !mp->in_rt.load(std::memory_order_relaxed) ? mp->curg : nullptr;
 }
 
+constexpr uint32_t kAnswers = uint32_t{1} << 31;
+
+// Is the question given up? Not while the answer is being written: it would go into what is somebody else's by then.
+bool give_up(uint32_t seen, int tid, int64_t asked) {
+    const int64_t time = now();
+    if (time < asked + kAnswerTime) return false;
+    if (seen & kAnswers) {
+        if (time < asked + kDumpPatience) return false;
+    } else if (time < g_patient_until && kernel::thread_state(tid) == 'R') {
+        return false;
+    }
+    return g_question.tid.compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
+}
+
 bool ask(const G* gp, int tid, Trace* out) {
     g_question.gp = gp;
     g_question.out = out;
@@ -257,23 +275,25 @@ bool ask(const G* gp, int tid, Trace* out) {
     const auto who = static_cast<uint32_t>(tid);
     g_question.tid.store(who, std::memory_order_release);
     if (kernel::signal_thread(tid, SIGQUIT) < 0) return false;
-    const int64_t end = now() + kAnswerTime;
-    while (g_question.tid.load(std::memory_order_acquire) == who && now() < end)
-        kernel::futex_wait(&g_question.tid, who, kAnswerTime / 10);
-    uint32_t still = who;
-    g_question.tid.compare_exchange_strong(still, 0, std::memory_order_acq_rel);
-    return g_question.answered.load(std::memory_order_acquire);
+    const int64_t asked = now();
+    for (uint32_t seen; (seen = g_question.tid.load(std::memory_order_acquire)) != 0;) {
+        if (give_up(seen, tid, asked)) return false;
+        kernel::futex_wait(&g_question.tid, seen, kAnswerTime / 10);
+    }
+    return g_question.answered.load(std::memory_order_relaxed);
 }
 
 // True: it was this thread that was asked.
 bool answer(void* context) {
-    auto me = static_cast<uint32_t>(kernel::gettid());
-    if (g_question.tid.load(std::memory_order_acquire) != me) return false;
+    const auto me = static_cast<uint32_t>(kernel::gettid());
+    uint32_t asked = me;
+    if (!g_question.tid.compare_exchange_strong(asked, me | kAnswers, std::memory_order_acq_rel))
+        return false;
     if (interrupted_g() == g_question.gp) {
         trace_context(context, g_question.out);
         g_question.answered.store(true, std::memory_order_relaxed);
     }
-    g_question.tid.compare_exchange_strong(me, 0, std::memory_order_acq_rel);
+    g_question.tid.store(0, std::memory_order_release);
     kernel::futex_wake(&g_question.tid, 1);
     return true;
 }
@@ -292,6 +312,7 @@ void quit_main(void*) {
     s.all = true;
     s.in_handler = true;
     s.ask = ask;
+    g_patient_until = now() + kDumpPatience;
     print_level(&s);
     end_report();
 }
