@@ -14,7 +14,7 @@
 
 #include "rt/base/gate_lock.h"
 #include "rt/own/owner.h"
-#include "rt/sched/look.h"
+#include "rt/sched/judge.h"
 
 namespace gort::detail {
 

@@ -4,7 +4,7 @@
 
 #include "arch/arch.h"
 #include "kernel/sys.h"
-#include "rt/sched/look.h"
+#include "rt/sched/judge.h"
 
 namespace gort::rt {
 

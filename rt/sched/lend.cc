@@ -3,6 +3,7 @@
 #include "rt/sched/lend.h"
 
 #include "rt/base/sim_seam.h"
+#include "rt/sched/free_list.h"
 #include "rt/sched/park.h"
 
 namespace gort::rt {

@@ -1,4 +1,5 @@
-// rt/sched/look.h - an M without work looks for some at other Ps, and what a P does when one looks. See rt/own/share.h.
+// rt/sched/look.h - an M without work looks for some at other Ps (look.cc), and what a P does for it (share.cc). See
+// rt/own/share.h.
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
@@ -26,32 +27,20 @@ void end_offer(P* pp);
 // [P's holder, g0] kAskGather: everything that waits here goes back to the P that it was taken from.
 void gather(P* pp);
 
-// [P's holder, inside] Around the locking of an object that several Ps use: what does it cost this P, which runs loot,
-// that another P used the object last? The first eight times are measured, then every eighth.
-int64_t remote_begin_slow();
-[[gnu::always_inline]] inline int64_t remote_begin(const P* pp) {
-    if (!pp || !pp->loot.from) return 0;
-    const uint32_t n = pp->loot.remote;
-    return n < 8 || (n & 7) == 0 ? remote_begin_slow() : 0;
-}
-void remote_end_slow(P* pp, int64_t began);
-[[gnu::always_inline]] inline void remote_end(P* pp, int64_t began) {  // another P had used it last
-    if (!pp) return;
-    ++pp->loot.remote;
-    if (began) remote_end_slow(pp, began);
-}
-
-// What a P has lost in waiting for the other Ps or the kernel while it ran what it had taken: not counted as a gain.
-void note_lost(P* pp, int64_t ns);
-
-// So many decisions and spawns have been made at pp in the last ns.
-void note_grain(P* pp, int64_t ns, uint64_t decisions, uint64_t spawned);
-
 // The Ps that run now are armed: who leaves work behind there wakes an M. Those of fine grain are not when wakes
 // were in vain lately.
 void arm_makers(int64_t now);
 
 // Do goroutines wait at pp that another P would gladly run? [sysmon]
 bool worth_a_wake(const P* pp, int64_t now);
+
+// Is there a CPU for one more M than those that work, the caller's among them?
+bool cpu_to_spare();
+
+// [P's holder, inside] The list goes into pp's queues. Returns how many there were.
+uint32_t put_aside_all(P* pp, G* list);
+
+// [P's holder, inside] Half of what waits at pp whose goroutine makes no decision; or else what is to run next there.
+void take_what_waits(P* pp, GList* to);
 
 }  // namespace gort::rt

@@ -18,6 +18,7 @@
 #include "rt/base/check_seam.h"
 #include "rt/time/clock.h"
 #include "rt/sched/delays.h"
+#include "rt/sched/free_list.h"
 #include "rt/stack/fault.h"
 #include "rt/base/fork.h"
 #include "rt/go.h"

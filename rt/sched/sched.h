@@ -94,8 +94,8 @@ struct Sched {
     std::atomic<int> nallp{0};   // entries of allp
     // the run was not told how many Ps to have, and has one until somebody asks: settle_procs. Of procs.cc, not of lock
     std::atomic<bool> unsettled{false};
-    std::atomic<bool> follows{false};           // nobody has said how many Ps: rt/sched/procs.cc, follow_procs
-    std::atomic<int> nm{0};                     // Ms of this run that exist
+    std::atomic<bool> follows{false};  // nobody has said how many Ps: rt/sched/procs.cc, follow_procs
+    std::atomic<int> nm{0};            // Ms of this run that exist
     std::atomic<bool> short_of_threads{false};  // one could not be made lately: threads.cc
     std::atomic<int64_t> retry_when{0};         // not before; 0: at once
     std::atomic<RunState> state{RunState::kStopped};
@@ -188,31 +188,31 @@ void end_shortage();  // [sysmon, now and then] tries what could not be done for
 void start_monitor(struct HostStart* start);  // sysmon's thread
 
 // --- spawn.cc
-kernel::CountedMutex::Counts depot_lock_counts();
-G* alloc_g(P* pp);
-void free_g(P* pp, G* gp);
 // [goroutine that has just begun, inside] Runs what it is there for, its locals' destructors and what else its end asks
 // for, but for its G and its stack. Returns inside, with the M that it ends on.
 M* run_to_its_end(M* mp);
-G* alloc_g_foreign();
-void free_g_foreign(G* gp);
 void put_foreign(G* gp);  // a new one, to the global queue; frees it when the run is over
 [[gnu::noinline]] void give_stack(M* mp, G* gp);  // gp is fresh: a stack, ready to be switched to
 void check_canary(G* gp);                         // gp has just left its stack
+// [G or foreign thread, outside the gate] or gp will never run again
+void end_locals(G* gp, bool destroy);
+uint64_t next_goid(P* pp);
+// A goroutine for the runtime's own callbacks, from inside the gate: invoke finds arg in its storage. Not under a lock.
+void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site);
+
+// --- free_list.cc; what is inlined of it: free_list.h
+kernel::CountedMutex::Counts depot_lock_counts();
+G* alloc_g_foreign();
+void free_g_foreign(G* gp);
 void flush_p_caches(P* pp);
 void give_stacks_back(P* pp);                       // [pp's holder, on g0] those that it keeps, to the pool
+void free_abandoned_g(G* gp);                       // its stack is at rest and nobody will resume it
+void free_abandoned_gs();                           // of a run that has ended
 void for_each_g(void (*fn)(G*, void*), void* arg);  // all but free ones; status by observed_status
 // The next `most` Gs from *at on, free ones too, until fn says false: that one comes first the next time. False: there
 // are no more. *at begins as {}.
 bool for_some_gs(GCursor* at, uint32_t most, bool (*fn)(G*));
 GStatus observed_status(const G* gp);  // tells running from runnable: whether it is some M's curg
-// [G or foreign thread, outside the gate] or gp will never run again
-void end_locals(G* gp, bool destroy);
-void free_abandoned_g(G* gp);  // its stack is at rest and nobody will resume it
-void free_abandoned_gs();      // of a run that has ended
-uint64_t next_goid(P* pp);
-// A goroutine for the runtime's own callbacks, from inside the gate: invoke finds arg in its storage. Not under a lock.
-void spawn_inside(M* mp, void (*invoke)(void* storage), void* arg, const Site& site);
 
 // --- procs.cc
 kernel::CountedMutex::Counts procs_lock_counts();

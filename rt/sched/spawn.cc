@@ -1,144 +1,24 @@
-// rt/sched/spawn.cc - Gs and their stacks: spawning, the entry of every goroutine, its end, the free lists.
+// rt/sched/spawn.cc - how a goroutine begins and ends: spawning, the entry of every goroutine, its end.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Free Gs lie in magazines of kMagazine, two per P, and travel through a depot as whole chains: one lock for each 128
-// spawns that move between Ps, none for those that do not. Free stacks of the default class lie in the P's stack_cache.
 // Locked instructions: spawn 0, end 0.
 #include "kernel/clock.h"
 #include "kernel/mem.h"
 #include "rt/host.h"
-#include "rt/trace/gdb_table.h"
 #include "rt/go.h"
 #include "rt/local.h"
-#include "rt/sched/look.h"
+#include "rt/sched/free_list.h"
+#include "rt/sched/judge.h"
 #include "rt/sched/park.h"
 #include "rt/base/report.h"
-#include "rt/sync/sema.h"
-#include "rt/base/slab.h"
 #include "rt/stack/stack.h"
 #include "rt/stack/pool.h"
 
 namespace gort::rt {
 
-Slab<G> g_slab;
-
 namespace {
 
-struct Depot {
-    kernel::CountedMutex lock{kernel::LockRank::kLeaf};
-    G* chains = nullptr;  // chains of free Gs; the head of each points to the next chain with `wake`
-} depot;
-
 constexpr uint64_t kIdBlock = 64;
-constexpr uint32_t kStackBatch = kStackCache / 2;
-
-G* refill(P* pp) {
-    if (G* chain = pp->gfree_full) {
-        pp->gfree_full = nullptr;
-        pp->gfree_count = kMagazine;
-        return chain;
-    }
-    {
-        kernel::LockGuard guard(depot.lock);
-        if (G* chain = depot.chains) {
-            depot.chains = static_cast<G*>(chain->wake);
-            pp->gfree_count = chain->seq;
-            return chain;
-        }
-    }
-    G* fresh[kMagazine];
-    // They are written to: a program that needs two should not pay for the pages of a hundred.
-    if (pp->g_batch < kMagazine) pp->g_batch *= 2;
-    const uint32_t n = g_slab.alloc_many(fresh, pp->g_batch);
-    if (!n) kernel::fatal("out of memory for another goroutine");
-    for (uint32_t i = 0; i + 1 < n; ++i) fresh[i]->next = fresh[i + 1];
-    fresh[n - 1]->next = nullptr;
-    pp->gfree_count = n;
-    return fresh[0];
-}
-
-void to_depot(G* chain, uint32_t count) {
-    if (!chain) return;
-    chain->seq = count;
-    kernel::LockGuard guard(depot.lock);
-    chain->wake = depot.chains;
-    depot.chains = chain;
-}
-
-[[gnu::always_inline]] inline void put_free(P* pp, G* gp) {
-    gp->status.set(GStatus::kFree);
-    gp->stack = nullptr;
-    gp->ctx.sp = nullptr;
-    gp->flags = 0;
-    if (pp->gfree_count >= kMagazine) [[unlikely]] {
-        to_depot(pp->gfree_full, kMagazine);
-        pp->gfree_full = pp->gfree;
-        pp->gfree = nullptr;
-        pp->gfree_count = 0;
-    }
-    gp->next = pp->gfree;
-    pp->gfree = gp;
-    ++pp->gfree_count;
-}
-
-// The P's free stacks lie the small ones first: the large ones are given out before them.
-void make_room_for_stack(P* pp) {
-    void* given[kStackBatch];
-    uint32_t n = 0, kept = 0;
-    const uint32_t small = pp->small_stacks < kStackBatch ? pp->small_stacks : kStackBatch;
-    while (n < small) given[n++] = pp->stack_cache[--pp->small_stacks];
-    const uint32_t large_from = pp->small_stacks + n;
-    for (kept = pp->small_stacks; kept + kStackBatch < pp->stacks; ++kept)
-        pp->stack_cache[kept] = pp->stack_cache[kept - pp->small_stacks + large_from];
-    for (uint32_t i = kept - pp->small_stacks + large_from; i < pp->stacks; ++i)
-        given[n++] = pp->stack_cache[i];
-    pp->stacks = kept;
-    stack_free_mixed(given, n);
-}
-
-// Nobody else gets it before the caller has left it: the pool is given others.
-void stack_to_cache(P* pp, void* stack) {
-    if (pp->stacks == kStackCache) make_room_for_stack(pp);
-    uint32_t at = pp->stacks++;
-    if (!stack_is_large(stack)) {
-        pp->stack_cache[at] = pp->stack_cache[pp->small_stacks];
-        at = pp->small_stacks++;
-    }
-    pp->stack_cache[at] = stack;
-}
-
-void* pop_stack(P* pp) {
-    void* stack = pp->stack_cache[--pp->stacks];
-    if (pp->small_stacks > pp->stacks) pp->small_stacks = pp->stacks;
-    if (pp->stacks) {  // the next one's first frames, in time for the next start
-        const char* top = static_cast<const char*>(pp->stack_cache[pp->stacks - 1]);
-        __builtin_prefetch(top, 1);
-        for (size_t i = 1; i <= 3; ++i) __builtin_prefetch(top - i * arch::kCacheLine, 1);
-    }
-    return stack;
-}
-
-void* stack_from_cache(P* pp, int cls) {
-    if (cls == sched.stack_class) {
-        if (pp->stacks) return pop_stack(pp);
-        StackError error = StackError::kNone;
-        // A batch is made warm, guards and pages: a program that needs two stacks should not pay for thirty-two.
-        if (pp->stack_batch < kStackBatch) pp->stack_batch *= 2;
-        const int64_t start = kernel::nanotime();
-        const size_t n = stack_alloc_tiered(cls, pp->stack_cache, pp->stack_batch, &error);
-        note_lost(pp, kernel::nanotime() - start);
-        if (!n) fatal_no_stack(stack_error_text(error));
-        pp->stacks = static_cast<uint32_t>(n);
-        pp->small_stacks = 0;
-        while (pp->small_stacks < n && !stack_is_large(pp->stack_cache[pp->small_stacks])) ++pp->small_stacks;
-        return pop_stack(pp);
-    }
-    StackError error = StackError::kNone;
-    void* stack = nullptr;
-    if (!stack_alloc_tiered(cls, &stack, 1, &error)) fatal_no_stack(stack_error_text(error));
-    return stack;
-}
-
 // The main goroutine's end is the run's, unless a panic is under way; a locked goroutine takes its thread along.
 M* end_special(M* mp, G* gp) {
     if (gp->flags & kGCanary) check_canary(gp);
@@ -213,7 +93,7 @@ void goroutine_entry(void* stack, void*) {
             } else if (fits) {
                 next->stack = stack;
                 next->ctx = gp->ctx;
-                put_free(pp, gp);
+                free_g(pp, gp);
                 mp->curg = next;
                 continue;
             } else {
@@ -223,7 +103,7 @@ void goroutine_entry(void* stack, void*) {
         }
         // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
         arch::Context last = gp->ctx;
-        put_free(pp, gp);
+        free_g(pp, gp);
         if (cls == sched.stack_class) stack_to_cache(pp, stack);
         // the pool gives it to others, a tool takes its fiber away
         if (arch::kToolWatches || cls != sched.stack_class) {
@@ -245,21 +125,6 @@ void goroutine_entry(void* stack, void*) {
 }
 
 }  // namespace
-
-kernel::CountedMutex::Counts depot_lock_counts() { return depot.lock.counts(); }
-
-G* alloc_g(P* pp) {
-    G* gp = pp->gfree;
-    if (!gp) [[unlikely]]
-        gp = refill(pp);
-    G* next = gp->next;
-    pp->gfree = next;
-    --pp->gfree_count;
-    if (next) prefetch_whole(next);
-    return gp;
-}
-
-void free_g(P* pp, G* gp) { put_free(pp, gp); }
 
 M* run_to_its_end(M* mp) { return run_goroutine(mp); }
 
@@ -293,30 +158,6 @@ void check_canary(G* gp) {
     if (!stack_canary_ok(gp->stack)) fatal_stack_overflow(gp);
 }
 
-G* alloc_g_foreign() {
-    {
-        kernel::LockGuard guard(depot.lock);
-        if (G* chain = depot.chains) {
-            G* rest = chain->next;
-            if (rest) rest->wake = chain->wake;
-            depot.chains = rest ? rest : static_cast<G*>(chain->wake);
-            return chain;
-        }
-    }
-    G* gp = nullptr;
-    if (!g_slab.alloc_many(&gp, 1)) kernel::fatal("out of memory for another goroutine");
-    return gp;
-}
-
-void free_g_foreign(G* gp) {
-    gp->status.set(GStatus::kFree);
-    gp->stack = nullptr;
-    gp->ctx.sp = nullptr;
-    gp->flags = 0;
-    gp->next = nullptr;
-    to_depot(gp, 1);
-}
-
 // It becomes part of the run under the lock under which that ends: the end takes every G of the run, wherever it is,
 // and must neither find this one in our hands nor, when we are slow, leave it to us for the next run.
 void put_foreign(G* gp) {
@@ -330,66 +171,11 @@ void put_foreign(G* gp) {
     free_g_foreign(gp);
 }
 
-void give_stacks_back(P* pp) {
-    const uint32_t n = pp->stacks;
-    pp->stacks = pp->small_stacks = 0;
-    if (n) stack_free_mixed(pp->stack_cache, n);
-}
-
-void flush_p_caches(P* pp) {
-    give_stacks_back(pp);
-    to_depot(pp->gfree_full, kMagazine);
-    to_depot(pp->gfree, pp->gfree_count);
-    pp->gfree = pp->gfree_full = nullptr;
-    pp->gfree_count = 0;
-}
-
 void end_locals(G* gp, bool destroy) {
     while (detail::GLocal* l = gp->locals) {
         gp->locals = l->next;
         l->end(l, destroy);
     }
-}
-
-void free_abandoned_g(G* gp) {
-    end_locals(gp, false);
-    if (gp->stack) {
-        auto abandon = sched.abandon.load(std::memory_order_relaxed);
-        if (!sema_abandon(gp) && abandon && gp->waiting) abandon(gp);
-        arch::context_destroy(&gp->ctx);
-        if (!(gp->flags & kGBorrows)) stack_free(stack_class(gp->stack), gp->stack);
-    }
-    free_g_foreign(gp);
-}
-
-// What main's return left behind. Gs on threads that have not come back are kDead: those keep what they stand on.
-void free_abandoned_gs() {
-    GList left;
-    g_slab.for_each([&left](G* gp) {
-        const GStatus status = gp->status.load(std::memory_order_relaxed);
-        if (status == GStatus::kRunnable || status == GStatus::kWaiting) left.push(gp);
-    });
-    while (G* gp = left.pop()) free_abandoned_g(gp);
-}
-
-GStatus observed_status(const G* gp) {
-    const GStatus status = gp->status.load(std::memory_order_acquire);
-    if (status != GStatus::kRunnable) return status;
-    // without the lock: dumps ask in any state of things
-    for (const M* mp = sched.allm; mp; mp = mp->next_all)
-        if (mp->curg == gp) return GStatus::kRunning;
-    return status;
-}
-
-void for_each_g(void (*fn)(G*, void*), void* arg) {
-    g_slab.for_each([&](G* gp) {
-        const GStatus status = gp->status.load(std::memory_order_acquire);
-        if (status != GStatus::kFree && status != GStatus::kDead) fn(gp, arg);
-    });
-}
-
-bool for_some_gs(GCursor* at, uint32_t most, bool (*fn)(G*)) {
-    return g_slab.for_some(&at->chunk, &at->index, most, fn);
 }
 
 }  // namespace gort::rt

@@ -26,6 +26,7 @@
 #include "kernel/thread.h"
 #include "rt/time/clock.h"
 #include "rt/host.h"
+#include "rt/sched/judge.h"
 #include "rt/sched/look.h"
 #include "rt/sched/park.h"
 #include "rt/base/report.h"

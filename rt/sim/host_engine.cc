@@ -10,6 +10,7 @@
 #include "rt/go.h"
 #include "rt/host.h"
 #include "rt/panic.h"
+#include "rt/sched/free_list.h"
 #include "rt/sched/park.h"
 #include "rt/stack/fault.h"
 #include "rt/sync/sema_fast.h"

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernel/fatal.h"
+#include "kernel/lock.h"
 #include "kernel/thread_annotations.h"
 #include "kernel/vm.h"
 #include "rt/stack/stack.h"
@@ -59,7 +61,7 @@ inline SlotInfo* slot_info(const void* header) {
     return reinterpret_cast<SlotInfo*>(const_cast<char*>(static_cast<const char*>(header)) + kGSize);
 }
 inline void* slot_of_info(SlotInfo* info) { return reinterpret_cast<char*>(info) - kGSize; }
-size_t guard_size();  // stack_guard.cc
+size_t guard_size();  // guard.cc
 inline size_t group_size(size_t stride) { return kGroup * stride + kernel::page_size(); }
 inline uintptr_t slot_at(size_t stride, uintptr_t base, uint32_t index) {
     return base + index * stride + index / kGroup * kernel::page_size();
@@ -79,7 +81,46 @@ inline void* slot_header(const Arena* a, uintptr_t base, uint32_t index) {
     return reinterpret_cast<void*>(end - kSlotHeader - (index % a->colours) * kColourStep);
 }
 
-// stack_arena.cc
+inline constexpr size_t kHotSlots = 128;
+struct Pool {
+    constexpr Pool() : lock(kernel::LockRank::kStackPool) {}
+    kernel::CountedMutex lock;
+    Arena* arenas GORT_GUARDED_BY(lock) = nullptr;  // newest first; only it has slots that were never used
+    size_t slots GORT_GUARDED_BY(lock) = 0;
+    size_t reserved GORT_GUARDED_BY(lock) = 0;  // bytes
+    size_t in_use GORT_GUARDED_BY(lock) = 0;
+    size_t cold GORT_GUARDED_BY(lock) = 0;
+    size_t idle GORT_GUARDED_BY(lock) = 0;      // least hot + warm since the last stack_scavenge
+    size_t idle_hot GORT_GUARDED_BY(lock) = 0;  // least hot since the last stack_give_back
+    SlotInfo* warm GORT_GUARDED_BY(lock) = nullptr;
+    size_t warm_count GORT_GUARDED_BY(lock) = 0;
+    size_t hot_oldest GORT_GUARDED_BY(lock) = 0, hot_count GORT_GUARDED_BY(lock) = 0;
+    TierRange* tier GORT_GUARDED_BY(lock) = nullptr;  // it is one
+    size_t tier_slots GORT_GUARDED_BY(lock) = 0;      // that goroutines may have who did not ask for so much
+    void* hot[kHotSlots] GORT_GUARDED_BY(lock) = {};
+
+    size_t free_now() const GORT_REQUIRES(lock) { return hot_count + warm_count; }
+};
+extern constinit Pool g_pools[kStackClasses];
+
+inline Pool& pool_of(int cls) {
+    GORT_CHECK(cls >= 0 && cls < kStackClasses);
+    return g_pools[cls];
+}
+
+inline void* pop_oldest_hot(Pool& p) GORT_REQUIRES(p.lock) {
+    void* header = p.hot[p.hot_oldest];
+    p.hot_oldest = (p.hot_oldest + 1) % kHotSlots;
+    p.hot_count--;
+    return header;
+}
+
+// cool.cc
+// Hot slots that are in no list become warm: the pages below their top kWarmBytes go.
+void cool(void** headers, size_t n);
+void push_warm(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock);
+
+// arena.cc
 Arena* arena_of(uintptr_t address);  // null: not in any slot
 // A new arena of this class with up to `slots` slots of `stride` bytes (fewer when address space is short), before
 // `older`.
@@ -88,7 +129,7 @@ void arena_unmap(Arena* a);
 void stack_make_tier(int cls, TierRange* range, size_t slots);  // range null: it is none. stack.cc
 void arenas_forget();                                           // stack_release_all: the table is empty
 
-// stack_guard.cc
+// guard.cc
 // Makes the n <= kBatch never used slots from index `first` on ready for use: guards, state, SlotInfo.
 void prepare_new_slots(Arena* a, uint32_t first, size_t n);
 // The same for one that was cold: its guard is there, its pages are not.
@@ -96,7 +137,7 @@ void prepare_cold_slot(Arena* a, uint32_t index);
 size_t guards_of_kind(GuardKind kind);
 void guards_forget();  // stack_release_all
 
-// stack_pages.cc
+// pages.cc
 struct Range {
     char* start;
     size_t size;

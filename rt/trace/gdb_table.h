@@ -15,7 +15,7 @@
 namespace gort::rt {
 
 struct G;
-extern Slab<G> g_slab;  // spawn.cc: every G there is
+extern Slab<G> g_slab;  // rt/sched/free_list.cc: every G there is
 
 // Makes the linker take the table into the program; costs nothing else.
 void gdb_table_keep();

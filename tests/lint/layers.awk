@@ -14,14 +14,14 @@ BEGIN {
     # What goes up all the same, always from a .cc file. Each room's README says why.
     split("rt/own/gate.cc rt/sched/sched.h" \
           " rt/own/owner.cc rt/sched/sched.h" \
-          " rt/own/owned_lock.cc rt/sched/look.h" \
+          " rt/own/owned_lock.cc rt/sched/judge.h" \
           " rt/sched/park.cc rt/sync/sema.h" \
-          " rt/sched/spawn.cc rt/sync/sema.h" \
+          " rt/sched/free_list.cc rt/sync/sema.h" \
           " rt/sched/timed.cc rt/sync/sema.h" \
           " rt/sched/unload.cc rt/net/poller.h" \
           " rt/sched/run.cc rt/trace/gdb_table.h" \
           " rt/sched/run.cc rt/trace/stall.h" \
-          " rt/sched/spawn.cc rt/trace/gdb_table.h" \
+          " rt/sched/free_list.cc rt/trace/gdb_table.h" \
           " rt/sched/sysmon.cc rt/trace/stall.h", words, " ")
     for (i = 1; i in words; i += 2) upward[words[i] " " words[i + 1]] = 1
 }

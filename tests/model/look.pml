@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/look.pml - Looking, sleeping and waking (rt/sched/look.cc look, left_behind, arm_makers; rt/sched/mach.cc
-// go_idle, wake_looker; rt/sched/sysmon.cc look_at). One M makes work in its own queue, through a store buffer: its
-// stores reach memory late and in order, its loads overtake them, locked instructions and others' barriers empty it.
-// Between two pieces it may make decisions; in the end it computes for ever, in user code. The other Ms look, at any
-// pace, give up at any time, arm the maker and sleep. Pieces are counted, not told apart: share.pml does that.
+// tests/model/look.pml - Looking, sleeping and waking (rt/sched/look.cc look; rt/sched/share.cc left_behind,
+// arm_makers; rt/sched/mach.cc go_idle, wake_looker; rt/sched/sysmon.cc look_at). One M makes work in its own queue,
+// through a store buffer: its stores reach memory late and in order, its loads overtake them, locked instructions and
+// others' barriers empty it. Between two pieces it may make decisions; in the end it computes for ever, in user code.
+// The other Ms look, at any pace, give up at any time, arm the maker and sleep. Pieces are counted, not told apart:
+// share.pml does that.
 //
 // Shown: (1) when nothing more can happen, all work is done: with sysmon's look no lost wake lasts; (2) a maker wakes
 // nobody while one looks, but for one who has begun since.

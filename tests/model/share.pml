@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// tests/model/share.pml - The public part of a P's queue (rt/own/share.h PublicQueue, rt/sched/look.cc): two Ps, each
+// tests/model/share.pml - The public part of a P's queue (rt/own/share.h PublicQueue, rt/sched/share.cc): two Ps, each
 // with an M that goes idle and is woken. The owner makes some of its queue public, or offers runnext; the other one
 // takes all by one exchange, or gathers what it has into the owner's public part. P 1 may be retired and come back.
 // Whether anybody looks, shares, gathers or begins a round at some decision is left open, as are the times of wakes.
