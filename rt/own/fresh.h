@@ -129,8 +129,7 @@ private:
     std::atomic<uint32_t> size_{0};
     std::atomic<uint32_t> popped_{0};
     Group* groups_ = nullptr;
-    Group* first_ = nullptr;
-    uint32_t mask_ = 0;
+    uint32_t mask_ = kFirst - 1;
     std::atomic<uint32_t> bottom_{0};  // the oldest group; for those who only look, too
     uint32_t top_ = 0;                 // one above the newest
     uint64_t maker_ = 0;               // of the newest group

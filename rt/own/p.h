@@ -8,6 +8,8 @@
 //             a guess.
 #pragma once
 
+#include <cstddef>
+
 #include "kernel/lock.h"
 #include "kernel/rand.h"
 #include "rt/own/fresh.h"
@@ -24,7 +26,7 @@ inline constexpr uint32_t kMagazine = 128;   // free Gs travel between Ps in cha
 inline constexpr uint32_t kStackCache = 64;  // warm stacks of the default class that a P keeps
 
 // Reasons why a P's holder should look up at its next scheduling decision.
-inline constexpr uint32_t kAskShare = 1;    // a looker wants work from here: make some public (rt/own/share.h)
+inline constexpr uint32_t kAskShare = 1;  // a looker wants work from here: make some public (rt/own/share.h)
 inline constexpr uint32_t kAskPreempt = 2;  // the time slice is over: runnext goes to the tail of the queue
 inline constexpr uint32_t kAskRelease = 4;  // give the P up: the number of Ps changes, or the runtime stops
 inline constexpr uint32_t kAskPoll = 8;     // nobody has looked at the descriptors for too long
@@ -64,26 +66,26 @@ private:
 
 struct alignas(64) P {
     // --- the holder's
+    // The first line has all that lookers glance at, because the holder has to fetch each such line back.
     std::atomic<G*> runnext{nullptr};               // readied last: runs next and inherits the time slice
     std::atomic<uint32_t> look_when{kGlobalEvery};  // see until_look
-    // how often that began anew; with look_when: has runnext been picked since?
-    std::atomic<uint32_t> rounds{0};
-    RunQueue runq;       // those that have run before
-    FreshQueue fresh;    // those that have not
-    G* gfree = nullptr;  // magazine in use, linked through next
+    std::atomic<uint32_t> look_span{kGlobalEvery};
+    std::atomic<uint64_t> picked{0};   // up to the last set_until_look; see picks
+    std::atomic<uint64_t> created{0};  // goroutines; num_goroutine is the sum of the differences
+    RunQueue runq;                     // those that have run before
+    FreshQueue fresh;                  // those that have not; the line ends after its counts
+    G* gfree = nullptr;                // magazine in use, linked through next
     uint32_t gfree_count = 0;
-    uint32_t stacks = 0;        // how many of stack_cache are filled
-    uint32_t small_stacks = 0;  // the first so many of them are no larger than asked for
+    uint32_t stacks = 0;              // how many of stack_cache are filled
+    uint32_t small_stacks = 0;        // the first so many of them are no larger than asked for
+    std::atomic<uint32_t> rounds{0};  // how often look_when began anew
+    std::atomic<uint64_t> finished{0};
     uint32_t stack_batch = 1;  // how many the last refill asked for
     uint32_t g_batch = 4;      // the same
     G* gfree_full = nullptr;   // a whole magazine, or null
     uint64_t id_next = 0;      // goroutine ids handed out in blocks
     uint64_t id_end = 0;
     kernel::Rand rand;
-    std::atomic<uint64_t> created{0};  // goroutines; num_goroutine is the sum of the differences
-    std::atomic<uint64_t> finished{0};
-    std::atomic<uint64_t> picked{0};  // up to the last set_until_look; see picks
-    std::atomic<uint32_t> look_span{kGlobalEvery};
     std::atomic<uint64_t> parks{0};
     std::atomic<uint64_t> steals{0};
     std::atomic<bool> blocking{false};  // curg is inside gort::blocking: retake after 20 us
@@ -104,22 +106,22 @@ struct alignas(64) P {
     Reluctance sync_reluctance;            // rt/own/owner.h
     std::atomic<uint64_t> steal_tries{0};  // other Ps it wanted to take from, with luck or without
     std::atomic<uint64_t> looks{0};        // rounds of looking for work at other Ps
-    std::atomic<int64_t> idle{0};          // ns in which it had no work, up to the last time that it found some
-    std::atomic<int64_t> idle_since{0};    // 0: it works
 
-    // --- shared
+    // --- shared: in one line what lookers write and the holder reads at spawns and decisions
     alignas(64) std::atomic<uint32_t> attention{0};
     // who holds it; null while idle or in somebody's hands. Changes under that M's gate_lock
     std::atomic<M*> m{nullptr};
     // What spawn and ready look at: kHungry, kWakeOne
     std::atomic<uint32_t> wanted{0};
-    uint32_t index = 0;      // in sched.allp
+    uint32_t index = 0;  // in sched.allp
+    PublicQueue open_to_all;
     P* next_idle = nullptr;  // sched.lock
     bool retired = false;    // sched.lock: gomaxprocs shrank
     // handshake: the last number that was drawn, and the last that has been answered
     std::atomic<uint32_t> answers_wanted{0}, answered{0};
-    alignas(64) PublicQueue open_to_all;
-    Sharing sharing;
+    alignas(64) Sharing sharing;
+    std::atomic<int64_t> idle{0};        // ns in which it had no work, up to the last time that it found some
+    std::atomic<int64_t> idle_since{0};  // 0: it works
 
     // --- sysmon's own notes
     uint32_t seen_tick = 0;  // picks from the queues
@@ -190,7 +192,7 @@ struct alignas(64) P {
     }
     // Changes with every pick: tells one goroutine's turn from the next.
     uint64_t turn() const {
-        return uint64_t{rounds.load(std::memory_order_relaxed)} << 32 | static_cast<uint32_t>(until_look());
+        return picked.load(std::memory_order_relaxed) << 32 | static_cast<uint32_t>(until_look());
     }
     uint32_t queued() const {
         return runq.size() + fresh.size() + (runnext.load(std::memory_order_relaxed) != nullptr);
@@ -208,5 +210,9 @@ struct alignas(64) P {
         runnext.store(gp, std::memory_order_relaxed);
     }
 };
+
+#if !defined(GORT_DEBUG)
+static_assert(offsetof(P, fresh) == 56);
+#endif
 
 }  // namespace gort::rt

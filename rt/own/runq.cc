@@ -22,14 +22,14 @@ uint32_t grown(uint32_t room) { return room < kLeast ? kLeast : room * 2; }
 }  // namespace
 
 void RunQueue::init(G** first) {
-    ring_ = first_ = first;
+    ring_ = first;
     mask_ = kFirst - 1;
     head_.store(0, std::memory_order_relaxed);
     tail_.store(0, std::memory_order_relaxed);
 }
 
 void RunQueue::destroy() {
-    if (ring_ != first_) kernel::release(ring_, (mask_ + size_t{1}) * sizeof(G*));
+    if (mask_ != kFirst - 1) kernel::release(ring_, (mask_ + size_t{1}) * sizeof(G*));
     ring_ = nullptr;
 }
 
@@ -44,7 +44,7 @@ void RunQueue::grow() {
 }
 
 void FreshQueue::init(Group* first) {
-    groups_ = first_ = first;
+    groups_ = first;
     mask_ = kFirst - 1;
     bottom_.store(0, std::memory_order_relaxed);
     top_ = 0;
@@ -52,7 +52,7 @@ void FreshQueue::init(Group* first) {
 }
 
 void FreshQueue::destroy() {
-    if (groups_ != first_) kernel::release(groups_, (mask_ + size_t{1}) * sizeof(Group));
+    if (mask_ != kFirst - 1) kernel::release(groups_, (mask_ + size_t{1}) * sizeof(Group));
     groups_ = nullptr;
 }
 

@@ -75,8 +75,7 @@ private:
     [[gnu::noinline]] void grow();
 
     G** ring_ = nullptr;
-    G** first_ = nullptr;
-    uint32_t mask_ = 0;
+    uint32_t mask_ = kFirst - 1;
     std::atomic<uint32_t> head_{0};  // atomic only so that size() may be a guess from outside
     std::atomic<uint32_t> tail_{0};
 };

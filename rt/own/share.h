@@ -67,6 +67,17 @@ private:
     std::atomic<uintptr_t> head_{0};  // bit 0: an offer
 };
 
+// Writes only what is new, for a line that is not written stays in the caches of those who read it.
+template <class T>
+inline void write_new(std::atomic<T>& to, T value) {
+    if (to.load(std::memory_order_relaxed) != value) to.store(value, std::memory_order_relaxed);
+}
+// The same for a value that need not be exact: writes where it differs by more than an eighth.
+inline void write_about(std::atomic<int64_t>& to, int64_t value) {
+    const int64_t off = to.load(std::memory_order_relaxed) - value;
+    if ((off < 0 ? -off : off) > value / 8) to.store(value, std::memory_order_relaxed);
+}
+
 // What is known about a P as one to take from. Written by those who look, seldom; a guess to all.
 struct Sharing {
     static constexpr uint32_t kFirstBatch = 8, kMostBatch = 256;

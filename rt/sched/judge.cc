@@ -50,10 +50,10 @@ void judge(P* victim, bool good, int64_t now) {
     const uint32_t batch = s.batch.load(kRelaxed);
     const int64_t pause = s.pause.load(kRelaxed);
     if (trust < kMostTrust) s.trust.store(trust + 1, kRelaxed);
-    s.trust_grain.store(s.grain.load(kRelaxed), kRelaxed);
-    s.batch.store(batch * 4 < Sharing::kMostBatch ? batch * 4 : Sharing::kMostBatch, kRelaxed);
-    s.pause.store(pause > kPauseFirst ? pause - pause / 4 : 0, kRelaxed);
-    sched.wake_pause.store(0, kRelaxed);
+    write_about(s.trust_grain, s.grain.load(kRelaxed));
+    write_new(s.batch, batch * 4 < Sharing::kMostBatch ? batch * 4 : Sharing::kMostBatch);
+    write_new(s.pause, pause > kPauseFirst ? pause - pause / 4 : 0);
+    write_new(sched.wake_pause, int64_t{0});
 }
 
 // What so many goroutines that were moved have to give to have been worth it. Of several, the first is slow to start.
@@ -91,7 +91,7 @@ void note_grain(P* pp, int64_t elapsed, uint64_t decisions, uint64_t spawned) {
     const uint64_t made = decisions ? decisions : spawned;
     if (made > 100'000'000) return;  // a glance at counters that move is a guess
     auto& grain = pp->sharing.grain;
-    if (made) grain.store(elapsed / static_cast<int64_t>(made), kRelaxed);
+    if (made) write_about(grain, elapsed / static_cast<int64_t>(made));
     else if (elapsed > grain.load(kRelaxed)) grain.store(elapsed, kRelaxed);
 }
 

@@ -64,6 +64,7 @@ bool may_look(const P* me) {
 }
 
 G* adopt(P* me, P* from, G* list, int64_t now) {
+    prefetch_whole(list);
     const uint32_t n = put_aside_all(me, list);
     me->loot = {from, n, now, 0, 0, me->loot.stacks, now, 0, from->idle_until(now)};
     me->steals.store(me->steals.load(kRelaxed) + n, kRelaxed);
