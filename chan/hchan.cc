@@ -6,6 +6,8 @@
 // that one is the dear part: after a switch the CPU predicts the return address of the goroutine that was left.
 #include "chan/hchan.h"
 
+#include <type_traits>
+
 #include "rt/base/sim_seam.h"
 #include "rt/host.h"
 #include "rt/own/gate_fast.h"
@@ -33,6 +35,18 @@ namespace {
 
 // ---- what blocks ----
 
+// With the lock held, which whoever runs next releases. Returns outside the gate, when somebody has taken sg out.
+[[gnu::always_inline]] inline M* wait_in(WaitQueue& queue, M* mp, Sudog& sg, WaitReason why) {
+    auto* c = static_cast<Hchan*>(sg.object);
+    sg.g->waiting = &sg;
+    queue.push(&sg);
+    mark_return(mp);
+    mp = park_on(mp, c, why);
+    sg.g->waiting = nullptr;
+    leave(mp);
+    return mp;
+}
+
 }  // namespace
 
 // Not in the anonymous namespace: there GCC would find that nobody needs its result and drop the return by jump.
@@ -40,55 +54,30 @@ bool send_blocks(M* mp, Hchan* c, Payload from);
 [[gnu::noinline]] bool send_blocks(M* mp, Hchan* c, Payload from) {
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]]
         send_on_closed(mp, c);
-    G* gp = mp->curg;
-    Sudog sg{nullptr, nullptr, gp, from, c, nullptr, SudogState::kWaiting, false, true};
-    gp->waiting = &sg;
-    c->sendq.push(&sg);
-    mp->left_from = arch::return_site();
-    mp = park_on(mp, c, WaitReason::kChanSend);
-    sg.g->waiting = nullptr;
-    leave(mp);
+    Sudog sg{nullptr, nullptr, mp->curg, from, c, nullptr, SudogState::kWaiting, false, true};
+    mp = wait_in(c->sendq, mp, sg, WaitReason::kChanSend);
     if (sg.state == SudogState::kClosed) [[unlikely]]
         panic_closed();
-    return returns_in_step(mp) ? true : arch::return_by_jump(true);
+    return blocked_return(returns_in_step(mp), true);
 }
 
 namespace {
 
-[[gnu::noinline]] WordResult recv_word_blocks(M* mp, Hchan* c) {
+// `to` says where what comes goes, unless it is a word.
+template <bool kWord, class R = std::conditional_t<kWord, WordResult, bool>>
+[[gnu::noinline]] R recv_blocks(M* mp, Hchan* c, Payload to) {
+    const auto result = [](Payload got, bool ok) -> R {
+        if constexpr (kWord) return {got.word, ok};
+        else return ok;
+    };
     if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
         chan_unlock(c);
         leave(mp);
-        return {0, false};
+        return result({.word = 0}, false);
     }
-    G* gp = mp->curg;
-    Sudog sg{nullptr, nullptr, gp, {.word = 0}, c, nullptr, SudogState::kWaiting, false, false};
-    gp->waiting = &sg;
-    c->recvq.push(&sg);
-    mp->left_from = arch::return_site();
-    mp = park_on(mp, c, WaitReason::kChanReceive);
-    sg.g->waiting = nullptr;
-    leave(mp);
-    const WordResult result{sg.payload.word, sg.state == SudogState::kDone};
-    return returns_in_step(mp) ? result : return_by_jump(result);
-}
-
-[[gnu::noinline]] bool recv_blocks(M* mp, Hchan* c, void* to) {
-    if (c->fill.load(std::memory_order_relaxed) & kClosed) [[unlikely]] {
-        chan_unlock(c);
-        leave(mp);
-        return false;
-    }
-    G* gp = mp->curg;
-    Sudog sg{nullptr, nullptr, gp, {.at = to}, c, nullptr, SudogState::kWaiting, false, false};
-    gp->waiting = &sg;
-    c->recvq.push(&sg);
-    mp->left_from = arch::return_site();
-    mp = park_on(mp, c, WaitReason::kChanReceive);
-    sg.g->waiting = nullptr;
-    leave(mp);
-    const bool ok = sg.state == SudogState::kDone;
-    return returns_in_step(mp) ? ok : arch::return_by_jump(ok);
+    Sudog sg{nullptr, nullptr, mp->curg, to, c, nullptr, SudogState::kWaiting, false, false};
+    mp = wait_in(c->recvq, mp, sg, WaitReason::kChanReceive);
+    return blocked_return(returns_in_step(mp), result(sg.payload, sg.state == SudogState::kDone));
 }
 
 // ---- what does not, if it can be helped ----
@@ -99,9 +88,7 @@ namespace {
     M* mp = self();
     if (!mp) [[unlikely]]
         return nullptr;
-    mp->in_rt.store(1, std::memory_order_relaxed);
-    kernel::light_barrier();
-    const uint16_t place = mp->open.load(std::memory_order_acquire);  // G2. 0, shut, is no channel's owner
+    const uint32_t place = gate_step_in(mp);  // 0, shut, is no channel's owner
     return c->lock.owner.whose.load(std::memory_order_relaxed) == place ? mp : nullptr;
 }
 
@@ -189,7 +176,7 @@ template <bool kWord>
 }  // namespace
 
 void unlock_commit(void* c, G*) GORT_NO_TSA {
-    static_cast<Hchan*>(c)->lock.gate.unlock();
+    static_cast<Hchan*>(c)->lock.mutex.unlock();
 }  // the left side locked it
 
 void panic_closed() { host_throw_runtime_error("send on closed channel"); }
@@ -233,7 +220,7 @@ void chan_send(Hchan* c, void* from) {
 [[gnu::always_inline]] static inline WordResult recv_word_rest(M* mp, Hchan* c) {
     Payload to{.word = 0};
     if (recv_locked<true>(mp, c, &to)) return {to.word, true};
-    return recv_word_blocks(mp, c);
+    return recv_blocks<true>(mp, c, {.word = 0});
 }
 [[gnu::noinline]] static WordResult recv_word_mine(M* mp, Hchan* c) { return recv_word_rest(mp, c); }
 [[gnu::noinline]] static WordResult recv_word_shared(Hchan* c) {
@@ -253,7 +240,7 @@ WordResult chan_recv_word(Hchan* c) {
         leave(mp);
         return {to.word, true};
     }
-    return recv_word_blocks(mp, c);
+    return recv_blocks<true>(mp, c, {.word = 0});
 }
 
 bool chan_recv(Hchan* c, void* to) {
@@ -261,7 +248,7 @@ bool chan_recv(Hchan* c, void* to) {
         block_for_ever(WaitReason::kChanReceiveNil);
     M* mp;
     Payload place{.at = to};
-    return recv_now<false>(&mp, c, &place) || recv_blocks(mp, c, to);
+    return recv_now<false>(&mp, c, &place) || recv_blocks<false>(mp, c, place);
 }
 
 template <bool kWord>
@@ -340,9 +327,9 @@ void abandon_sudogs(G* gp) {
         if (sg->state != SudogState::kWaiting) continue;
         auto* c = static_cast<Hchan*>(sg->object);
         chan_revoke_at_end(c);
-        c->lock.gate.lock();
+        c->lock.mutex.lock();
         (sg->sends ? c->sendq : c->recvq).remove(sg);
-        c->lock.gate.unlock();
+        c->lock.mutex.unlock();
     }
     gp->waiting = nullptr;
 }

@@ -79,13 +79,13 @@ void chan_revoke_at_end(Hchan* c);
 // May leave the gate meanwhile. The result is the M to go on with; the lock is taken.
 [[gnu::noinline]] rt::M* chan_lock_slow(rt::M* mp, Hchan* c, ChanUse use);
 
-// Holding the gate, and it is this P's turn: makes c its own and lets the gate go, unless c is to stay shared.
+// Holding the mutex, and it is this P's turn: makes c its own and unlocks the mutex, unless c is to stay shared.
 [[gnu::noinline]] void chan_make_own(rt::M* mp, Hchan* c);
 
-enum class LockGot : uint8_t { kNothing, kGate, kOwn };
+enum class LockGot : uint8_t { kNothing, kMutex, kOwn };
 
 // kNothing: it is another P's; who holds no other lock leaves the gate and revokes it.
-// No TSA, here and below: whether it is the gate that is held the analysis cannot know.
+// No TSA, here and below: whether it is the mutex that is held the analysis cannot know.
 [[gnu::always_inline]] inline LockGot chan_lock_try(rt::M* mp, Hchan* c) GORT_NO_TSA {
     Owner& owner = c->lock.owner;
     const uint32_t place = rt::place_of(mp);
@@ -97,17 +97,17 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
     rt::P* pp = rt::p_of(mp);
     arch::prefetch_write(&c->head);  // both lines come at the same time
     const int64_t began = rt::remote_begin(pp);
-    c->lock.gate.lock();
+    c->lock.mutex.lock();
     if (!c->lock.is_shared()) [[unlikely]] {
-        c->lock.gate.unlock();
+        c->lock.mutex.unlock();
         return LockGot::kNothing;
     }
     if (owner.last.load(std::memory_order_relaxed) != place) rt::remote_end(pp, began);
     if (owner.used_by(place)) [[unlikely]] {
         chan_make_own(mp, c);
-        return c->lock.is_shared() ? LockGot::kGate : LockGot::kOwn;
+        return c->lock.is_shared() ? LockGot::kMutex : LockGot::kOwn;
     }
-    return LockGot::kGate;
+    return LockGot::kMutex;
 }
 
 [[gnu::always_inline]] inline rt::M* chan_lock(rt::M* mp, Hchan* c, ChanUse use) {
@@ -116,12 +116,12 @@ enum class LockGot : uint8_t { kNothing, kGate, kOwn };
     return mp;
 }
 
-// Of a channel that we have locked: is it the gate that we hold? If it was this P's own, others may have begun to
+// Of a channel that we have locked: is it the mutex that we hold? If it was this P's own, others may have begun to
 // take it away meanwhile; but they wait for our leaving before they call it shared.
 [[gnu::always_inline]] inline bool chan_is_shared(const Hchan* c) { return c->lock.is_shared(); }
 
 [[gnu::always_inline]] inline void chan_unlock(Hchan* c) GORT_NO_TSA {
-    if (chan_is_shared(c)) c->lock.gate.unlock();
+    if (chan_is_shared(c)) c->lock.mutex.unlock();
 }
 
 // ---- elements
@@ -170,12 +170,7 @@ template <bool kWord>
 }
 
 // True if this select is ours to complete: no other waker has it.
-inline bool claim(rt::G* gp) {
-    if (!rt::solo()) return gp->select_done.exchange(1, std::memory_order_acq_rel) == 0;
-    const bool free = gp->select_done.load(std::memory_order_relaxed) == 0;
-    gp->select_done.store(1, std::memory_order_relaxed);
-    return free;
-}
+inline bool claim(rt::G* gp) { return rt::exchange_inside(gp->select_done, 1) == 0; }
 
 // The first waiter that is still to be had, unlinked; null if there is none. Under the lock.
 [[gnu::always_inline]] inline rt::Sudog* take_waiter(rt::WaitQueue& q) {

@@ -46,7 +46,7 @@ M* chan_lock_slow(M* mp, Hchan* c, ChanUse use) {
 void chan_make_own(M* mp, Hchan* c) GORT_NO_TSA {
     if (c->lock.owner.losses.load(std::memory_order_relaxed) == ChanLock::kForEver) return;
     make_own(mp, c->lock.owner);
-    c->lock.gate.unlock();
+    c->lock.mutex.unlock();
 }
 
 }  // namespace gort::detail

@@ -1,4 +1,4 @@
-// chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, a GateLock once it is shared.
+// chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, a InsideLock once it is shared.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // rt/own/owner.h has the protocol: a channel begins as its maker's P's; who wants it and finds another owner leaves the
@@ -9,10 +9,10 @@
 //
 // Invariant: inside the gate, between lock and unlock, the channel stays shared, or this P's and may become kRevoking.
 // Context:  [G or foreign thread, inside the gate]; chan_revoke: any thread, outside of it.
-// Ordering: B1, B2 of rt/own/owner.h; K1 of rt/base/gate_lock.h: what earlier holders did is visible.
+// Ordering: B1, B2 of rt/own/owner.h; K1 of rt/base/inside_lock.h: what earlier holders did is visible.
 #pragma once
 
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "rt/own/owner.h"
 #include "rt/sched/judge.h"
 
@@ -20,7 +20,7 @@ namespace gort::detail {
 
 struct ChanLock {
     Owner owner;
-    rt::GateLock gate{kernel::LockRank::kChan};
+    rt::InsideLock mutex{kernel::LockRank::kChan};
 
     // Owner::losses of a channel that is shared from the start and stays so. One that is only shared from the start has
     // been lost once.

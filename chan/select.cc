@@ -34,6 +34,9 @@ using namespace rt;
 
 // The same eight bytes; from a Selected itself GCC makes no tail call.
 [[gnu::const, gnu::visibility("hidden")]] Selected return_by_jump(uint64_t value) GORT_RETURN_BY_JUMP;
+[[gnu::always_inline]] inline Selected return_by_jump(Selected r) {
+    return return_by_jump(static_cast<uint32_t>(r.index) | uint64_t{r.ok} << 32);
+}
 
 namespace {
 
@@ -203,7 +206,7 @@ struct Locked {
 void unlock_all(SelectItem* it) GORT_NO_TSA {
     while (it) {
         SelectItem* next = it->locked;  // before the unlock: invariant (2)
-        it->c->lock.gate.unlock();
+        it->c->lock.mutex.unlock();
         it = next;
     }
 }
@@ -220,7 +223,7 @@ template <uint32_t kN>
         if (it->c == last) continue;
         last = it->c;
         const LockGot held = chan_lock_try(result.mp, it->c);
-        if (held == LockGot::kGate) [[likely]] {
+        if (held == LockGot::kMutex) [[likely]] {
             *link = it;
             link = &it->locked;
         } else if (held == LockGot::kNothing) [[unlikely]] {
@@ -341,9 +344,7 @@ template <uint32_t kN, How kHow>
 
 // ---- select ----
 
-uint64_t as_word(Selected r) { return static_cast<uint32_t>(r.index) | uint64_t{r.ok} << 32; }
-
-// *in_step becomes false when an ordinary return would be predicted wrong, see arch::return_by_jump.
+// *in_step becomes false when an ordinary return would be predicted wrong: blocked_return.
 template <uint32_t kN, How kHow>
 [[gnu::always_inline]] inline Selected run(Items<kN> items, bool* in_step, int64_t deadline = kForever) {
     const bool blocks = kHow == How::kWait || (kHow == How::kUntil && deadline != kPassed);
@@ -389,7 +390,7 @@ template <uint32_t kN, How kHow>
         leave(mp);
         return {-1, false};
     }
-    mp->left_from = arch::return_site();
+    mark_return(mp);
     if constexpr (kHow == How::kUntil) mp = wait_on_all_until(mp, items, locked, deadline);
     else mp = wait_on_all(mp, items, locked);
     *in_step = returns_in_step(mp);
@@ -401,12 +402,12 @@ template <uint32_t kN, How kHow>
 Selected select_wait(SelectItem* items, uint32_t n, size_t stride) {
     bool in_step = true;
     const Selected r = run<0, How::kWait>({items, n, stride}, &in_step);
-    return in_step ? r : return_by_jump(as_word(r));
+    return blocked_return(in_step, r);
 }
 Selected select_wait2(SelectItem* items) {
     bool in_step = true;
     const Selected r = run<2, How::kWait>({items, 2, sizeof(SelectItem)}, &in_step);
-    return in_step ? r : return_by_jump(as_word(r));
+    return blocked_return(in_step, r);
 }
 Selected select_try(SelectItem* items, uint32_t n, size_t stride) {
     bool in_step = true;
@@ -419,12 +420,12 @@ Selected select_try2(SelectItem* items) {
 Selected select_until(SelectItem* items, uint32_t n, size_t stride, int64_t deadline) {
     bool in_step = true;
     const Selected r = run<0, How::kUntil>({items, n, stride}, &in_step, deadline);
-    return in_step ? r : return_by_jump(as_word(r));
+    return blocked_return(in_step, r);
 }
 Selected select_until1(SelectItem* item, int64_t deadline) {
     bool in_step = true;
     const Selected r = run<1, How::kUntil>({item, 1, sizeof(SelectItem)}, &in_step, deadline);
-    return in_step ? r : return_by_jump(as_word(r));
+    return blocked_return(in_step, r);
 }
 
 void select_for_ever() { block_for_ever(WaitReason::kSelectNoCases); }

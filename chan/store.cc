@@ -104,13 +104,9 @@ public:
             return;
         nested_ = mp->in_rt.load(std::memory_order_relaxed) != 0;
         if (!nested_) {
-            mp->in_rt.store(1, std::memory_order_relaxed);
-            kernel::light_barrier();
-            if (!mp->open.load(std::memory_order_acquire)) [[unlikely]] {  // G2
-                leave(mp);
+            entered_ = try_enter();
+            if (!entered_) [[unlikely]]
                 return;
-            }
-            entered_ = mp;
         }
         pp_ = p_of(mp);
     }

@@ -31,7 +31,7 @@ namespace {
 struct TimeChan {
     uint64_t slot = 0;  // the ring
     Timer timer;
-    GateLock lock{kernel::LockRank::kTime};
+    InsideLock lock{kernel::LockRank::kTime};
     std::atomic<uint32_t> refs{1};
     // --- under lock
     bool armed = false;
@@ -73,7 +73,7 @@ M* enter_running() {
 G* deliver(Hchan* c, int64_t now) {
     const Payload value{.word = static_cast<uint64_t>(now)};
     G* woken = nullptr;
-    c->lock.gate.lock();
+    c->lock.mutex.lock();
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (Sudog* sg = take_waiter(c->recvq)) {
         elem_across<true>(c, &sg->payload, value);
@@ -82,17 +82,17 @@ G* deliver(Hchan* c, int64_t now) {
     } else if (fill == 0) {
         ring_put<true>(c, fill, value);
     }
-    c->lock.gate.unlock();
+    c->lock.mutex.unlock();
     return woken;
 }
 
 // True if there was a value that nobody had received.
 bool take_back(Hchan* c) {
-    c->lock.gate.lock();
+    c->lock.mutex.lock();
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     Payload value{.word = 0};
     if (fill) ring_take<true>(c, fill, &value);
-    c->lock.gate.unlock();
+    c->lock.mutex.unlock();
     return fill != 0;
 }
 

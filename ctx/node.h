@@ -25,7 +25,7 @@
 
 #include "chan/hchan.h"
 #include "ctx/context.h"
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "rt/time/timers.h"
 
 namespace gort::ctx::detail {
@@ -36,7 +36,7 @@ struct CancelNode : context_base, Child {
     explicit CancelNode(context_base* parent, Kind kind = Kind::kCancel) noexcept
         : context_base(kind, 2, parent) {}
 
-    rt::GateLock lock{kernel::LockRank::kContext};
+    rt::InsideLock lock{kernel::LockRank::kContext};
     std::atomic<uint32_t> state{0};  // 1: cancelled
     // --- under lock, and constant once state is 1
     std::error_code err_code;

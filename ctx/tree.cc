@@ -48,14 +48,14 @@ void unlink_child(Child* c) {
 
 // Closes a channel that is shared from the start and has no senders. Who waits is to be readied.
 void close_done(Hchan* c, Aftermath* after) {
-    c->lock.gate.lock();
+    c->lock.mutex.lock();
     c->fill.store(c->fill.load(std::memory_order_relaxed) | kClosed, std::memory_order_release);
     while (Sudog* sg = gort::detail::take_waiter(c->recvq)) {
         sg->state = SudogState::kClosed;
         *after->woken_end = sg;
         after->woken_end = &sg->next;
     }
-    c->lock.gate.unlock();
+    c->lock.mutex.unlock();
 }
 
 uint64_t epoch() { return sched.epoch.load(std::memory_order_relaxed); }

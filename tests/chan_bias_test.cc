@@ -110,9 +110,9 @@ TEST(who_gets_the_lock_of_a_channel_that_was_given_away_lets_go) {
         elsewhere([&] { use(ch, 2); });
         auto* c = header(ch);
         gort::rt::M* mp = gort::rt::enter();
-        c->lock.gate.lock();
+        c->lock.mutex.lock();
         std::thread other([ch] { ch << 1; });
-        while (c->lock.gate.sleepers() == 0) std::this_thread::yield();
+        while (c->lock.mutex.sleepers() == 0) std::this_thread::yield();
         gort::detail::chan_make_own(mp, c);
         while (c->lock.owner.whose.load() != gort::detail::kRevoking && c->fill.load() == 0)
             std::this_thread::yield();

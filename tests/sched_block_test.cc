@@ -405,7 +405,7 @@ TEST_P(GR_17_any_number_of_them_leaves_the_others_alive, 1, 2, 8) {
                 spin_until(stop);
                 join.done();
             });
-        while (rt::sched.detached < n - procs) nap(1ms);
+        while (rt::detached() < static_cast<uint32_t>(n - procs)) nap(1ms);
         for (int i = 0; i < 10; ++i) yield();
         stop = true;
         join.wait();

@@ -71,8 +71,7 @@ GORT_NO_TSA void keep(P* pp, M* holder) {
     holder->place = 0;
     pp->m.store(nullptr, std::memory_order_release);
     holder->lost_p.store(true, std::memory_order_relaxed);
-    sched.detached.fetch_add(1, std::memory_order_relaxed);
-    detail::g_strays.fetch_add(1, std::memory_order_relaxed);
+    detail::g_strays.fetch_add(detail::kStray, std::memory_order_relaxed);
     holder->gate_lock.unlock();
 }
 
@@ -99,15 +98,11 @@ void answer(P* pp) {
 // Who waits outside of the gate is inside for a moment only, and has nothing half done.
 void answer_from_outside() {
     M* mp = self();
-    if (!mp || mp->foreign || mp->in_rt.load(std::memory_order_relaxed)) return;
-    mp->in_rt.store(1, std::memory_order_relaxed);
-    kernel::light_barrier();
-    if (mp->open.load(std::memory_order_acquire)) {  // G2
-        P* pp = mp->p;
-        if (pp->attention.load(std::memory_order_relaxed) & kAskAnswer) {
-            pp->attention.fetch_and(~kAskAnswer, std::memory_order_acquire);
-            answer(pp);
-        }
+    if (!mp || mp->in_rt.load(std::memory_order_relaxed) || !try_enter()) return;
+    P* pp = mp->p;
+    if (pp->attention.load(std::memory_order_relaxed) & kAskAnswer) {
+        pp->attention.fetch_and(~kAskAnswer, std::memory_order_acquire);
+        answer(pp);
     }
     leave(mp);
 }
@@ -183,6 +178,8 @@ namespace gort::detail {
 constinit std::atomic<uint32_t> g_strays{0};
 
 void check_in() { rt::leave(rt::enter()); }
+#if defined(GORT_FENCES_UNKNOWN)
 void full_fence() { kernel::full_barrier(); }
+#endif
 
 }  // namespace gort::detail

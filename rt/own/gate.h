@@ -41,12 +41,17 @@ namespace gort::rt {
     M* mp = self();
     if (!mp) [[unlikely]]
         mp = attach_foreign();
-    mp->in_rt.store(1, std::memory_order_relaxed);
-    kernel::light_barrier();
-    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]
-        return enter_slow(mp);  // G2
+    if (!detail::gate_step_in(mp)) [[unlikely]]
+        return enter_slow(mp);
     if (!mp->p) __builtin_unreachable();
     return mp;
+}
+
+// The same where the gate stands open to a P: there is no call in it, so the caller saves no registers. Else null, and
+// the thread is outside.
+[[gnu::always_inline]] inline M* try_enter() {
+    uint32_t place;
+    return static_cast<M*>(detail::gate_enter(&place));
 }
 
 [[gnu::always_inline]] inline void leave(M* mp) { mp->in_rt.store(0, std::memory_order_release); }  // G1

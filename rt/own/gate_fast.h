@@ -32,8 +32,20 @@ GORT_HIDDEN extern bool g_expedited;
 
 namespace gort::detail {
 
+// kernel/membarrier.h's light_barrier and full_barrier.
+#if defined(__SANITIZE_THREAD__)
+#define GORT_FENCES_UNKNOWN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GORT_FENCES_UNKNOWN 1
+#endif
+#endif
+#if defined(GORT_FENCES_UNKNOWN)
 void full_fence();
-[[gnu::always_inline]] inline void light_fence() {  // kernel/membarrier.h's light_barrier
+#else
+[[gnu::always_inline]] inline void full_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+#endif
+[[gnu::always_inline]] inline void light_fence() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (kernel::g_expedited) [[likely]]
         std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -48,27 +60,35 @@ struct Gate {
     std::atomic<uint16_t> born{0};
 };
 
-// Into the runtime, if this thread has a P; its place is then *place. Else null, and the thread is outside.
-[[gnu::always_inline]] inline Gate* gate_enter(uint32_t* place) {
-    auto* g = static_cast<Gate*>(arch::tls_load());
-    if (!g) [[unlikely]]
-        return nullptr;
+// Every way in begins with this. The thread is inside afterwards, whatever the result is: the place of its P, or 0, the
+// gate is shut. Then the thread leaves again, or waits until it has a P (rt::enter).
+[[gnu::always_inline]] inline uint32_t gate_step_in(Gate* g) {
     g->in_rt.store(1, std::memory_order_relaxed);
     light_fence();
-    *place = g->open.load(std::memory_order_acquire);  // G2 of rt/own/gate.h
-    if (*place == 0) [[unlikely]] {
-        g->in_rt.store(0, std::memory_order_release);
-        return nullptr;
-    }
-    return g;
+    return g->open.load(std::memory_order_acquire);  // G2 of rt/own/gate.h
 }
 [[gnu::always_inline]] inline void gate_leave(Gate* g) {
     g->in_rt.store(0, std::memory_order_release);
 }  // G1
 
-// Goroutines that run without a P because theirs was taken away. One of them must stop at its next call into gort;
-// those that do not enter the gate ask here whether they should.
+// Into the runtime, if this thread has a P; its place is then *place. Else null, and the thread is outside.
+[[gnu::always_inline]] inline Gate* gate_enter(uint32_t* place) {
+    auto* g = static_cast<Gate*>(arch::tls_load());
+    if (!g) [[unlikely]]
+        return nullptr;
+    *place = gate_step_in(g);
+    if (*place == 0) [[unlikely]] {
+        gate_leave(g);
+        return nullptr;
+    }
+    return g;
+}
+
+// STRAYS are goroutines that run without a P because theirs was taken away. Each of them must stop at its next call into
+// gort; calls that do not enter the gate ask here whether there are any. The low half counts those of this run, the high
+// half what is left of earlier runs, and a simulation counts there as well.
 GORT_HIDDEN extern std::atomic<uint32_t> g_strays;
+inline constexpr uint32_t kStray = 1, kStrayElsewhere = 1u << 16;
 
 [[gnu::always_inline]] inline bool strays() { return g_strays.load(std::memory_order_relaxed) != 0; }
 void check_in();  // into the gate and out again: waits for a P, or ends with the run
@@ -119,11 +139,9 @@ struct alignas(4) Owner {
     auto* g = static_cast<Gate*>(arch::tls_load());
     if (!g) [[unlikely]]
         return nullptr;
-    g->in_rt.store(1, std::memory_order_relaxed);
-    light_fence();
-    if (g->open.load(std::memory_order_acquire) == owner.whose.load(std::memory_order_relaxed)) [[likely]]
+    if (gate_step_in(g) == owner.whose.load(std::memory_order_relaxed)) [[likely]]
         return g;
-    g->in_rt.store(0, std::memory_order_release);
+    gate_leave(g);
     return nullptr;
 }
 // Of an object that nobody else knows yet.

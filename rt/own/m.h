@@ -36,7 +36,7 @@ struct alignas(64) M : detail::Gate {
     void* commit_arg = nullptr;
     G* commit_g = nullptr;
     EhGlobals* eh = nullptr;  // of this thread
-    // return_site() of the blocking call that was switched away from last: rt/sched/park.h
+    // where the blocking call was called that was switched away from last: mark_return
     const void* left_from = nullptr;
 
     // --- cold
@@ -67,7 +67,7 @@ struct alignas(64) M : detail::Gate {
     bool dying = false;     // its locked G ended: the thread ends too
     // a locked G ended on it: signal mask, CPUs and all else may be what that made of them, so it makes no thread
     bool altered = false;
-    // gate_lock: the P was retaken while user code ran; counted in sched.detached
+    // gate_lock: the P was retaken while user code ran; counted in g_strays
     std::atomic<bool> lost_p{false};
     uint64_t epoch = 0;  // the run it belongs to
     uint64_t id = 0;

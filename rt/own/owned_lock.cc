@@ -9,7 +9,7 @@
 namespace gort::rt {
 
 namespace {
-constexpr int kPauses = 50;  // as in rt/base/gate_lock.cc
+constexpr int kPauses = 50;  // as in rt/base/inside_lock.cc
 }
 
 // Returns when it was shared, if only for a moment.

@@ -1,4 +1,4 @@
-// rt/own/owned_lock.h - a GateLock that costs no locked instruction as long as one P is the only one to use it.
+// rt/own/owned_lock.h - a InsideLock that costs no locked instruction as long as one P is the only one to use it.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // For locks that live for ever and are mostly used by one P at a time: the slots of the table of waiters.
@@ -12,14 +12,14 @@
 //      1  held[P] = 1                            1  whose: P -> kRevoking, by CAS
 //      2  light_barrier                          2  heavy_barrier
 //      3  read whose: P? then it has the lock    3  wait while held[P]
-//         else held[P] = 0, and as the other     4  whose = kShared: now the GateLock counts
+//         else held[P] = 0, and as the other     4  whose = kShared: now the InsideLock counts
 //
 // One byte for each P, as an owner that is too late writes its byte once more; Ps beyond kOwners never own.
-// Context:   as GateLock.
+// Context:   as InsideLock.
 // Ordering:  B3 held's release -> the acquire of who waits for it. The others are rt/own/owner.h's.
 #pragma once
 
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "rt/own/owner.h"
 
 namespace gort::rt {
@@ -44,7 +44,7 @@ public:
         }
         lock_shared(place);
     }
-    // It is shared for as long as the GateLock is held, and not while the owner holds it.
+    // It is shared for as long as the InsideLock is held, and not while the owner holds it.
     void unlock() GORT_RELEASE() GORT_NO_TSA {
         if (solo()) return;
         if (owner_.whose.load(std::memory_order_relaxed) == kShared) {
@@ -56,6 +56,11 @@ public:
         held_[place_of(self()) - 1].store(0, std::memory_order_release);  // B3
     }
 
+    // The commit of a park that begins with the lock held (rt/sched/park.h); null where there is nothing to unlock.
+    CommitFn commit() const { return solo() ? nullptr : unlock_commit; }
+    // No TSA: the goroutine that was left has locked it.
+    static void unlock_commit(void* lock, G*) GORT_NO_TSA { static_cast<OwnedLock*>(lock)->unlock(); }
+
 private:
     static constexpr uint32_t kOwners = 8;
     static constexpr uint8_t kLossesAtFirst = 4;
@@ -63,7 +68,7 @@ private:
     [[gnu::noinline]] void lock_shared(uint32_t place);
     void take_away();
 
-    GateLock lock_;
+    InsideLock lock_;
     Owner owner_{{0}, {0}, {kShared}, {kLossesAtFirst}, {0}};
     std::atomic<uint8_t> held_[kOwners] = {};
 };

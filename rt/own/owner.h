@@ -29,7 +29,7 @@
 // other's objects do not wait for each other. A lock that is taken inside the gate (rt/own/owned_lock.h) is taken away
 // there, too: its users raise a flag of their own in place of in_rt, for the short time that they hold it.
 //
-// THE LOCK OF A SHARED OBJECT. Whoever gets it must know that the object is shared still. A GateLock is another word:
+// THE LOCK OF A SHARED OBJECT. Whoever gets it must know that the object is shared still. A InsideLock is another word:
 // he looks at whose once more and lets go if that has changed. A mutex and a wait_group are one word with whose, so
 // that their compare and swap fails then.
 //

@@ -103,8 +103,7 @@ void check_deadlock_locked() {
     if (!sched.has_main || sched.state.load(std::memory_order_relaxed) != RunState::kRunning) return;
     if (sched.main_done.load(std::memory_order_relaxed)) return;
     if (sched.npidle.load(std::memory_order_relaxed) != sched.nprocs.load(std::memory_order_relaxed)) return;
-    if (sched.detached.load(std::memory_order_relaxed) || sched.foreign.load(std::memory_order_relaxed))
-        return;
+    if (detached() || sched.foreign.load(std::memory_order_relaxed)) return;
     if (sched.runq.count || sched.poll_waiters.load(std::memory_order_relaxed)) return;
     switch (timers_sign_locked()) {
     case Sign::kLife: return;

@@ -24,6 +24,13 @@ void leave_run(void* arg, G* left) {
     if (late) free_abandoned_g(left);
 }
 
+// mp's goroutine runs without a P no longer. The end of the run has counted it among those of earlier runs.
+void stray_ends_locked(const M* mp) GORT_REQUIRES(sched.lock) {
+    const bool of_this_run = mp->epoch == sched.epoch.load(std::memory_order_relaxed);
+    detail::g_strays.fetch_sub(of_this_run ? detail::kStray : detail::kStrayElsewhere,
+                               std::memory_order_relaxed);
+}
+
 // What was asked while this goroutine was inside, and left at the gate for it.
 M* answer_late(M* mp) {
     P* pp = p_of(mp);
@@ -52,22 +59,20 @@ M* enter_slow(M* mp) {
         return answer_late(mp);
     }
     mp->lost_p.store(false, std::memory_order_relaxed);
-    detail::g_strays.fetch_sub(1, std::memory_order_relaxed);
     mp->gate_lock.unlock();
     G* gp = mp->curg;
     mp->commit_arg = mp;
     mp->commit_g = gp;
     sched.lock.lock();
     if (!running() || mp->epoch != sched.epoch.load(std::memory_order_relaxed)) {
-        if (mp->epoch == sched.epoch.load(std::memory_order_relaxed))
-            sched.detached.fetch_sub(1, std::memory_order_relaxed);
+        stray_ends_locked(mp);
         sched.lock.unlock();
         mp->commit_fn = leave_run;
         return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back
     }
     if (!mp->is_m0 || gp == sched.main_g) {
         if (P* pp = pop_idle_p_locked()) {
-            sched.detached.fetch_sub(1, std::memory_order_relaxed);
+            stray_ends_locked(mp);
             sched.lock.unlock();
             acquire_p(mp, pp);
             return mp;
@@ -75,9 +80,9 @@ M* enter_slow(M* mp) {
     }
     sched.lock.unlock();
     gp->status.set(GStatus::kRunnable);
-    mp->commit_fn = [](void*, G* left) {
+    mp->commit_fn = [](void* arg, G* left) {
         sched.lock.lock();  // both under one lock: a deadlock check must not see neither
-        sched.detached.fetch_sub(1, std::memory_order_relaxed);
+        stray_ends_locked(static_cast<M*>(arg));
         sched.runq.push(left);
         sched.runq_size.store(sched.runq.count, std::memory_order_relaxed);
         wake_one_locked();

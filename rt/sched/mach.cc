@@ -155,13 +155,17 @@ void call_m(M* mp) {
 
 }  // namespace
 
-void m_main(void* arg) {
-    auto* mp = static_cast<M*>(arg);
+void m_begin(M* mp) {
     kernel::tls_set(mp);
     mp->tid = kernel::gettid();
     mp->eh = host_eh_globals(&mp->no_eh);
     mp->in_rt.store(1, std::memory_order_relaxed);
     fault_thread_init(&mp->fault);
+}
+
+void m_main(void* arg) {
+    auto* mp = static_cast<M*>(arg);
+    m_begin(mp);
     kernel::set_thread_name("gort-m");
     P* pp = mp->next_p;
     mp->next_p = nullptr;

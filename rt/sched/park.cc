@@ -178,12 +178,8 @@ using namespace rt;
 // What most yields find: a P, nothing that wants to be looked at, somebody in the queue who has run before. Whatever
 // else there is begins anew in yield_whole; every call here is the last, so no register need be kept across one.
 Handles yield_begin() {
-    M* mp = self();
-    if (!mp || arch::kToolWatches) [[unlikely]]
-        return finish_whole();
-    mp->in_rt.store(1, std::memory_order_relaxed);
-    kernel::light_barrier();
-    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]]  // G2
+    M* mp = arch::kToolWatches ? nullptr : try_enter();
+    if (!mp) [[unlikely]]
         return finish_whole();
     P* pp = p_of(mp);
     G* gp = mp->curg;
@@ -216,7 +212,7 @@ void yield_whole() {
         return leave(yield_slow(mp));
     G* next = rotate(pp, gp);
     if (!next) return leave(yield_alone(mp, pp));
-    mp->left_from = arch::return_site();
+    mark_return(mp);
     mp = switch_to_g(mp, gp, next);
     leave(mp);
     if (!returns_in_step(mp)) arch::return_by_jump();

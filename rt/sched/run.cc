@@ -182,7 +182,6 @@ const char* begin(const options& o, bool has_main) {
     sched.sleeps.store(0, std::memory_order_relaxed);
     sched.polls.store(0, std::memory_order_relaxed);
     sched.polled_by.store(nullptr, std::memory_order_relaxed);
-    sched.detached.store(0, std::memory_order_relaxed);
     sched.nm.store(has_main ? 1 : 0, std::memory_order_relaxed);
     sched.epoch.fetch_add(1, std::memory_order_relaxed);
     for (int i = 0, all = sched.nallp.load(std::memory_order_relaxed); i < all || i < sched.config.max_procs;
@@ -280,6 +279,8 @@ void end() {
             mp->curg->status.set(GStatus::kDead);
     }
     sched.epoch.fetch_add(1, std::memory_order_acq_rel);
+    detail::g_strays.fetch_add(detached() * (detail::kStrayElsewhere - detail::kStray),
+                               std::memory_order_relaxed);
     sched.lock.unlock();
     if (some_left) host_stay_loaded();  // they are in user code
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
@@ -305,12 +306,8 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     M* outer = self();  // this thread's stand-in, if it called in before
     M* mp = new_m();
     mp->is_m0 = true;
-    mp->tid = kernel::gettid();
-    mp->eh = host_eh_globals(&mp->no_eh);
     sched.m0 = mp;
-    kernel::tls_set(mp);
-    mp->in_rt.store(1, std::memory_order_relaxed);
-    fault_thread_init(&mp->fault);
+    m_begin(mp);
 
     sched.lock.lock();
     P* pp = pop_idle_p_locked();

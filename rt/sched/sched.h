@@ -102,7 +102,6 @@ struct Sched {
     std::atomic<uint64_t> epoch{0};  // counts run() and start()
 
     // --- atomics
-    std::atomic<int> detached{0};       // goroutines that run on without a P
     std::atomic<int> foreign{0};        // attached foreign threads
     std::atomic<int> poll_waiters{0};   // goroutines blocked on descriptors
     std::atomic<int64_t> line_ns{100};  // what it costs to read a line that another CPU has written
@@ -143,6 +142,11 @@ struct Sched {
 };
 extern Sched sched;
 
+// Goroutines of this run that run on without a P. What is written of the run is written under lock.
+inline uint32_t detached() {
+    return detail::g_strays.load(std::memory_order_relaxed) % detail::kStrayElsewhere;
+}
+
 inline bool running() { return sched.state.load(std::memory_order_acquire) == RunState::kRunning; }
 
 // --- schedule.cc
@@ -156,7 +160,8 @@ void put_global_list(GList* list);
 // --- mach.cc
 M* new_m(bool foreign = false);
 void free_m(M* mp);
-void m_main(void* m);                                                 // a thread's life as an M
+void m_begin(M* mp);   // [its thread] from here on the thread is that M, inside the gate
+void m_main(void* m);  // a thread's life as an M
 bool start_idle_m_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);  // false: there is none
 void m_of_sysmon(P* pp, G* first);                                    // its thread's life as an M
 void stop_m(M* mp);  // no P: sleeps until somebody hands one over, or the run ends
@@ -317,10 +322,21 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
     return pp->until_look() <= 0 && !nothing_around(pp);
 }
 
-// Was the goroutine that was left last in a call from the same place as the function that asks? See
-// arch::return_by_jump.
+// THE RETURN OF A FUNCTION THAT BLOCKED. arch::return_by_jump tells why it may cost more than the switch itself. Such a
+// function marks where it was called from before it parks:
+//      mark_return(mp);
+//      mp = park(...);
+//      return blocked_return(returns_in_step(mp), value);  // asked before anything else can switch
+// Was the goroutine that was left last in a call from the same place as the function that asks?
+[[gnu::always_inline]] inline void mark_return(M* mp) { mp->left_from = arch::return_site(); }
 [[gnu::always_inline]] inline bool returns_in_step(const M* mp) {
     return mp->left_from == arch::return_site();
+}
+// For a result other than bool, its own return_by_jump stands beside its type.
+template <class R>
+[[gnu::always_inline]] inline R blocked_return(bool in_step, R value) {
+    using arch::return_by_jump;
+    return in_step ? value : return_by_jump(value);
 }
 
 [[gnu::noinline]] M* switch_to_g0(M* mp, G* gp, G* next);  // next: picked already, or null

@@ -178,8 +178,7 @@ bool look_at(P* pp, int64_t now, bool all_busy, int64_t* again) {
 
 bool all_idle() {
     return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed) &&
-           sched.detached.load(std::memory_order_relaxed) == 0 &&
-           !sched.short_of_threads.load(std::memory_order_relaxed);
+           detached() == 0 && !sched.short_of_threads.load(std::memory_order_relaxed);
 }
 
 void set_coarse_now(int64_t now) { sched.coarse_now.store(now & ~int64_t{1}, std::memory_order_relaxed); }

@@ -28,7 +28,7 @@ constexpr int kLimit = 1;  // for an errno: max_threads is reached
 bool nobody_else_locked() GORT_REQUIRES(sched.lock) {
     const int at_work =
         sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed);
-    return at_work <= 1 && sched.detached.load(std::memory_order_relaxed) == 0 && !sched.midle;
+    return at_work <= 1 && detached() == 0 && !sched.midle;
 }
 
 // Said once a run: the program goes on, but not as it was meant to. err: -errno or kLimit.

@@ -79,7 +79,7 @@ M* sema_park_until(M* mp, SemaSlot& slot, Waiter* w, WaitReason why, int64_t dea
     TimedWait t{.deadline = deadline,
                 .give_up = give_up ? give_up : [](M*, TimedWait* timed) { return sema_give_up(timed->gp); },
                 .object = object,
-                .commit = sema_unlock,
+                .commit = OwnedLock::unlock_commit,
                 .commit_arg = &slot.lock};
     w->sg.g->waiting = &w->sg;
     mp = park_until(mp, t, why);

@@ -102,11 +102,7 @@ Engine::Engine() {
         panic(why);
     }
     mp_ = new_m();
-    mp_->tid = kernel::gettid();
-    mp_->eh = host_eh_globals(&mp_->no_eh);
-    kernel::tls_set(mp_);
-    mp_->in_rt.store(1, std::memory_order_relaxed);
-    fault_thread_init(&mp_->fault);
+    m_begin(mp_);
     sched.lock.lock();
     pp_ = pop_idle_p_locked();
     sched.lock.unlock();
@@ -116,13 +112,13 @@ Engine::Engine() {
     mp_->born.store(gort::detail::kNobody, std::memory_order_relaxed);
     pp_->attention.store(kAskSimulation, std::memory_order_relaxed);
     pp_->wanted.store(kWakeOne, std::memory_order_relaxed);
-    gort::detail::g_strays.fetch_add(1, std::memory_order_relaxed);
+    gort::detail::g_strays.fetch_add(gort::detail::kStrayElsewhere, std::memory_order_relaxed);
     add_wanted(kWanted);
 }
 
 Engine::~Engine() {
     add_wanted(0u - kWanted);
-    gort::detail::g_strays.fetch_sub(1, std::memory_order_relaxed);
+    gort::detail::g_strays.fetch_sub(gort::detail::kStrayElsewhere, std::memory_order_relaxed);
     pp_->attention.store(0, std::memory_order_relaxed);
     release_p(mp_);
     mp_->is_m0 = true;  // who does not wait for itself

@@ -138,7 +138,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     word->owner.mark.store(0, std::memory_order_release);
     light_fence();
     w.sg.g->waiting = &w.sg;
-    mp->left_from = arch::return_site();
+    mark_return(mp);
     if (sema_wanted(word)) [[unlikely]] {
         Leaving l{&slot, word};
         mp = park(mp, left_with_mutex, &l, WaitReason::kCondWait);
@@ -154,7 +154,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     const bool in_step = returns_in_step(mp);
     leave(mp);
     if (!taken) mutex_lock_slow(word, false);
-    return in_step ? true : arch::return_by_jump(true);
+    return blocked_return(in_step, true);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "rt/sync/pool.h"
 
 #include "kernel/mem.h"
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "rt/own/gate.h"
 #include "rt/sched/sched.h"
 
@@ -47,7 +47,7 @@ struct List {
 };
 
 struct alignas(64) Local : PoolPlace {
-    GateLock lock{kernel::LockRank::kSync};
+    InsideLock lock{kernel::LockRank::kSync};
     List list;
     std::atomic<uint32_t> filled{0};  // of the list; a look without the lock is a guess
     // a T that is no word lies behind
@@ -84,19 +84,19 @@ namespace {
 void* item_of(PoolShare* s, Local* l) { return reinterpret_cast<char*>(l) + s->item; }
 
 void push_into(Local* l, PoolNode* node) {
-    GateLockGuard guard(l->lock);
+    InsideLockGuard guard(l->lock);
     l->list.push(node);
     l->filled.store(l->filled.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 PoolNode* pop_from(Local* l, bool head) {
     if (l->filled.load(std::memory_order_relaxed) == 0) return nullptr;
-    GateLockGuard guard(l->lock);
+    InsideLockGuard guard(l->lock);
     PoolNode* node = head ? l->list.pop_head() : l->list.pop_tail();
     if (node) l->filled.store(l->filled.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     return node;
 }
 PoolNode* take_list(Local* l) {
-    GateLockGuard guard(l->lock);
+    InsideLockGuard guard(l->lock);
     PoolNode* list = l->list.head;
     l->list = {};
     l->filled.store(0, std::memory_order_relaxed);

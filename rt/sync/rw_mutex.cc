@@ -303,24 +303,10 @@ namespace {
 }
 [[gnu::noinline]] void unlock_shared_slow(RwState* rw);
 
-// The gate, where it stands open to a P: no call, so the callers below save no registers. Else null.
-[[gnu::always_inline]] inline M* enter_quick() {
-    M* mp = self();
-    if (!mp) [[unlikely]]
-        return nullptr;
-    mp->in_rt.store(1, std::memory_order_relaxed);
-    kernel::light_barrier();
-    if (!mp->open.load(std::memory_order_acquire)) [[unlikely]] {  // G2 of rt/own/gate.h
-        leave(mp);
-        return nullptr;
-    }
-    return mp;
-}
-
 }  // namespace
 
 void rw_lock_shared(RwState* rw) {
-    if (M* mp = enter_quick()) [[likely]] {
+    if (M* mp = try_enter()) [[likely]] {
         const bool in = (rw->word.load(std::memory_order_acquire) & (kSlots | kWriter)) == kSlots &&
                         count_in_place(p_of(mp), rw);
         leave(mp);
@@ -331,7 +317,7 @@ void rw_lock_shared(RwState* rw) {
 }
 
 void rw_unlock_shared(RwState* rw) {
-    if (M* mp = enter_quick()) [[likely]] {
+    if (M* mp = try_enter()) [[likely]] {
         const bool out = (rw->word.load(std::memory_order_acquire) & kSlots) && leave_place(p_of(mp), rw);
         leave(mp);
         if (out) [[likely]]

@@ -28,9 +28,6 @@ void inherit(Waiter* heir, const Waiter* root) {
 
 }  // namespace
 
-// the left side locked it
-void sema_unlock(void* lock, G*) GORT_NO_TSA { static_cast<OwnedLock*>(lock)->unlock(); }
-
 Waiter** SemaSlot::link_of(const Waiter* root) {
     Waiter** link = &roots;
     while (*link != root) link = &(*link)->next_root;

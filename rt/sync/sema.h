@@ -103,10 +103,9 @@ extern SemaSlot g_sema[detail::kSemaSlots];
 inline SemaSlot& sema_slot_of(const void* object) { return g_sema[detail::sema_slot(object)]; }
 
 // w is linked and the slot locked: sleeps until somebody has taken it out and readied it. Returns the M it wakes on.
-void sema_unlock(void* lock, G*);  // the commit
 [[gnu::always_inline]] inline M* sema_park(M* mp, SemaSlot& slot, Waiter* w, WaitReason why) {
     w->sg.g->waiting = &w->sg;
-    mp = park_here(mp, solo() ? nullptr : sema_unlock, &slot.lock, why);  // solo: the lock is none
+    mp = park_here(mp, slot.lock.commit(), &slot.lock, why);
     w->sg.g->waiting = nullptr;
     return mp;
 }

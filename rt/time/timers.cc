@@ -72,7 +72,7 @@ int64_t next_multiple(int64_t when, int64_t period, int64_t now) {
 }
 
 bool timer_start(Timers* home, Timer* t) {
-    GateLockGuard guard(home->lock);
+    InsideLockGuard guard(home->lock);
     t->home.store(home, std::memory_order_release);  // I1
     new_seq(t);
     return insert(home, t);
@@ -152,8 +152,8 @@ bool timers_move(Timers* from, Timers* to) {
     GORT_DCHECK(from != to);
     Timers* first = from < to ? from : to;
     Timers* second = from < to ? to : from;
-    GateLockGuard guard_first(first->lock);
-    GateLockGuard guard_second(second->lock);
+    InsideLockGuard guard_first(first->lock);
+    InsideLockGuard guard_second(second->lock);
     if (!from->wheel) return false;
     bool earliest = false;
     for (bool more = true; more;) {
@@ -181,7 +181,7 @@ void timers_clear(Timers* ts) {
 }
 
 void timers_abandon(Timers* ts) {
-    GateLockGuard guard(ts->lock);
+    InsideLockGuard guard(ts->lock);
     if (!ts->wheel) return;
     for (bool more = true; more;)
         // I1

@@ -28,7 +28,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "rt/time/clock.h"
 
 namespace gort::rt {
@@ -57,7 +57,7 @@ static_assert(sizeof(Timer) <= 64, "a Timer lives in stack frames");
 struct Timers {
     std::atomic<int64_t> next_when{kForever};  // run it then
     std::atomic<uint32_t> count{0};            // pending timers
-    GateLock lock{kernel::LockRank::kTimers};
+    InsideLock lock{kernel::LockRank::kTimers};
 
     TimerWheel* wheel = nullptr;  // under lock; null until the first start
 };

@@ -133,7 +133,7 @@ int read_stats(runtime_stats* s, proc_stats* procs, int room) {
         s->created += foreign;
         s->goroutines += static_cast<int64_t>(foreign);
         s->runnable += sched.runq_size.load(kRelaxed);
-        s->running += sched.detached.load(kRelaxed);
+        s->running += detached();
         const int64_t blocked = s->goroutines - s->running - s->runnable;
         s->waiting = blocked > 0 ? blocked : 0;
         s->procs = sched.nprocs.load(kRelaxed);

@@ -3,7 +3,7 @@
 //
 // A model thread is an M of its own, without the scheduler: what an M does on g0 between two goroutines is `decide`.
 #include "kernel/sys.h"
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "rt/base/solo.h"
 #include "rt/own/gate.h"
 #include "rt/sched/sched.h"
@@ -229,7 +229,7 @@ EXPLORE(gate_outside_passing_full_fences, 2, 2, 0, 1) {
 
 // --- the only P is the only one no longer (rt/base/solo.h)
 
-rt::GateLock gate_lock{kernel::LockRank::kUnranked};
+rt::InsideLock inside_lock{kernel::LockRank::kUnranked};
 
 EXPLORE(gate_solo_ends, 3, 2, 0, 1) {
     prepare(1, 1);
@@ -239,17 +239,17 @@ EXPLORE(gate_solo_ends, 3, 2, 0, 1) {
         be(0);
         for (int i = 0; i < 2; ++i) {
             rt::M* mp = rt::enter();
-            gate_lock.lock();
+            inside_lock.lock();
             ++object;
-            gate_lock.unlock();
+            inside_lock.unlock();
             rt::leave(mp);
         }
     });
     spawn([] {
         rt::end_solo();
-        gate_lock.lock();
+        inside_lock.lock();
         ++object;
-        gate_lock.unlock();
+        inside_lock.unlock();
     });
     kernel::tls_set(nullptr);
     start();

@@ -28,7 +28,7 @@ void until(F f) {
 // --- park and ready: a waiter links itself, its commit gives the lock back, the waker finds it at rest
 
 struct Slot {
-    rt::GateLock lock{kernel::LockRank::kUnranked};
+    rt::InsideLock lock{kernel::LockRank::kUnranked};
     rt::G* waiter = nullptr;
     bool set = false;
 

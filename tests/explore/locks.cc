@@ -1,9 +1,9 @@
-// tests/explore/locks.cc - how OS threads wait for each other: kernel/lock.h, rt/base/gate_lock.h.
+// tests/explore/locks.cc - how OS threads wait for each other: kernel/lock.h, rt/base/inside_lock.h.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "arch/arch.h"
 #include "kernel/lock.h"
 #include "kernel/membarrier.h"
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 #include "tests/explore/explore.h"
 
 using namespace gort;
@@ -168,18 +168,18 @@ EXPLORE(note_woken_and_nudged, kUnbounded, kUnbounded, 0, 0) {
     join();
 }
 
-// --- GateLock
+// --- InsideLock
 
-rt::GateLock gate_lock{kernel::LockRank::kUnranked};
+rt::InsideLock inside_lock{kernel::LockRank::kUnranked};
 
 template <int kThreadsOf, int kTimes>
-void use_gate_lock() {
-    name(&gate_lock, sizeof gate_lock, "gate_lock");
+void use_inside_lock() {
+    name(&inside_lock, sizeof inside_lock, "inside_lock");
     name(&counter, sizeof counter, "counter");
     for (int i = 0; i < kThreadsOf; ++i)
         spawn([] {
             for (int j = 0; j < kTimes; ++j) {
-                rt::GateLockGuard guard(gate_lock);
+                rt::InsideLockGuard guard(inside_lock);
                 ++counter;
             }
         });
@@ -187,13 +187,13 @@ void use_gate_lock() {
     join();
     check(counter == kThreadsOf * kTimes, "somebody was not alone under the lock");
 }
-EXPLORE(gate_lock_two, kUnbounded, kUnbounded, kUnbounded, 0) { use_gate_lock<2, 1>(); }
-EXPLORE(gate_lock_two_twice, kUnbounded, 2, 0, 0) { use_gate_lock<2, 2>(); }
-EXPLORE(gate_lock_three, 3, 2, 0, 0) { use_gate_lock<3, 1>(); }
+EXPLORE(inside_lock_two, kUnbounded, kUnbounded, kUnbounded, 0) { use_inside_lock<2, 1>(); }
+EXPLORE(inside_lock_two_twice, kUnbounded, 2, 0, 0) { use_inside_lock<2, 2>(); }
+EXPLORE(inside_lock_three, 3, 2, 0, 0) { use_inside_lock<3, 1>(); }
 // Without membarrier, and where it is refused while others are at it.
-EXPLORE(gate_lock_full_fences, kUnbounded, 2, 0, 0) {
+EXPLORE(inside_lock_full_fences, kUnbounded, 2, 0, 0) {
     kernel::g_expedited = false;
-    use_gate_lock<2, 1>();
+    use_inside_lock<2, 1>();
 }
 
 }  // namespace

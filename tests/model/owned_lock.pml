@@ -24,7 +24,7 @@
 #define SHARED 2
 #define OWNER 0
 
-byte memory[3];     /* held, whose, the GateLock */
+byte memory[3];     /* held, whose, the InsideLock */
 byte pending[3], own[3];
 byte holders, left = TAKERS + 1;
 

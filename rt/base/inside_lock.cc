@@ -1,6 +1,6 @@
-// rt/base/gate_lock.cc - the contended half of GateLock.
+// rt/base/inside_lock.cc - the contended half of InsideLock.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 
 #include "arch/arch.h"
 #include "kernel/cpu.h"
@@ -15,7 +15,7 @@ constexpr int kSpins = 50;
 
 }  // namespace
 
-void GateLock::lock_slow() {
+void InsideLock::lock_slow() {
     static std::atomic<int> spins{-1};
     int n = spins.load(std::memory_order_relaxed);
     if (n < 0) spins.store(n = kernel::affinity_cpu_count() > 1 ? kSpins : 0, std::memory_order_relaxed);
@@ -31,6 +31,6 @@ void GateLock::lock_slow() {
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void GateLock::unlock_slow() { kernel::futex_wake(&state_, 1); }
+void InsideLock::unlock_slow() { kernel::futex_wake(&state_, 1); }
 
 }  // namespace gort::rt

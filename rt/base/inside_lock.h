@@ -1,4 +1,4 @@
-// rt/base/gate_lock.h - a lock for inside the gate: one locked instruction to take it, none to give it back, none at
+// rt/base/inside_lock.h - a lock for inside the gate: one locked instruction to take it, none to give it back, none at
 // all when this thread is the only one that can be inside (rt/base/solo.h).
 // SPDX-License-Identifier: BSD-2-Clause
 //
@@ -28,16 +28,16 @@
 
 namespace gort::rt {
 
-class GORT_CAPABILITY("mutex") GateLock {
+class GORT_CAPABILITY("mutex") InsideLock {
 public:
-    explicit constexpr GateLock([[maybe_unused]] kernel::LockRank rank)
+    explicit constexpr InsideLock([[maybe_unused]] kernel::LockRank rank)
 #if defined(GORT_DEBUG)
         : rank_(rank)
 #endif
     {
     }
-    GateLock(const GateLock&) = delete;
-    GateLock& operator=(const GateLock&) = delete;
+    InsideLock(const InsideLock&) = delete;
+    InsideLock& operator=(const InsideLock&) = delete;
 
     void lock() GORT_ACQUIRE() {
 #if defined(GORT_DEBUG)
@@ -71,15 +71,15 @@ private:
     std::atomic<uint32_t> sleepers_{0};
 };
 
-class GORT_SCOPED_CAPABILITY GateLockGuard {
+class GORT_SCOPED_CAPABILITY InsideLockGuard {
 public:
-    explicit GateLockGuard(GateLock& lock) GORT_ACQUIRE(lock) : lock_(lock) { lock_.lock(); }
-    ~GateLockGuard() GORT_RELEASE() { lock_.unlock(); }
-    GateLockGuard(const GateLockGuard&) = delete;
-    GateLockGuard& operator=(const GateLockGuard&) = delete;
+    explicit InsideLockGuard(InsideLock& lock) GORT_ACQUIRE(lock) : lock_(lock) { lock_.lock(); }
+    ~InsideLockGuard() GORT_RELEASE() { lock_.unlock(); }
+    InsideLockGuard(const InsideLockGuard&) = delete;
+    InsideLockGuard& operator=(const InsideLockGuard&) = delete;
 
 private:
-    GateLock& lock_;
+    InsideLock& lock_;
 };
 
 }  // namespace gort::rt

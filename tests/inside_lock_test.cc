@@ -1,6 +1,6 @@
-// tests/gate_lock_test.cc - rt/gate_lock: exclusion, and that nobody sleeps through an unlock.
+// tests/inside_lock_test.cc - rt/base/inside_lock: exclusion, and that nobody sleeps through an unlock.
 // SPDX-License-Identifier: BSD-2-Clause
-#include "rt/base/gate_lock.h"
+#include "rt/base/inside_lock.h"
 
 #include <pthread.h>
 
@@ -12,14 +12,14 @@ namespace kernel = gort::kernel;
 
 namespace {
 
-rt::GateLock lock{kernel::LockRank::kTimers};
+rt::InsideLock lock{kernel::LockRank::kTimers};
 long plain = 0;  // not atomic: two inside at once lose counts, and TSan sees them
 int rounds = 0;
 bool long_holds = false;
 
 void* hammer(void*) {
     for (int i = 0; i < rounds; ++i) {
-        rt::GateLockGuard guard(lock);
+        rt::InsideLockGuard guard(lock);
         const long seen = plain;
         if (long_holds && i % 4 == 0) kernel::sys_sched_yield();  // the others give up spinning
         plain = seen + 1;
