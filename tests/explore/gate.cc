@@ -98,6 +98,54 @@ EXPLORE(gate_keep, kUnbounded, 3, 0, 0) {
     join();
 }
 
+// An M that nobody has known gets its first P, as somebody comes for it.
+EXPLORE(gate_take_as_it_comes, kUnbounded, 3, 1, 0) {
+    static int taken;
+    prepare(0, 1);
+    run_ms(
+        [] {
+            ms[0] = rt::new_m();
+            ms[0]->eh = &eh[0];
+            ms[0]->in_rt.store(1, std::memory_order_relaxed);
+            be_with(0, 0);
+            touch(ps[0]);
+            rt::leave(ms[0]);
+        },
+        [] { take_once(0, 0, &taken); });
+    check(of_p[0] == 1 + taken, "somebody was not alone with the P");
+}
+// After its last stay the M has been inside once more, for nothing: an object that is another P's, a gate that is shut.
+detail::Owner of_p1;
+EXPLORE(gate_take_after_a_miss, kUnbounded, 3, 0, 0) {
+    static int taken;
+    prepare(1, 1);
+    be_with(0, 0);
+    of_p1.begin(2, 0);
+    run_ms(
+        [] {
+            be(0);
+            use_p();
+            check(!detail::owner_enter(of_p1), "it is another P's");
+        },
+        [] { take_once(0, 0, &taken); });
+}
+EXPLORE(gate_take_after_a_shut_gate, kUnbounded, 3, 0, 0) {
+    static int taken;
+    prepare(1, 1);
+    be_with(0, 0);
+    run_ms(
+        [] {
+            be(0);
+            use_p();
+            uint32_t place;
+            if (detail::Gate* g = detail::gate_enter(&place)) {
+                ++of_p[place - 1];
+                detail::gate_leave(g);
+            }
+        },
+        [] { take_once(0, rt::kAskShare, &taken); });
+}
+
 // --- who must have been outside: the one who asks changes a word that is looked at inside
 
 std::atomic<int> word{0};
@@ -227,6 +275,59 @@ EXPLORE(gate_outside_passing_full_fences, 2, 2, 0, 1) {
     passes([] { rt::wait_for_all_outside(); });
 }
 
+// The P is taken from its M and kept, which ends the wait for it.
+EXPLORE(gate_outside_kept, 2, 2, 0, 1) {
+    static std::atomic<bool> used;
+    prepare(1, 1);
+    be_with(0, 0);
+    name(&word, sizeof word, "word");
+    run_ms([] { be(0), look_inside(), used.store(true, std::memory_order_relaxed); },
+           []() GORT_NO_TSA {
+               rt::M* holder;
+               if (!used.load(std::memory_order_relaxed)) return;
+               if (rt::take(ps[0], &holder, 0) == rt::Taken::kYes) rt::keep(ps[0], holder);
+           },
+           [] {
+               word.store(1, std::memory_order_relaxed);
+               rt::wait_for_all_outside();
+               object += 10;
+           });
+}
+// A P that is made meanwhile.
+EXPLORE(gate_outside_of_a_new_p, kUnbounded, 2, 0, 1) {
+    prepare(1, 1);
+    be_with(0, 0);
+    run_ms(
+        [] {
+            be_nobody();
+            rt::sched.allp[1] = rt::new_p(1);
+            rt::sched.nallp.store(2, std::memory_order_release);
+        },
+        [] { rt::wait_for_all_outside(); }, [] { rt::end_solo(); });
+}
+// One answers for a P, from outside, that is taken from him just then and goes to another M.
+EXPLORE(gate_answer_and_take, 2, 2, 0, 1, 20'000, 3000) {
+    prepare(2, 1);
+    be_with(0, 0);
+    name(&word, sizeof word, "word");
+    run_ms([] { be(0), rt::answer_from_outside(), rt::answer_from_outside(); },
+           []() GORT_NO_TSA {
+               rt::M* holder;
+               if (rt::take(ps[0], &holder, 0) != rt::Taken::kYes) return;
+               rt::keep(ps[0], holder);
+               be(1);
+               ms[1]->in_rt.store(1, std::memory_order_relaxed);
+               rt::acquire_p(ms[1], ps[0]);
+               if (word.load(std::memory_order_relaxed) == 0) ++object;
+               rt::leave(ms[1]);
+           },
+           [] {
+               word.store(1, std::memory_order_relaxed);
+               rt::handshake(ps[0], kernel::Count::kBarrierSync);
+               object += 10;
+           });
+}
+
 // --- the only P is the only one no longer (rt/base/solo.h)
 
 rt::InsideLock inside_lock{kernel::LockRank::kUnranked};
@@ -254,6 +355,30 @@ EXPLORE(gate_solo_ends, 3, 2, 0, 1) {
     kernel::tls_set(nullptr);
     start();
     join();
+    check(object == 3, "somebody was not alone under the lock");
+}
+
+// Two end it at once: who finds it over knows what was done while it held.
+EXPLORE(gate_solo_ends_twice, 2, 2, 0, 1) {
+    prepare(1, 1);
+    be_with(0, 0);
+    rt::begin_solo();
+    const auto end = [] {
+        rt::end_solo();
+        gate_lock.lock();
+        ++object;
+        gate_lock.unlock();
+    };
+    run_ms(
+        [] {
+            be(0);
+            rt::M* mp = rt::enter();
+            gate_lock.lock();
+            ++object;
+            gate_lock.unlock();
+            rt::leave(mp);
+        },
+        end, end);
     check(object == 3, "somebody was not alone under the lock");
 }
 

@@ -29,6 +29,7 @@ struct Options {
     const char* weaken = nullptr;  // FILE:LINE[:how]
     const char* record = nullptr;  // file to which the mutants' fates go
     const char* check = nullptr;   // such a file
+    double time = 0;               // s for each search
     int scale = 1;                 // so many times the executions of a piece's own bound
 } options;
 
@@ -39,7 +40,7 @@ const char kUsage[] =
     "  -p N -s N -e N -t N   bounds: preemptions, stale loads, early stores, time-outs (1000: none)\n"
     "  -n N             at most N executions of a depth first search; -x N: N times as many as the piece "
     "says\n"
-    "  -r N             afterwards N random executions\n"
+    "  -r N             afterwards N random executions; -T N: each search ends after N seconds\n"
     "  --seed=N         one random execution by this seed\n"
     "  --replay=S       the schedule S that a failure has printed\n"
     "  --weaken=FILE:LINE  without the orderings of that line\n"
@@ -72,6 +73,7 @@ void set_bounds(World& w) {
     if (options.timeouts >= 0) w.bounds.timeouts = options.timeouts;
     w.bounds.executions *= static_cast<uint64_t>(options.scale);
     if (options.executions) w.bounds.executions = options.executions;
+    w.time_limit = options.time;
 }
 
 // 0: as expected.
@@ -201,6 +203,7 @@ int main(int argc, char** argv) {
             case 'n': options.executions = n; break;
             case 'x': options.scale = static_cast<int>(n); break;
             case 'r': options.random = n; break;
+            case 'T': options.time = static_cast<double>(n); break;
             default: return bad();
             }
         }

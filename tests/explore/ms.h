@@ -45,6 +45,15 @@ inline void be_with(int m, int p) {
 }
 inline void touch(const rt::P* pp) { ++of_p[pp->index]; }
 
+// Explores these, each on a model thread.
+template <class... F>
+void run_ms(F... fn) {
+    (spawn(fn), ...);
+    be_nobody();
+    explore::start();
+    join();
+}
+
 // A scheduling decision, as far as others wait for it: see find_runnable.
 inline void decide() {
     rt::M* mp = rt::enter();

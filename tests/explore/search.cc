@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 namespace gort::explore {
 
@@ -78,33 +79,69 @@ uint32_t Replay::choose(Choice kind, const Answers& a) {
     return 0;
 }
 
-Found search(World& w, uint64_t most) {
-    Found f;
+namespace {
+
+class Stopwatch {
+public:
+    explicit Stopwatch(double limit) : limit_(limit), end_(now() + limit) {}
+    bool over() const { return limit_ > 0 && now() > end_; }
+
+private:
+    static double now() {
+        timespec t;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+    }
+    double limit_, end_;
+};
+
+enum class Tree { kWhole, kCut, kFailed };
+
+// Depth first; `most` and the executions count from the start of the search.
+Tree search_tree(World& w, uint64_t most, const Stopwatch& clock, Found* f) {
     DepthFirst chooser(w);
     for (w.memory.learned = false;; w.memory.learned = false) {
-        f.end = w.run(&chooser);
-        ++f.executions;
-        if (f.end == End::kFailed || f.end == End::kStopped) {
-            f.schedule = w.deviations;
-            return f;
+        f->end = w.run(&chooser);
+        ++f->executions;
+        if (f->end == End::kFailed || f->end == End::kStopped) {
+            f->schedule = w.deviations;
+            return Tree::kFailed;
         }
-        f.end = End::kGood;
-        if (w.memory
-                .learned) {  // another word is used by several threads: what was searched so far was not enough
+        f->end = End::kGood;
+        if (w.memory.learned) {  // another word is used by several threads: what was searched was not enough
             chooser.restart();
             chooser.begin();
             continue;
         }
-        if (!chooser.next()) break;
-        if (f.executions >= most) return f;
+        if (!chooser.next()) return Tree::kWhole;
+        if (f->executions >= most || clock.over()) return Tree::kCut;
     }
-    f.whole = true;
+}
+
+}  // namespace
+
+Found search(World& w, uint64_t most) {
+    constexpr size_t kLevels = 3;
+    const Stopwatch clock(w.time_limit);
+    Found f;
+    Tree tree = Tree::kWhole;
+    for (size_t level = 1; level <= kLevels && tree == Tree::kWhole; ++level) {
+        w.most_deviations = level;
+        w.left_out = false;
+        tree = search_tree(w, most / 3, clock, &f);
+        w.most_deviations = kAnyNumber;
+        f.whole = tree == Tree::kWhole && !w.left_out;
+        if (tree == Tree::kFailed || f.whole) return f;
+    }
+    const uint64_t before = f.executions;
+    f.whole = search_tree(w, before + most, clock, &f) == Tree::kWhole;
     return f;
 }
 
 Found search_random(World& w, uint64_t seed, uint64_t most) {
     Found f;
-    for (; f.executions < most; ++seed) {
+    const Stopwatch clock(w.time_limit);
+    for (; f.executions < most && !clock.over(); ++seed) {
         Random chooser(w, seed, seed % 2 ? 0 : 1 + static_cast<int>(seed / 2 % 4));
         f.end = w.run(&chooser);
         ++f.executions;

@@ -13,7 +13,9 @@ class DepthFirst : public Chooser {
 public:
     explicit DepthFirst(World& w) : w_(w) {}
     uint32_t choose(Choice kind, const Answers& a) override;
-    bool reduces() const override { return w_.bounds.preemptions >= kUnbounded; }
+    bool reduces() const override {
+        return w_.bounds.preemptions >= kUnbounded && w_.most_deviations == kAnyNumber;
+    }
     bool next();  // to the next execution; false: that was all
     void restart() { stack_.clear(); }
     void begin() { depth_ = 0; }
@@ -69,7 +71,9 @@ struct Found {
     uint64_t seed = 0;
 };
 
-Found search(World& w, uint64_t most);                        // depth first, within w.bounds
+// Within w.bounds. First what needs one deviation, then two, then three, with a third of `most`: depth first alone
+// would see only the ends of the executions where it does not get through. Then depth first, at most `most`.
+Found search(World& w, uint64_t most);
 Found search_random(World& w, uint64_t seed, uint64_t most);  // from this seed on
 End replay(World& w, const Vector<Deviation>& schedule);
 void shorten(World& w, Vector<Deviation>* schedule);  // as long as it fails with the same words

@@ -323,6 +323,10 @@ uint32_t World::choose_among(Choice kind, Answers* a, uint32_t ordinary) {
         }
         a->n = kept;
         if (!kept) finish(End::kPruned);
+        if (kept > 1 && deviations.size() >= most_deviations && a->values[0] == ordinary) {
+            left_out = true;
+            a->n = 1;
+        }
     }
     const uint32_t which = a->n > 1 ? chooser_->choose(kind, *a) : 0;
     const auto cost = static_cast<size_t>(a->costs[which]);

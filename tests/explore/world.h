@@ -152,6 +152,7 @@ public:
     virtual bool everywhere() const { return false; }  // asked also before what no other thread uses
 };
 
+inline constexpr size_t kAnyNumber = ~size_t{0};
 inline constexpr const char* kTooLong = "livelock: more steps than any good execution takes";
 
 enum class End : uint8_t { kGood, kFailed, kPruned, kStopped };
@@ -205,7 +206,10 @@ public:
     const void* failed_at;
     uint64_t executions = 0, steps_made = 0;
     int64_t now = 0;
-    uint32_t asleep = 0;  // threads whose next operation was tried here before: sleep sets
+    size_t most_deviations = kAnyNumber;  // of an execution; by the search
+    bool left_out = false;                // something was not tried because of that
+    double time_limit = 0;                // s for each search; 0: none
+    uint32_t asleep = 0;                  // threads whose next operation was tried here before: sleep sets
     int spent[static_cast<int>(Cost::kCount)];
     const void* barrier_asker = nullptr;
 
