@@ -31,6 +31,6 @@ extern std::atomic<bool> g_solo;
 
 // Called before a second P or a foreign thread comes in; returns when everybody who is inside knows.
 void end_solo();
-void begin_solo();  // [init]
+void begin_solo();  // [a run starts; sched.lock, and no thread is attached]
 
 }  // namespace gort::rt

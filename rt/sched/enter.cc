@@ -119,7 +119,10 @@ M* attach_foreign() {
     check_not_forked();
     if (const SimHooks* sim = simulation()) sim->foreign();
     watch_process();
-    sched.foreign.fetch_add(1, std::memory_order_seq_cst);  // see begin() in run.cc
+    {
+        kernel::LockGuard guard(sched.lock);  // see begin() in run.cc
+        sched.foreign.fetch_add(1, std::memory_order_relaxed);
+    }
     M* mp = new_m(true);
     mp->tid = kernel::gettid();
     mp->eh = host_eh_globals(&mp->no_eh);

@@ -201,10 +201,15 @@ const char* begin(const options& o, bool has_main) {
     sched.npidle.store(sched.config.max_procs, std::memory_order_relaxed);
     sched.nprocs.store(sched.config.max_procs, std::memory_order_relaxed);
     if (has_main && self()) sched.foreign.fetch_sub(1, std::memory_order_relaxed);  // it is M0 now
-    // A thread that attaches counts itself and then ends solo; if it was too early for that, it is in the count.
-    if (sched.config.max_procs == 1) begin_solo();
-    else end_solo();  // the run before may have been so to its end
-    if (sched.foreign.load(std::memory_order_seq_cst)) end_solo();
+    bool alone = false;
+    if (sched.config.max_procs == 1) {
+        // A thread that attaches counts itself under this lock, and then ends solo: it is in the count, or finds both
+        // of solo's words and sets them back. It must never be inside while somebody sets them.
+        kernel::LockGuard guard(sched.lock);
+        alone = sched.foreign.load(std::memory_order_relaxed) == 0;
+        if (alone) begin_solo();
+    }
+    if (!alone) end_solo();  // the run before may have been so to its end
     sysmon_begin();
     {
         kernel::LockGuard guard(sched.lock);  // with attach_foreign: who is not counted here finds it running

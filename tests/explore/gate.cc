@@ -5,7 +5,10 @@
 #include "kernel/sys.h"
 #include "rt/base/inside_lock.h"
 #include "rt/base/solo.h"
+#include "rt/net/netpoll.h"
+#include "rt/net/poller.h"
 #include "rt/own/gate.h"
+#include "rt/sched/look.h"
 #include "rt/sched/sched.h"
 #include "tests/explore/ms.h"
 
@@ -293,8 +296,9 @@ EXPLORE(gate_outside_kept, 2, 2, 0, 1) {
                object += 10;
            });
 }
-// A P that is made meanwhile.
-EXPLORE(gate_outside_of_a_new_p, kUnbounded, 2, 0, 1) {
+// A P that is made meanwhile, as rt/sched/procs.cc does it: who finds it in the list finds it whole.
+template <class... F>
+void as_a_p_is_made(F... fn) {
     prepare(1, 1);
     be_with(0, 0);
     run_ms(
@@ -303,10 +307,33 @@ EXPLORE(gate_outside_of_a_new_p, kUnbounded, 2, 0, 1) {
             rt::sched.allp[1] = rt::new_p(1);
             rt::sched.nallp.store(2, std::memory_order_release);
         },
-        [] { rt::wait_for_all_outside(); }, [] { rt::end_solo(); });
+        fn...);
+}
+EXPLORE(gate_outside_of_a_new_p, kUnbounded, 2, 0, 1) {
+    as_a_p_is_made([] { rt::wait_for_all_outside(); }, [] { rt::end_solo(); });
+}
+EXPLORE(look_at_a_new_p, kUnbounded, 2, 0, 1) {
+    as_a_p_is_made([] { rt::arm_makers(1); }, [] { rt::earliest_timer(); });
+}
+EXPLORE(late_at_a_new_p, kUnbounded, 2, 0, 1) {
+    as_a_p_is_made([] { rt::ask_for_what_is_late(1); });
+}
+// What the first descriptor sets up, for who finds that there is one.
+EXPLORE(poll_hooks_come, kUnbounded, 2, 0, 1) {
+    prepare(2, 2);
+    be_with(0, 0);
+    be_with(1, 1);
+    rt::sched.poll_waiters.store(1, std::memory_order_relaxed);
+    run_ms([] { be_nobody(), rt::poller_open(); },
+           [] {
+               be(1);
+               rt::M* mp = rt::enter();
+               if (!rt::poll_pending()) rt::poll_take(rt::p_of(mp), true);
+               rt::leave(mp);
+           });
 }
 // One answers for a P, from outside, that is taken from him just then and goes to another M.
-EXPLORE(gate_answer_and_take, 2, 2, 0, 1, 20'000, 3000) {
+void answer_and_take() {
     prepare(2, 1);
     be_with(0, 0);
     name(&word, sizeof word, "word");
@@ -326,6 +353,11 @@ EXPLORE(gate_answer_and_take, 2, 2, 0, 1, 20'000, 3000) {
                rt::handshake(ps[0], kernel::Count::kBarrierSync);
                object += 10;
            });
+}
+EXPLORE(gate_answer_and_take, 2, 2, 0, 1, 10'000, 3000) { answer_and_take(); }
+EXPLORE(gate_answer_and_take_full_fences, 2, 2, 0, 1, 10'000, 3000) {
+    kernel::g_expedited = false;
+    answer_and_take();
 }
 
 // --- the only P is the only one no longer (rt/base/solo.h)

@@ -142,6 +142,37 @@ EXPLORE(run_ends, kOne) {
         o);
 }
 
+// With one P, and nobody else: then locks are none. Not if a thread of the program's own comes in meanwhile.
+rt::GateLock solo_lock{kernel::LockRank::kUnranked};
+EXPLORE(run_begins_as_a_thread_comes, 2, 1, 0, 1, 3'000) {
+    static options o;
+    static std::atomic<bool> over;
+    o.max_procs = 1;
+    o.seed = 1;
+    run([] {}, o);  // what is done once is done
+    const auto use = [] {
+        rt::M* mp = rt::enter();
+        solo_lock.lock();
+        ++counter;
+        solo_lock.unlock();
+        rt::leave(mp);
+    };
+    spawn([use] {
+        use();
+        use();
+        over.store(true, std::memory_order_release);
+    });
+    explore::start();
+    run(
+        [use] {
+            use();
+            until([] { return over.load(std::memory_order_acquire); });
+            check(counter == 3, "somebody was not alone under the lock");
+            finish();
+        },
+        o);
+}
+
 // --- locks of goroutines
 
 EXPLORE(sync_mutex, kOne) {
@@ -172,6 +203,23 @@ EXPLORE(sync_mutex_biased, kOne) {
                          ++counter;
                          m.unlock();
                      }});
+}
+// The unlock and the waiter miss each other only if neither's fence holds: between the store that frees it and the look
+// at who waits.
+EXPLORE(sync_mutex_wakes, 1, 1, 0, 1, 3'000) {
+    static mutex m;
+    race_goroutines(
+        [] {
+            rt::sched.ncpu = 1;  // no spinning
+            m.lock();
+        },
+        [] { check(counter == 1, "it did not get the lock"); },
+        {[] { m.unlock(); },
+         [] {
+             m.lock();
+             ++counter;
+             m.unlock();
+         }});
 }
 EXPLORE(sync_wait_group, kOne) {
     static wait_group wg;

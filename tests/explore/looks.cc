@@ -101,6 +101,39 @@ EXPLORE(look_empty_by_select, kTwo) {
         });
 }
 
+// A glance of its own, as select and contexts of the program's make it.
+EXPLORE(look_closed_at_a_glance, kTwo) {
+    with_channel(0);
+    run_ms([] { be(0), object = 1, c->close(); },
+           [] {
+               be(1);
+               if (detail::is_closed(header())) ++object;
+           });
+}
+EXPLORE(look_empty_at_a_glance, kTwo) {
+    with_channel(1);
+    c->try_send(5);
+    run_ms(
+        [] {
+            be(0);
+            object = 1;
+            int got;
+            c->try_recv(got);
+        },
+        [] {
+            be(1);
+            if (detail::looks_empty(header())) ++object;
+        });
+}
+EXPLORE(look_full_at_a_glance, kTwo) {
+    with_channel(1);
+    run_ms([] { be(0), object = 1, c->try_send(5); },
+           [] {
+               be(1);
+               if (detail::looks_full(header())) ++object;
+           });
+}
+
 // One waits while the channel is closed: it is never empty, or full, and open without him.
 rt::G waiting_g;
 rt::Sudog waiting{nullptr, nullptr, &waiting_g, {}, nullptr, nullptr, rt::SudogState::kWaiting, false, false};
@@ -127,6 +160,27 @@ EXPLORE(look_at_receiver_and_close, kTwo) {
                be(1);
                try {
                    check(c->try_send(5), "full, while one waited to receive");
+               } catch (...) {
+               }
+           });
+}
+
+EXPLORE(select_at_sender_and_close, kTwo) {
+    with_waiter(true);
+    run_ms([] { be(0), c->close(); },
+           [] {
+               be(1);
+               int got;
+               check(select(on_recv(*c, got), otherwise()) == 0, "empty, while one waited to send");
+           });
+}
+EXPLORE(select_at_receiver_and_close, kTwo) {
+    with_waiter(false);
+    run_ms([] { be(0), c->close(); },
+           [] {
+               be(1);
+               try {
+                   check(select(on_send(*c, 5), otherwise()) == 0, "full, while one waited to receive");
                } catch (...) {
                }
            });
@@ -235,7 +289,7 @@ wait_group* wg;
 int before[2];
 void wait_for_all() {
     auto* word = reinterpret_cast<detail::WaitGroupWord*>(wg);
-    while (word->count.load(std::memory_order_acquire) != 0) arch::pause();
+    while (word->count.load(std::memory_order_relaxed) != 0) arch::pause();
     wg->wait();
     check(before[0] + before[1] == 3, "it did not wait for both");
 }
