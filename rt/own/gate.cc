@@ -45,7 +45,7 @@ std::atomic<bool> g_solo_over{true};
 // Two threads that come at once both make the round: to wait for the other one could be to wait for oneself, inside.
 void end_solo() {
     if (g_solo_over.load(std::memory_order_acquire)) return;  // O1
-    g_solo.store(false, std::memory_order_seq_cst);
+    g_solo.store(false, std::memory_order_relaxed);
     kernel::heavy_barrier(kernel::Count::kBarrierSolo);
     M* me = self();
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
@@ -58,7 +58,7 @@ void end_solo() {
 
 void begin_solo() {
     g_solo_over.store(false, std::memory_order_relaxed);
-    g_solo.store(true, std::memory_order_seq_cst);
+    g_solo.store(true, std::memory_order_relaxed);
 }
 
 GORT_NO_TSA void give_back(M* holder) {
@@ -111,12 +111,12 @@ void handshake(P* pp, kernel::Count why) {
     constexpr int64_t kLeast = 1'000, kMost = 5'000;
     static std::atomic<int64_t> barrier_ns{kMost / 2};
     kernel::count(kernel::Count::kHandshakes);
-    const uint32_t number = pp->answers_wanted.fetch_add(1, std::memory_order_acq_rel) + 1;
+    const uint32_t number = pp->answers_wanted.fetch_add(1, std::memory_order_release) + 1;
     auto answered = [&] {
         return static_cast<int32_t>(pp->answered.load(std::memory_order_acquire) - number) >= 0;
     };
     pp->attention.fetch_or(kAskAnswer, std::memory_order_release);
-    if (pp->m.load(std::memory_order_acquire)) {
+    if (pp->m.load(std::memory_order_relaxed)) {  // else nobody will answer
         int64_t patience = 2 * barrier_ns.load(std::memory_order_relaxed);
         if (patience < kLeast) patience = kLeast;
         if (patience > kMost) patience = kMost;

@@ -28,7 +28,7 @@ void OwnedLock::lock_shared(uint32_t place) GORT_NO_TSA {
     P* pp = place ? p_of(self()) : nullptr;
     int64_t began = 0;
     for (;; lock_.unlock()) {
-        if (owner_.whose.load(std::memory_order_acquire) != kShared) take_away();  // B1
+        if (owner_.whose.load(std::memory_order_relaxed) != kShared) take_away();
         began = remote_begin(pp);
         lock_.lock();
         if (owner_.whose.load(std::memory_order_acquire) == kShared) break;  // B1

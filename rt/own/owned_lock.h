@@ -38,7 +38,8 @@ public:
         if (place != 0 && owner_.whose.load(std::memory_order_relaxed) == place) [[likely]] {
             held_[place - 1].store(1, std::memory_order_relaxed);
             kernel::light_barrier();
-            if (owner_.whose.load(std::memory_order_acquire) == place) [[likely]]
+            // Whoever made it ours was inside with this P: no acquire is needed.
+            if (owner_.whose.load(std::memory_order_relaxed) == place) [[likely]]
                 return;
             held_[place - 1].store(0, std::memory_order_release);
         }

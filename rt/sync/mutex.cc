@@ -54,8 +54,8 @@ enum class Got { kIt, kNothing, kOthersOwn };
 
 // A shared one needs no gate.
 [[gnu::always_inline]] inline bool take_outside(MutexWord* word) {
-    return word->owner.whose.load(std::memory_order_acquire) == kShared && !strays() &&  // B1
-           mutex_take_shared(word);
+    return word->owner.whose.load(std::memory_order_relaxed) == kShared && !strays() &&
+           mutex_take_shared(word);  // B1
 }
 
 void make_own(MutexWord* word) {

@@ -92,7 +92,7 @@ bool make_own(const M* mp, WaitGroupWord* word) {
 
 // What the inlined one cannot: a shared group, a new one, another P's, or somebody who must wait for a P first.
 void wait_group_add(WaitGroupWord* word, int32_t n) {
-    const bool shared = word->owner.whose.load(std::memory_order_acquire) == kShared;  // B1
+    const bool shared = word->owner.whose.load(std::memory_order_relaxed) == kShared;
     const bool earned = shared && word->owner.used_by(place_here());
     int32_t count;
     bool waits;
