@@ -304,12 +304,14 @@ void with_group(int n) {
 }
 EXPLORE(group_of_its_own, kTwo) {
     with_group(2);
-    run_ms([] { be(0), before[0] = 1, wg->done(), before[1] = 2, wg->done(); }, [] { be(1), wait_for_all(); });
+    run_ms([] { be(0), before[0] = 1, wg->done(), before[1] = 2, wg->done(); },
+           [] { be(1), wait_for_all(); });
 }
 EXPLORE(group_shared, kTwo) {
     with_group(2);
     rt::revoke_sync(reinterpret_cast<detail::WaitGroupWord*>(wg)->owner);
-    run_ms([] { be(0), before[0] = 1, wg->done(), before[1] = 2, wg->done(); }, [] { be(1), wait_for_all(); });
+    run_ms([] { be(0), before[0] = 1, wg->done(), before[1] = 2, wg->done(); },
+           [] { be(1), wait_for_all(); });
 }
 // One is done while it is shared, and the next one makes it his own.
 EXPLORE(group_earned, 2, 2, 0, 1, 5'000, 3000) {

@@ -38,6 +38,16 @@ inline void prepare(int nms, int nps) {
     name(&rt::sched, sizeof rt::sched, "sched");
 }
 inline void be(int m) { kernel::tls_set(ms[m]); }
+// A thread of the program's own: it can park, and so wait for all that goroutines wait for.
+inline void be_foreign(int m) {
+    rt::M* mp = ms[m];
+    mp->foreign = true;
+    mp->curg = &mp->pseudo;
+    mp->pseudo.flags = rt::kGForeign;
+    mp->pseudo.locked_m = mp;
+    mp->pseudo.status.begin(rt::GStatus::kRunning);
+    be(m);
+}
 inline void be_nobody() { kernel::tls_set(nullptr); }
 inline void be_with(int m, int p) {
     be(m);
