@@ -18,7 +18,7 @@
 //
 // Invariant: open != 0 is the index of m.p plus 1; with a P and open == 0 there is a request to answer, or a taker at
 //            work under gate_lock.
-// Cost: 0 locked instructions on the common side. Modelled in tests/model/gate.pml.
+// Cost: 0 locked instructions on the common side. Explored in tests/explore/gate.cc.
 // Ordering: G1 leave's release of in_rt -> the taker's acquire of 0: it sees all that was done to the P.
 //           G2 the release that opens the gate -> enter's acquire: the M sees what the taker did to the P.
 #pragma once

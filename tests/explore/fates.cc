@@ -68,6 +68,7 @@ int search_mutants(World& w, Places* places, const char* record) {
         return 1;
     }
     std::FILE* to = record ? std::fopen(record, "a") : nullptr;
+    if (to) setvbuf(to, nullptr, _IOLBF, 8192);  // another piece may write to it, too
     const Keys known = caught_in(record);
     size_t caught = 0, skipped = 0;
     for (const Mutant& m : mutants) {
