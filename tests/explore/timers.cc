@@ -52,6 +52,18 @@ EXPLORE(heap_stop_and_two_run, 2, 2, 0, 1, 5'000, 3000) {
     });
     check(fired + was_pending == 1, "neither stopped nor fired, or both");
 }
+// Who finds it idle may change it: all that the run has read of it was before. (fn may be still to come, so this one
+// does not touch it.)
+EXPLORE(heap_stop_and_change, kTwo) {
+    start_timer(&heap);
+    timer.fn = [](rt::Timer*, int64_t, uint64_t) { ++fired; };
+    run_ms(run_heap, [] {
+        was_pending = rt::timer_stop(&timer);
+        timer.when = 30;
+        timer.fn = fire;
+    });
+    check(fired + was_pending == 1, "neither stopped nor fired, or both");
+}
 EXPLORE(heap_reset_and_run, kTwo) {
     start_timer(&heap);
     run_ms(run_heap, [] { was_pending = rt::timer_reset(&other, &timer, 50, 0); });
