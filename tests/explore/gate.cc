@@ -397,17 +397,17 @@ EXPLORE(gate_solo_ends_twice, 2, 2, 0, 1) {
     rt::begin_solo();
     const auto end = [] {
         rt::end_solo();
-        gate_lock.lock();
+        inside_lock.lock();
         ++object;
-        gate_lock.unlock();
+        inside_lock.unlock();
     };
     run_ms(
         [] {
             be(0);
             rt::M* mp = rt::enter();
-            gate_lock.lock();
+            inside_lock.lock();
             ++object;
-            gate_lock.unlock();
+            inside_lock.unlock();
             rt::leave(mp);
         },
         end, end);

@@ -143,7 +143,7 @@ EXPLORE(run_ends, kOne) {
 }
 
 // With one P, and nobody else: then locks are none. Not if a thread of the program's own comes in meanwhile.
-rt::GateLock solo_lock{kernel::LockRank::kUnranked};
+rt::InsideLock solo_lock{kernel::LockRank::kUnranked};
 EXPLORE(run_begins_as_a_thread_comes, 1, 0, 0, 0, 1'500) {
     static options o;
     static std::atomic<bool> over;
