@@ -101,6 +101,39 @@ EXPLORE(send_from_outside, kOne) {
                     {[] { got = c->recv(); }});
 }
 
+// A P whose goroutine blocks its thread is taken from it by sysmon, and kept; who blocked comes back without one.
+EXPLORE(retake_from_who_blocks, 1, 0, 0, 1, 600) {
+    static std::atomic<bool> ran;
+    race_goroutines(nothing, nothing, {[] {
+                        go([] { ran.store(true, std::memory_order_relaxed); });
+                        blocking([] { until([] { return ran.load(std::memory_order_relaxed); }); });
+                        yield();
+                    }});
+}
+// Who waits for goroutines that have not begun runs them on its own stack; somebody else may take one of them first.
+void fork_and_join() {
+    wait_group wg;
+    static int parts[2];
+    wg.go([] { parts[0] = 1; });
+    wg.go([] { parts[1] = 2; });
+    wg.wait();
+    check(parts[0] + parts[1] == 3, "it did not wait for both");
+    parts[0] = 0;
+    wg.go([] { parts[0] = 4; });
+    wg.wait();
+    check(parts[0] == 4, "it did not wait");
+}
+EXPLORE(lend_to_children, 1, 1, 0, 1, 1'500) {
+    race_goroutines(nothing, nothing, {fork_and_join, [] { yield(); }});
+}
+EXPLORE(lend_while_others_look, 1, 1, 0, 1, 1'500) {
+    race_goroutines(nothing, nothing, {[] {
+                        rt::wake_looker();
+                        fork_and_join();
+                    }},
+                    1);
+}
+
 // --- a goroutine that is locked to its M, and the main goroutine on M0
 
 EXPLORE(locked_hand_over, kOne) {

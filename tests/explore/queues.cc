@@ -1,7 +1,8 @@
 // tests/explore/queues.cc - the public part of a P's queue (rt/own/share.h): goroutines taken by one exchange.
 // SPDX-License-Identifier: BSD-2-Clause
 #include "rt/own/share.h"
-#include "tests/explore/explore.h"
+#include "rt/sched/look.h"
+#include "tests/explore/ms.h"
 
 using namespace gort;
 using namespace gort::explore;
@@ -132,6 +133,41 @@ EXPLORE(queue_offer_again, kUnbounded, 3, 0, 1) {
     join();
     take(hand.load(std::memory_order_relaxed));
     all_taken(1);
+}
+
+// Goroutines that have not run change the P as a chain, which knows its end and its length (rt/own/fresh.h): some of
+// them, while their owner takes back what is left.
+EXPLORE(queue_fresh_chain, 2, 2, 0, 1) {
+    prepare(2, 2);
+    be_with(0, 0);
+    be_with(1, 1);
+    names();
+    for (size_t i = 0; i < 4; ++i) {
+        gs[i].status.begin(rt::GStatus::kRunnable);
+        ps[0]->fresh.push(prepared(i), 1);
+    }
+    run_ms(
+        [] {
+            be(0);
+            rt::M* mp = rt::enter();
+            rt::share_whatever(ps[0]);
+            rt::leave(mp);
+            mp = rt::enter();
+            rt::take_back(ps[0]);
+            rt::leave(mp);
+        },
+        [] {
+            be(1);
+            rt::M* mp = rt::enter();
+            if (rt::G* list = ps[0]->open_to_all.take_all()) {
+                const uint32_t n = rt::put_aside_all(ps[1], list);
+                check(n == ps[1]->fresh.size(), "the chain is not as long as it says");
+            }
+            rt::leave(mp);
+        });
+    for (int p = 0; p < 2; ++p)
+        while (rt::G* gp = ps[p]->fresh.pop()) gp->next = nullptr, take(gp);
+    all_taken(4);
 }
 
 }  // namespace
