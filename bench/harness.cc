@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -385,6 +386,11 @@ double percentile(std::vector<double>& samples, double q) {
 uint64_t rss_bytes() { return status_field("VmRSS:"); }
 uint64_t peak_rss_bytes() { return status_field("VmHWM:"); }
 uint64_t page_table_bytes() { return status_field("VmPTE:"); }
+uint64_t page_faults() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<uint64_t>(usage.ru_minflt + usage.ru_majflt);
+}
 void reset_peak_rss() {
     if (FILE* f = std::fopen("/proc/self/clear_refs", "we")) {
         std::fputs("5", f);

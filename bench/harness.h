@@ -181,6 +181,7 @@ uint64_t rss_bytes();       // of this process, now
 uint64_t peak_rss_bytes();  // since the start or the last reset_peak_rss
 void reset_peak_rss();
 uint64_t page_table_bytes();
+uint64_t page_faults();  // of this process so far
 // Touches and gives back this much memory, so that the host behind a virtual machine has backed it before
 // something that touches cold pages is timed: the first touch of a page that the host has to find costs ten
 // times the others.

@@ -10,12 +10,13 @@
 namespace {
 
 struct Figures {
-    double spawn, wake, rss, pte;
+    double spawn, wake, rss, pte, faults;
 };
 
 Figures round(uint64_t size) {
     const uint64_t rss = bench::rss_bytes(), pte = bench::page_table_bytes();
     const auto each = static_cast<double>(size);
+    const auto faults = static_cast<double>(bench::page_faults());
     auto c = gort::make_chan<int>();
     gort::wait_group wg;
     std::atomic<uint64_t> arrived{0};
@@ -36,6 +37,7 @@ Figures round(uint64_t size) {
     c.close();
     wg.wait();
     f.wake = watch.wall_ns() / 1e6;
+    f.faults = (static_cast<double>(bench::page_faults()) - faults) / each;
     return f;
 }
 
@@ -48,13 +50,15 @@ WORKLOAD(park1m, "a million parked goroutines: start, wake, bytes each") {
                          {"spawn_all_parked_again", "ms"},
                          {"wake_all_join_again", "ms"},
                          {"rss_each", "B"},
-                         {"pte_each", "B"}},
+                         {"pte_each", "B"},
+                         {"faults_each", "faults"},
+                         {"faults_each_again", "faults"}},
                         size, size * 5000, [&run, size](double* out) {
                             bench::on_gort(run, [size, out] {
                                 const Figures cold = round(size), warm = round(size);
-                                const double all[] = {cold.spawn, cold.wake, warm.spawn,
-                                                      warm.wake,  cold.rss,  cold.pte};
-                                for (int i = 0; i < 6; ++i) out[i] = all[i];
+                                const double all[] = {cold.spawn, cold.wake, warm.spawn,  warm.wake,
+                                                      cold.rss,   cold.pte,  cold.faults, warm.faults};
+                                for (int i = 0; i < 8; ++i) out[i] = all[i];
                             });
                         });
 }

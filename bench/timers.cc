@@ -79,7 +79,14 @@ WORKLOAD(timers, "a million sleeps, timers that are stopped, how late sleepers w
     const uint64_t size = run.size(1'000'000);
     bench::pretouch(size * 4608);
     bench::on_gort(run, [&run, size] {
-        run.total_ms("sleep1m", size, [size] { sleep_all(size); });
+        bench::Series faults{"sleep1m_faults_each", "faults", {}, size};
+        run.total_ms("sleep1m", size, [size, &faults] {
+            const uint64_t before = bench::page_faults();
+            sleep_all(size);
+            faults.values.push_back(static_cast<double>(bench::page_faults() - before) /
+                                    static_cast<double>(size));
+        });
+        run.emit(faults);
         stop_among_many(run);
         bench::Series p50{"sleep1ms_x100_late_p50", "us", {}, 0}, p99{"sleep1ms_x100_late_p99", "us", {}, 0};
         for (unsigned r = 0; r < run.reps(); ++r) {

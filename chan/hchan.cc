@@ -292,23 +292,18 @@ bool chan_try_close(Hchan* c) {
     }
     c->fill.store(fill | kClosed, std::memory_order_release);  // H1
     // All are taken out before the first of them can run. One queue is empty, unless selects wait in both.
-    Sudog* woken;
-    Sudog** link = &woken;
+    GList woken;
+    WalkAhead ahead;
     for (WaitQueue* q : {&c->recvq, &c->sendq})
         while (Sudog* sg = take_waiter(*q)) {
+            ahead.at(sg);
             sg->state = SudogState::kClosed;
-            *link = sg;
-            link = &sg->next;
+            woken.push(sg->g);  // their Gs lie closer together than their stacks
         }
-    *link = nullptr;
     chan_unlock(c);
-    if (const SimHooks* sim = simulation(); sim && !woken) [[unlikely]]
+    if (const SimHooks* sim = simulation(); sim && woken.count == 0) [[unlikely]]
         sim->after(mp);
-    while (woken) {
-        G* gp = woken->g;
-        woken = woken->next;  // it is on the stack of the one who is woken
-        ready(mp, gp);
-    }
+    while (G* gp = woken.pop()) ready(mp, gp);
     leave(mp);
     return true;
 }

@@ -148,6 +148,8 @@ int sys_mincore(void* addr, size_t size, unsigned char* pages) {
     return icall(Sys::kMincore, addr, size, pages);
 }
 
+int sys_getrusage(int who, rusage* usage) { return icall(Sys::kGetrusage, who, usage); }
+
 long sys_futex(uint32_t* addr, int op, uint32_t value, const Timespec* timeout, uint32_t* addr2,
                uint32_t value3) {
     return call(Sys::kFutex, addr, op, value, timeout, addr2, value3);

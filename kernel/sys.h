@@ -18,6 +18,7 @@
 
 struct epoll_event;
 struct iovec;
+struct rusage;
 struct msghdr;
 struct pollfd;
 struct sockaddr;
@@ -32,6 +33,7 @@ namespace gort::kernel {
     X(Madvise, madvise)                    \
     X(ProcessMadvise, process_madvise)     \
     X(Mincore, mincore)                    \
+    X(Getrusage, getrusage)                \
     X(Mlock2, mlock2)                      \
     X(Futex, futex)                        \
     X(Clone, clone)                        \
@@ -115,6 +117,7 @@ int sys_madvise(void* addr, size_t size, int advice);
 long sys_process_madvise(int pidfd, const iovec* ranges, size_t n, int advice, unsigned flags);
 int sys_mlock2(void* addr, size_t size, unsigned flags);
 int sys_mincore(void* addr, size_t size, unsigned char* pages);
+int sys_getrusage(int who, rusage* usage);
 
 // Threads and processes.
 long sys_futex(uint32_t* addr, int op, uint32_t value, const Timespec* timeout, uint32_t* addr2,

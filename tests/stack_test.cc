@@ -180,6 +180,51 @@ TEST(many_free_slots_keep_only_their_warm_top) {
     CHECK(before == after);  // nothing new was needed
 }
 
+// What did not go deep becomes warm without a system call: a single deep page among many slots is not looked for. But
+// where many went deep, also after rounds in which none did, all give their lower pages back.
+TEST(shallow_slots_become_warm_as_they_are) {
+    const size_t page = kernel::page_size(), n = 1000;
+    const auto deep_page = [page](void* h) {
+        return reinterpret_cast<char*>((at(h) - 100'000) & ~(page - 1));
+    };
+    Slots s(n);
+    char* const lonely = deep_page(s.h[0]);
+    *lonely = 1;
+    for (int round = 0; round < 3; round++) {
+        s.give_back();
+        CHECK_LE(n - 128, stack_class_totals(kCls).warm);
+        unsigned char there = 0;
+        CHECK_EQ(kernel::sys_mincore(lonely, page, &there), 0);
+        CHECK(there & 1);
+        s.h.resize(n);
+        CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), n), n);
+    }
+    const std::vector<void*> h = s.h;
+    for (void* x : h)
+        for (size_t d = 0; d < 100'000; d += page) *(static_cast<char*>(x) - d - 1) = 1;
+    s.give_back();
+    size_t shallow = 0;
+    for (void* x : h) shallow += stack_resident(x) <= std::max<size_t>(16 << 10, page);
+    CHECK_EQ(shallow, stack_class_totals(kCls).warm);
+}
+
+// Rounds of many goroutines, one after the other, keep their pages; what is idle for longer does not.
+TEST(what_goes_round_stays_warm) {
+    const size_t n = 1000;
+    Slots s(n);
+    for (int round = 0; round < 6; round++) {
+        s.give_back();
+        stack_give_back();
+        if (round % 2) stack_give_back();
+        CHECK_EQ(stack_class_totals(kCls).cold, 0u);
+        s.h.resize(n);
+        CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), n), n);
+    }
+    s.give_back();
+    for (int i = 0; i < 5; i++) stack_give_back();
+    CHECK_LE(n - 100, stack_class_totals(kCls).cold);
+}
+
 static void scavenge_and_reuse(GuardKind kind) {
     if (!stack_force_guard(kind)) TEST_SKIP("this kernel has no such guards");
     size_t n = 300;

@@ -39,9 +39,14 @@ public:
         if (h == tail_.load(std::memory_order_relaxed)) return nullptr;
         G* gp = ring_[h & mask_];
         head_.store(h + 1, std::memory_order_relaxed);
-        if (tail_.load(std::memory_order_relaxed) - h > kFar) {
+        if (const uint32_t n = tail_.load(std::memory_order_relaxed) - h; n > kFar) {
             __builtin_prefetch(ring_[(h + kFar) & mask_], 1);
-            __builtin_prefetch(ring_[(h + kNear) & mask_]->ctx.sp);
+            const auto* sp = static_cast<const char*>(ring_[(h + kNear) & mask_]->ctx.sp);
+            __builtin_prefetch(sp);
+            if (n > kMany) {  // more than the caches hold: its frames too
+                __builtin_prefetch(sp + 64);
+                __builtin_prefetch(sp + 128);
+            }
         } else {
             __builtin_prefetch(
                 ring_[(h + 1) & mask_]);  // the next one's first line, in time for the next switch
@@ -71,7 +76,7 @@ public:
     void destroy();
 
 private:
-    static constexpr uint32_t kNear = 2, kFar = 5;
+    static constexpr uint32_t kNear = 2, kFar = 5, kMany = 4096;
     [[gnu::noinline]] void grow();
 
     G** ring_ = nullptr;

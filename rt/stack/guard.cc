@@ -66,6 +66,7 @@ void finish_slot(Arena* a, uint32_t index, void* header, GuardKind kind) {
     info->lo = reinterpret_cast<char*>(slot_at(a->stride, base, index)) + guard_size();
     info->next = nullptr;
     info->hidden.store(0, std::memory_order_relaxed);
+    info->faults = g_last_faults.load(std::memory_order_relaxed);
     info->cls = a->cls;
     info->guard = kind;
     info->use = SlotInfo::Use::kUsed;

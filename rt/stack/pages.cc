@@ -7,6 +7,7 @@
 // never ask again.
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 #include "kernel/sys.h"
@@ -127,6 +128,12 @@ size_t resident_in(Arena* a) {
             total += pages_present(slot + guard_size(), slot + a->stride).bytes;
     }
     return total;
+}
+
+int64_t page_faults() {
+    rusage usage;
+    if (kernel::sys_getrusage(RUSAGE_SELF, &usage) != 0) return -1;
+    return usage.ru_minflt + usage.ru_majflt;
 }
 
 }  // namespace gort::rt

@@ -37,6 +37,7 @@ struct SlotInfo {
     GuardKind guard;
     Use use;
     std::atomic<uintptr_t> hidden;  // rt/sched/trim.h
+    int64_t faults;                 // cool.cc: what last_faults said when the slot left the pool
 };
 static_assert(sizeof(SlotInfo) <= kSlotInfo);
 
@@ -90,10 +91,13 @@ struct Pool {
     size_t reserved GORT_GUARDED_BY(lock) = 0;  // bytes
     size_t in_use GORT_GUARDED_BY(lock) = 0;
     size_t cold GORT_GUARDED_BY(lock) = 0;
-    size_t idle GORT_GUARDED_BY(lock) = 0;      // least hot + warm since the last stack_scavenge
-    size_t idle_hot GORT_GUARDED_BY(lock) = 0;  // least hot since the last stack_give_back
+    size_t idle GORT_GUARDED_BY(lock) = 0;         // least hot + warm since the last stack_scavenge
+    size_t idle_hot GORT_GUARDED_BY(lock) = 0;     // least hot since the last stack_give_back
+    size_t idle_before GORT_GUARDED_BY(lock) = 0;  // idle, when stack_give_back came last
     SlotInfo* warm GORT_GUARDED_BY(lock) = nullptr;
     size_t warm_count GORT_GUARDED_BY(lock) = 0;
+    size_t unproven GORT_GUARDED_BY(lock) = 0;  // of `warm`, the first ones: cool.cc, SHALLOW
+    size_t trust GORT_GUARDED_BY(lock) = 0;     // so many may be that
     size_t hot_oldest GORT_GUARDED_BY(lock) = 0, hot_count GORT_GUARDED_BY(lock) = 0;
     TierRange* tier GORT_GUARDED_BY(lock) = nullptr;  // it is one
     size_t tier_slots GORT_GUARDED_BY(lock) = 0;      // that goroutines may have who did not ask for so much
@@ -116,9 +120,13 @@ inline void* pop_oldest_hot(Pool& p) GORT_REQUIRES(p.lock) {
 }
 
 // cool.cc
-// Hot slots that are in no list become warm: the pages below their top kWarmBytes go.
-void cool(void** headers, size_t n);
-void push_warm(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock);
+// n <= kBatch hot slots that are in no list become warm.
+void cool_down(Pool& p, int cls, void** headers, size_t n) GORT_EXCLUDES(p.lock);
+// The first free slot that is warm; there is one.
+void* pop_warm(Pool& p) GORT_REQUIRES(p.lock);
+extern std::atomic<int64_t> g_last_faults;  // what page_faults said when somebody asked last
+void look_at_faults();                      // asks
+extern std::atomic<int64_t> g_first_pages;  // that slots have got from prepare
 
 // arena.cc
 Arena* arena_of(uintptr_t address);  // null: not in any slot
@@ -149,5 +157,6 @@ size_t mark_ranges(const Range* ranges, size_t n);
 // Gets pages for n <= kBatch ranges at once, where the kernel can; else they come when they are touched.
 void populate_ranges(const Range* ranges, size_t n);
 size_t resident_in(Arena* a);
+int64_t page_faults();  // of this process, so far; -1: the kernel does not say
 
 }  // namespace gort::rt

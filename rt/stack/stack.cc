@@ -36,11 +36,13 @@ size_t take_free(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     while (got < n && p.hot_count) headers[got++] = p.hot[(p.hot_oldest + --p.hot_count) % kHotSlots];
     for (; got < n && p.warm; got++) {
         __builtin_prefetch(p.warm->ahead, 1);
-        headers[got] = slot_of_info(p.warm);
-        p.warm = p.warm->next;
-        p.warm_count--;
+        headers[got] = pop_warm(p);
     }
-    for (size_t i = 0; i < got; i++) slot_info(headers[i])->use = SlotInfo::Use::kUsed;
+    const int64_t faults = g_last_faults.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < got; i++) {
+        slot_info(headers[i])->use = SlotInfo::Use::kUsed;
+        slot_info(headers[i])->faults = faults;
+    }
     if (p.free_now() < p.idle) p.idle = p.free_now();
     if (p.hot_count < p.idle_hot) p.idle_hot = p.hot_count;
     return got;
@@ -94,6 +96,7 @@ bool grow(Pool& p, int cls, StackError* error) GORT_REQUIRES(p.lock) {
         p.tier->size.store(a->end - base, std::memory_order_relaxed);
         p.tier_slots = a->slots;
     }
+    look_at_faults();
     p.arenas = a;
     p.slots += a->slots;
     p.reserved += a->slots * stride;
@@ -133,6 +136,7 @@ void prepare(const Claim& c, void** headers) {
         if (!c.fresh) prepare_cold_slot(c.arena, index);
         headers[i] = slot_header(c.arena, base, index);
     }
+    g_first_pages.fetch_add(static_cast<int64_t>(c.n), std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -242,10 +246,7 @@ void stack_free_batch(int cls, void** headers, size_t n) {
                 p.in_use--;
             }
         }
-        if (!count) continue;
-        cool(cooled, count);
-        kernel::LockGuard hold(p.lock);
-        push_warm(p, cooled, count);
+        if (count) cool_down(p, cls, cooled, count);
     }
 }
 
@@ -323,7 +324,8 @@ bool stack_release_all() {
         p.arenas = nullptr;
         p.warm = nullptr;
         if (p.tier) p.tier->size.store(0, std::memory_order_relaxed);
-        p.slots = p.reserved = p.cold = p.idle = p.idle_hot = p.warm_count = p.hot_oldest = p.hot_count = 0;
+        p.slots = p.reserved = p.cold = p.idle = p.idle_hot = p.idle_before = 0;
+        p.warm_count = p.unproven = p.hot_oldest = p.hot_count = 0;
     }
     arenas_forget();
     guards_forget();

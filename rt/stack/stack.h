@@ -171,8 +171,8 @@ void stack_into_core(uintptr_t sp);
 size_t stack_scavenge(bool all = false, size_t limit = SIZE_MAX);
 
 // Called once a second or so (rt/sched/trim.cc). Of the slots that nobody needed since the last call, the hot ones
-// become warm, and half become cold while more than kKeepWarm of a class are free. True if a later call will find more
-// to do.
+// become warm; of those that nobody needed since the last but one, three quarters become cold while more than kKeepWarm
+// of a class are free. True if a later call will find more to do.
 bool stack_give_back();
 
 // How new slots are guarded from now on: by MADV_GUARD_INSTALL where the kernel has it, else by mprotect as
