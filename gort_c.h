@@ -95,7 +95,8 @@ gort_task* gort_spawn(void* (*fn)(void* arg), void* arg);
 // Waits for the end. GORT_OK: *result (result may be null) is what fn returned, null if it ended by gort_goexit, and t
 // is gone. GORT_TIMEOUT: t is as it was. GORT_INVALID: t is null. One joins a task, once.
 gort_status gort_join(gort_task* t, void** result, int64_t deadline);
-void gort_detach(gort_task* t);  // nobody will join it; null: nothing
+// Gives the handle back of a goroutine that is not to be joined. Null: nothing.
+void gort_detach(gort_task* t);
 
 void gort_yield(void);  // lets others run
 // Ends this goroutine. Its stack is unwound: C++ destructors run, and cleanups of C code compiled with -fexceptions. On
@@ -110,10 +111,12 @@ uint64_t gort_goid(void);               // the caller's number in tracebacks; 0 
 void gort_set_label(const char* text);  // up to 63 bytes beside it in tracebacks; null or "": none
 int gort_gomaxprocs(int n);             // sets how many run at once, returns how many before; n < 1 only asks
 int gort_num_goroutine(void);           // that exist
-void gort_lock_os_thread(void);  // this goroutine runs on this thread and nobody else does, until as many …
-void gort_unlock_os_thread(void);  // … unlocks
-// Calls fn(arg), which may block the thread for long, with the P handed on. Not needed: a goroutine that blocks
-// unannounced loses its P after a while.
+// Ties the calling goroutine to its thread: it runs there only, and no other goroutine does, until
+// gort_unlock_os_thread has been called as often. For thread_local variables and libraries that know threads.
+void gort_lock_os_thread(void);
+void gort_unlock_os_thread(void);  // takes one gort_lock_os_thread back
+// Calls fn(arg), which may block the thread for long, while other goroutines go on. A program is right without it, too:
+// a goroutine that blocks unannounced is noticed after 0.1 to 10 ms.
 void gort_blocking(void (*fn)(void* arg), void* arg);
 void gort_dump(int fd);  // writes every goroutine, with its stack, to fd
 
@@ -195,8 +198,8 @@ typedef struct gort_sem {
         { 0 }     \
     }
 
-void gort_mutex_lock(gort_mutex* m);
-bool gort_mutex_try_lock(gort_mutex* m);
+void gort_mutex_lock(gort_mutex* m);                          // blocks until the caller has it
+bool gort_mutex_try_lock(gort_mutex* m);                      // true: the caller has it. Never blocks
 bool gort_mutex_lock_until(gort_mutex* m, int64_t deadline);  // false: the deadline passed
 void gort_mutex_unlock(gort_mutex* m);                        // by any goroutine
 
@@ -204,7 +207,7 @@ void gort_mutex_unlock(gort_mutex* m);                        // by any goroutin
 void gort_rw_lock(gort_rw* m);
 bool gort_rw_try_lock(gort_rw* m);
 void gort_rw_unlock(gort_rw* m);
-void gort_rw_rlock(gort_rw* m);
+void gort_rw_rlock(gort_rw* m);  // for reading: many at a time; a writer that waits comes first
 bool gort_rw_try_rlock(gort_rw* m);
 void gort_rw_runlock(gort_rw* m);
 
@@ -212,19 +215,19 @@ void gort_rw_runlock(gort_rw* m);
 // return without a signal. wait_until: false if the deadline passed; m is locked either way.
 void gort_cond_wait(gort_cond* c, gort_mutex* m);
 bool gort_cond_wait_until(gort_cond* c, gort_mutex* m, int64_t deadline);
-void gort_cond_signal(gort_cond* c);  // the one who has waited longest
-void gort_cond_broadcast(gort_cond* c);
+void gort_cond_signal(gort_cond* c);     // wakes the one that has waited longest
+void gort_cond_broadcast(gort_cond* c);  // wakes all that wait now
 
-void gort_wg_add(gort_wg* w, int64_t n);  // the sum within 0 to 2^31 - 1
-void gort_wg_done(gort_wg* w);
+void gort_wg_add(gort_wg* w, int64_t n);                        // the sum within 0 to 2^31 - 1
+void gort_wg_done(gort_wg* w);                                  // counts one down
 void gort_wg_wait(gort_wg* w);                                  // until the count is 0
 void gort_wg_go(gort_wg* w, void (*fn)(void* arg), void* arg);  // add(1), gort_go, and done when fn has ended
 
-// Calls fn(arg) unless some call with o has done so before; returns when that has ended, by whatever way.
+// Calls fn(arg), unless an earlier call with o has called its function; returns when that function has ended.
 void gort_once_do(gort_once* o, void (*fn)(void* arg), void* arg);
 
 // n units, first come first served; zero-initialised storage has none until release adds some. acquire: GORT_OK,
-// GORT_TIMEOUT, GORT_INVALID (n < 0). init: before anybody uses it.
+// GORT_TIMEOUT, GORT_INVALID (n < 0). init: before any other use.
 void gort_sem_init(gort_sem* s, int64_t n);
 gort_status gort_sem_acquire(gort_sem* s, int64_t n, int64_t deadline);
 bool gort_sem_try_acquire(gort_sem* s, int64_t n);  // false also while others wait
@@ -248,9 +251,9 @@ void gort_ctx_cancel(gort_ctx* c);
 gort_chan* gort_ctx_done(gort_ctx* c);
 gort_status gort_ctx_err(const gort_ctx* c);  // GORT_OK while it lasts, GORT_CANCELED, GORT_TIMEOUT
 bool gort_ctx_deadline(const gort_ctx* c, int64_t* deadline);  // false: it has none
-gort_ctx* gort_ctx_ref(gort_ctx* c);
-void gort_ctx_unref(
-    gort_ctx* c);  // the last one of a context that has not ended leaves it to its parent: nothing ends
+gort_ctx* gort_ctx_ref(gort_ctx* c);                           // one reference more; c
+// Gives one reference back. The last one of a context that has not ended leaves it to its parent: nothing ends.
+void gort_ctx_unref(gort_ctx* c);
 
 // ---- descriptors
 
@@ -258,8 +261,8 @@ void gort_ctx_unref(
 // for one. GORT_OK also when fd has an error or was hung up, and for a file, which is always ready. GORT_TIMEOUT;
 // GORT_CLOSED: gort_fd_forget; GORT_INVALID: no such descriptor, or events; GORT_CANCELED: gort_stop; GORT_NO_MEMORY.
 gort_status gort_fd_wait(int fd, int events, int64_t deadline);
-void gort_fd_forget(
-    int fd);  // before close(fd): wakes who waits with GORT_CLOSED, and returns when they are gone
+// To be called before close(fd): ends every wait for it with GORT_CLOSED, and returns when they have ended.
+void gort_fd_forget(int fd);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -41,10 +41,10 @@
 namespace gort {
 
 // What `for (T v : ch)` walks over; the end is the channel's close. Input iteration: an element is gone once it was
-// received, whoever received it. An iterator receives when somebody looks, by * or by a comparison with the end, and
-// not before: what a loop that ends otherwise has not looked at stays in the channel, so `ch | std::views::take(3)`
-// receives three. A step without a look receives the element and drops it. The channel must outlive the iterator, as
-// range-for sees to.
+// received, also if another iterator or recv received it. An iterator receives when it is looked at, by * or by a
+// comparison with the end, and not before: elements that a loop has not looked at stay in the channel, so `ch |
+// std::views::take(3)` receives three. A step without a look receives the element and drops it. The channel must
+// outlive the iterator, as range-for sees to.
 template <class T>
 class recv_iterator {
 public:
@@ -116,7 +116,7 @@ private:
     alignas(T) mutable unsigned char bytes_[sizeof(T)];
 };
 
-// The receiving half.
+// The receiving half of a channel: a chan<T> converts to it.
 template <class T>
 class recv_chan : public detail::Pops<recv_chan<T>, T> {
 public:
@@ -126,22 +126,26 @@ public:
     recv_chan(const chan<T>& c) noexcept : h_(c.h_) {}  // NOLINT(google-explicit-constructor): as in Go
     recv_chan(chan<T>&& c) noexcept : h_(std::move(c.h_)) {}  // NOLINT(google-explicit-constructor)
 
-    // Blocks; T{} when closed and drained.
+    // Receives a value; blocks until there is one. T{} when the channel is closed and drained.
     T recv() const requires std::is_default_constructible_v<T> { return detail::recv_value<T>(h_.get()); }
-    // The comma-ok form: false, and out = T{} (unless T has no default constructor), when closed and drained.
+    // Receives a value into out and gives true; blocks until there is one. When the channel is closed and drained:
+    // false, and out = T{} if T has a default constructor. Go's `v, ok := <-c`.
     bool recv(T& out) const requires std::is_move_assignable_v<T> { return detail::recv_into(h_.get(), out); }
-    // Never blocks; out is touched by ok and closed only.
+    // Receives a value if there is one, and says whether: ok, empty or closed. Never blocks. out is not touched if the
+    // channel is empty.
     recv_result try_recv(T& out) const requires std::is_move_assignable_v<T> {
         return detail::try_recv_into(h_.get(), out);
     }
+    // for (T v : c) receives until the channel is closed and drained.
     recv_iterator<T> begin() const { return recv_iterator<T>(h_.get()); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
-    // What Go's compiler refuses too.
+    // Go's compiler refuses these, too.
     void send(const T&) const = delete;
     void try_send(const T&) const = delete;
     void close() const = delete;
 
+    // As chan<T>'s.
     size_t len() const { return detail::chan_len(h_.get()); }
     size_t cap() const { return detail::chan_cap(h_.get()); }
     explicit operator bool() const noexcept { return h_.get() != nullptr; }
@@ -156,7 +160,7 @@ private:
     detail::Handle h_;
 };
 
-// The sending half.
+// The sending half of a channel: a chan<T> converts to it.
 template <class T>
 class send_chan : public detail::Pushes<send_chan<T>, T> {
 public:
@@ -166,7 +170,8 @@ public:
     send_chan(const chan<T>& c) noexcept : h_(c.h_) {}  // NOLINT(google-explicit-constructor): as in Go
     send_chan(chan<T>&& c) noexcept : h_(std::move(c.h_)) {}  // NOLINT(google-explicit-constructor)
 
-    // Block.
+    // Sends a value; blocks until it is received or buffered. An lvalue is copied, an rvalue moved. Panics if the
+    // channel is closed, also while it blocks. << is the same.
     void send(const T& value) const requires std::is_copy_constructible_v<T> {
         detail::send_copy(h_.get(), value);
     }
@@ -179,18 +184,22 @@ public:
         send(std::move(value));
         return *this;
     }
-    // Never blocks; false leaves an rvalue as it was.
+    // Sends a value if that is possible without blocking, and says whether it did; false leaves an rvalue as it
+    // was. Panics if the channel is closed.
     bool try_send(const T& value) const requires std::is_copy_constructible_v<T> {
         return detail::try_send_copy(h_.get(), value);
     }
     bool try_send(T&& value) const { return detail::try_send_move(h_.get(), value); }
+    // As chan<T>'s.
     void close() const { detail::chan_close(h_.get()); }
 
+    // Go's compiler refuses these, too.
     void recv() const = delete;
     void recv(T&) const = delete;
     void try_recv(T&) const = delete;
     void begin() const = delete;
 
+    // As chan<T>'s.
     size_t len() const { return detail::chan_len(h_.get()); }
     size_t cap() const { return detail::chan_cap(h_.get()); }
     explicit operator bool() const noexcept { return h_.get() != nullptr; }
@@ -204,7 +213,11 @@ private:
     detail::Handle h_;
 };
 
-// Both halves.
+// A channel for values of T.
+//
+//      auto c = gort::make_chan<int>();
+//      gort::go([=] { c << 42; });
+//      int answer = c.recv();
 template <class T>
 class chan : public detail::Pushes<chan<T>, T>, public detail::Pops<chan<T>, T> {
 public:
@@ -212,7 +225,8 @@ public:
     constexpr chan() noexcept = default;
     constexpr chan(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor): as Go's nil
 
-    // Block. Sending an lvalue copies it, an rvalue moves it.
+    // Sends a value; blocks until it is received or buffered. An lvalue is copied, an rvalue moved. Panics if the
+    // channel is closed, also while it blocks. << is the same.
     void send(const T& value) const requires std::is_copy_constructible_v<T> {
         detail::send_copy(h_.get(), value);
     }
@@ -225,15 +239,17 @@ public:
         send(std::move(value));
         return *this;
     }
-    // Never blocks; false leaves an rvalue as it was. Panics on a closed channel, as send does.
+    // Sends a value if that is possible without blocking, and says whether it did; false leaves an rvalue as it
+    // was. Panics if the channel is closed.
     bool try_send(const T& value) const requires std::is_copy_constructible_v<T> {
         return detail::try_send_copy(h_.get(), value);
     }
     bool try_send(T&& value) const { return detail::try_send_move(h_.get(), value); }
-    // Everything sent before is still received; then receivers get T{} and false for ever.
+    // Closes the channel: values that were sent before are still received; after that every receive gives T{} and
+    // false at once. A second close, or one of a nil channel, panics. Wakes all that are blocked on it.
     void close() const { detail::chan_close(h_.get()); }
 
-    // As recv_chan's.
+    // These four are as recv_chan's.
     T recv() const requires std::is_default_constructible_v<T> { return detail::recv_value<T>(h_.get()); }
     bool recv(T& out) const requires std::is_move_assignable_v<T> { return detail::recv_into(h_.get(), out); }
     recv_result try_recv(T& out) const requires std::is_move_assignable_v<T> {
@@ -242,7 +258,8 @@ public:
     recv_iterator<T> begin() const { return recv_iterator<T>(h_.get()); }
     std::default_sentinel_t end() const noexcept { return {}; }
 
-    // How many elements are buffered now, and how many can be; 0 for nil. Never races with anything.
+    // How many elements are buffered now, and how many can be; 0 for nil. They never block and never race with
+    // anything; what len says may have changed when it returns.
     size_t len() const { return detail::chan_len(h_.get()); }
     size_t cap() const { return detail::chan_cap(h_.get()); }
     explicit operator bool() const noexcept { return h_.get() != nullptr; }
@@ -256,7 +273,8 @@ private:
     detail::Handle h_;
 };
 
-// Go's make(chan T, cap). Negative or too large: panics.
+// Makes a channel that buffers up to cap values, as Go's make(chan T, cap); with 0 a sender waits for its receiver.
+// Panics if cap is negative or too large.
 template <class T>
 chan<T> make_chan(int64_t cap = 0) {
     static_assert(sizeof(detail::Ops<T>::table) > 0);

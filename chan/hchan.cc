@@ -175,9 +175,8 @@ template <bool kWord>
 
 }  // namespace
 
-void unlock_commit(void* c, G*) GORT_NO_TSA {
-    static_cast<Hchan*>(c)->lock.mutex.unlock();
-}  // the left side locked it
+// No TSA: the side that was left has locked it.
+void unlock_commit(void* c, G*) GORT_NO_TSA { static_cast<Hchan*>(c)->lock.mutex.unlock(); }
 
 void panic_closed() { host_throw_runtime_error("send on closed channel"); }
 

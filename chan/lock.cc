@@ -1,5 +1,7 @@
 // chan/lock.cc - taking a channel away from its owner, and giving it back.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// No TSA: chan_make_own is called with the mutex held and returns with it held or not, as a value says.
 #include "chan/hchan.h"
 #include "rt/base/report.h"
 #include "rt/base/sim_seam.h"

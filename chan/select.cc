@@ -20,6 +20,8 @@
 // Cost:      locked instructions when a case is ready: one, none if its channel is the P's own. When it blocks: one for
 //            each shared channel, twice; and one for the claim, unless solo.
 // Context:   [G or foreign thread, outside the gate].
+//
+// No TSA: select locks as many channels as it has cases, in a loop.
 #include "chan/select_ops.h"
 
 #include "chan/hchan.h"

@@ -310,6 +310,7 @@ auto send_case(C&& ch, U&& value, F&& f) {
 
 // ---- public ----
 
+// Makes a case that receives; the forms are listed above. A case does nothing until select is given it.
 template <detail::ReceivesFrom C>
 [[nodiscard]] auto on_recv(C&& ch) {
     return detail::recv_case(std::forward<C>(ch), detail::Drop{});
@@ -332,7 +333,7 @@ requires detail::HandlesRecv<F, detail::ElemOf<C>> &&(!std::is_same_v<F, detail:
     return detail::recv_case(std::forward<C>(ch), detail::Handler<F>{std::forward<F>(f)});
 }
 
-// value: a T, or what converts to one; that conversion happens here and now.
+// Makes a case that sends value: a T, or what converts to one; that conversion happens here and now.
 template <detail::SendsTo C, class U = detail::ElemOf<C>>
 requires std::is_constructible_v<detail::ElemOf<C>, U &&>&&
     std::is_convertible_v<U&&, detail::ElemOf<C>> [[nodiscard]] auto
@@ -346,13 +347,14 @@ requires std::is_constructible_v<detail::ElemOf<C>, U &&>&&
     return detail::send_case(std::forward<C>(ch), std::forward<U>(value), std::forward<F>(f));
 }
 
+// Makes the case that is chosen when no other is ready; with it select does not block.
 [[nodiscard]] inline auto otherwise() { return detail::OtherwiseCase<detail::Nothing>{}; }
 template <std::invocable F>
 [[nodiscard]] auto otherwise(F&& f) {
     return detail::OtherwiseCase<F>{std::forward<F>(f)};
 }
 
-// Blocks for ever.
+// A select without cases blocks for ever.
 [[noreturn]] inline int select() { detail::select_for_ever(); }
 
 namespace detail {
@@ -398,6 +400,7 @@ void complete(C& c, int& at, int chosen, SelectItem* items, void* place, bool ok
 
 }  // namespace detail
 
+// Waits until one of the cases can proceed, does it, and gives its place, counted from 0. All rules stand above.
 template <detail::Case... Cs>
 requires(sizeof...(Cs) > 0) int select(Cs&&... cases) {
     using namespace detail;

@@ -135,6 +135,7 @@ inline int select_case::run(const select_case* cases, size_t n) {
     return chosen;
 }
 
+// Does what select does, and gives the place of the chosen case, counted from 0.
 inline int select_any(std::span<select_case> cases) { return select_case::run(cases.data(), cases.size()); }
 
 // The cases are evaluated in the order in which they stand between the braces.

@@ -18,10 +18,10 @@
 //      try_pop(out)         never blocks  ok, closed, empty
 //      pop_for(out, d)      at most d     ok, closed, timeout
 //      pop_until(out, t)    until t       ok, closed, timeout
-// What can be done at once is done, whatever the deadline; a closed channel that still holds something gives that.
-// An lvalue is copied, before anything else; an rvalue is moved from only if the status is ok. out is assigned to if
-// the status is ok, and becomes T{} (if there is that) if it is closed, as with recv; else it stays as it was.
-// A nil channel is never ready: push and pop block for ever, the others are full, empty or timeout.
+// What can be done at once is done, also if the deadline has passed. A closed channel that still holds values gives
+// them. An lvalue is copied, before anything else; an rvalue is moved from only if the status is ok. out is
+// assigned to if the status is ok, and becomes T{} (if there is that) if it is closed, as with recv; else it stays
+// as it was. A nil channel is never ready: push and pop block for ever, the others are full, empty or timeout.
 // Deadlines: rt/time.h. A push or pop that is one side of an exchange when its deadline passes is ok.
 //
 // Context: any goroutine and any other thread; a thread that blocks sleeps on a futex. After gort::stop a push or pop

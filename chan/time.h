@@ -5,12 +5,12 @@
 // The clock is std::chrono::steady_clock: what is received is the instant of firing, in that clock's time_point. Any
 // chrono duration is accepted; a fraction of a nanosecond is rounded up, and one whose end cannot be counted never
 // ends. timer and ticker are counted handles: copies denote the same timer. The last handle of a timer or ticker,
-// its channel's included, stops it; what after_func started runs though nobody holds it.
+// its channel's included, stops it; what after_func started runs without a handle, too.
 // Go 1.23's rules: a timer's channel looks unbuffered (len and cap are 0); once stop or reset has returned nothing is
-// received that belongs to the setting before; a value that nobody has received yet counts as pending.
+// received that belongs to the setting before; a value that has not been received yet counts as pending.
 // The end of a run forgets timers that are pending then, as it abandons goroutines.
 // Where all goroutines are blocked, a pending timer or ticker on whose channel none of them waits does not keep that
-// from being a deadlock; one that somebody waits for, a sleep, after_func and a context's deadline do.
+// from being a deadlock; one that a goroutine waits for, a sleep, after_func and a context's deadline do.
 //
 // Panics: "non-positive interval for NewTicker", "non-positive interval for Ticker.Reset", and "time: … called on
 //         uninitialized …" for a handle that is default-constructed or was moved from; where no runtime is up.
@@ -110,7 +110,7 @@ public:
     explicit timer(std::chrono::duration<Rep, Period> d)
         : c_(detail::time_chan_handle(detail::to_ns(d), 0)) {}
 
-    // Nil for one of after_func. stop and reset do not close it.
+    // The channel that the time comes on; nil for a timer of after_func. stop and reset do not close it.
     const recv_chan<time_point>& c() const& noexcept { return c_; }
     recv_chan<time_point> c() && noexcept { return std::move(c_); }
 
@@ -150,7 +150,11 @@ struct FuncTimerAccess {
 };
 }  // namespace detail
 
-// A value every d. Who is slow finds one tick waiting and has lost the others; ticks keep to the schedule of the first.
+// Sends the time every d. A receiver that is slow finds one tick waiting and has lost the others; ticks keep to the
+// schedule of the first.
+//
+//      gort::ticker every(1s);
+//      for (auto t : every.c()) report(t);
 class ticker {
 public:
     ticker() = default;  // Go's zero Ticker: reset panics, stop does nothing
@@ -161,15 +165,16 @@ public:
         c_ = detail::time_chan_handle(ns, ns);
     }
 
+    // The channel that the ticks come on.
     const recv_chan<time_point>& c() const& noexcept { return c_; }
     recv_chan<time_point> c() && noexcept { return std::move(c_); }
 
-    // No more ticks; c() is not closed.
+    // Ends the ticks. c() is not closed, so a receiver blocks.
     void stop() const {
         if (auto* c = detail::Access::get(c_)) detail::time_chan_stop(c);
     }
 
-    // A tick every d from now on, the first one d from now; also after stop.
+    // Makes it tick every d from now on, the first time d from now; also after stop.
     template <class Rep, class Period>
     void reset(std::chrono::duration<Rep, Period> d) const {
         const int64_t ns = detail::to_ns(d);
@@ -184,7 +189,10 @@ private:
     recv_chan<time_point> c_;
 };
 
-// The channel of a timer that nobody will stop: for select.
+// A channel on which the time comes once d has passed, for select. There is no handle to stop it; it goes with its
+// channel.
+//
+//      gort::select(gort::on_recv(reply, r), gort::on_recv(gort::after(2s)));
 template <class Rep, class Period>
 recv_chan<time_point> after(std::chrono::duration<Rep, Period> d) {
     return detail::time_chan_handle(detail::to_ns(d), 0);
@@ -195,15 +203,16 @@ recv_chan<time_point> after(const std::chrono::time_point<Clock, D>& t) {
     return detail::time_chan_handle(detail::ns_until(detail::deadline_at(t)), 0);
 }
 
-// The channel of a ticker; nil if d <= 0.
+// A channel on which the time comes every d, until its last handle goes; nil if d <= 0.
 template <class Rep, class Period>
 recv_chan<time_point> tick(std::chrono::duration<Rep, Period> d) {
     const int64_t ns = detail::to_ns(d);
     return ns ? detail::time_chan_handle(ns, ns) : recv_chan<time_point>();
 }
 
-// Calls f() in a goroutine of its own once d has passed. f is kept by value and called as an lvalue, once for each
-// setting that fires; it is destroyed when it will not run (again) and no handle is left. A null function: panic.
+// Calls f() in a goroutine of its own once d has passed; the result can stop it. f is kept by value and called as
+// an lvalue, once for each setting that fires; it is destroyed when it will not run (again) and no handle is left.
+// A null function: panic.
 template <class Rep, class Period, class F>
 timer after_func(std::chrono::duration<Rep, Period> d, F&& f, Site site = Site::here()) {
     using D = std::decay_t<F>;

@@ -9,11 +9,12 @@
 // A context is a counted handle; copies denote the same one, a default-constructed or nullptr one is Go's nil.
 // Cancelling one closes its done(), sets its err() and cause(), and does the same to all that were derived from it,
 // before cancel returns; the one that comes first decides. A parent never notices its children's ends. cancel
-// objects may be copied, called many times and by anybody; they wait for nobody's work. Destroying one does not cancel.
+// objects may be copied, and called many times and from any thread; they do not wait for work to end. Destroying
+// one does not cancel.
 //
 // What lives how long. A child keeps its parent. A parent does not keep its children: a child whose last handle (cancel
-// objects count) goes is taken out of its parent, so one that is never cancelled leaks nothing. If somebody still
-// holds its done() channel, or a function waits with after_func, then it lives until it is cancelled, by its
+// objects count) goes is taken out of its parent, so one that is never cancelled leaks nothing. While its done()
+// channel is still held, or a function waits with after_func, then it lives until it is cancelled, by its
 // deadline or parent.
 //
 // Panics: "cannot create context from nil parent" (all that derive); an operation on a nil context.
@@ -106,7 +107,7 @@ struct StopOf final : Stop {
 
 }  // namespace detail
 
-// A context. Everything is const; all may be called at any time by anybody.
+// A context. All members are const and may be called at any time from any thread.
 class context {
 public:
     constexpr context() noexcept = default;
@@ -131,12 +132,13 @@ public:
         if (p_) release();
     }
 
-    // Closed when the context is done; nil if it never can be. The same channel each time, made at the first call.
+    // A channel that is closed when the context is done; nil if it never can be. The same one each time, made at
+    // the first call.
     recv_chan<unit> done() const;
     // No error while it is not done; then errc::canceled, errc::deadline_exceeded, or what a parent of another kind
     // says.
     std::error_code err() const;
-    // When it will be done at the latest.
+    // When it will be done at the latest; nothing if it has no deadline.
     std::optional<time_point> deadline() const;
     // What with_value bound to k nearest to here, or null. Good as long as some handle on this context or on one
     // that was derived from it lives.
@@ -164,7 +166,7 @@ private:
 };
 
 // What contexts are made of; derive from it for an own kind. What is not overridden is the parent's; without a
-// parent it is what background says. Overriding functions may be called by anybody at any time, at once by many.
+// parent it is what background says. Overriding functions may be called at any time, by several threads at once.
 // Contexts derived from yours are cancelled when done() is closed, with your err(). If your done() is that of a
 // context of this library that your value() lets through, they are linked to that one; else, if after_func is
 // overridden, it is asked; else a goroutine waits, for your done() and for the child's.
@@ -206,7 +208,7 @@ private:
 };
 
 inline void context::retain() const noexcept {
-    // The roots are everybody's: their count would be the most contended word of the program.
+    // All threads use the roots: their count would be the most contended word of the program.
     if (p_ && p_->parent_ != p_) p_->refs_.fetch_add(1, std::memory_order_relaxed);
 }
 inline void context::release() noexcept {
@@ -284,13 +286,13 @@ context todo();  // where it is not clear yet which context to use
 using cancelable = std::pair<context, cancel_func>;  // auto [c, cancel] = with_cancel(parent);
 using cause_cancelable = std::pair<context, cancel_cause_func>;
 
-// Done when cancel is called or the parent is done.
+// Makes a context that is done when cancel is called or the parent is done.
 cancelable with_cancel(const context& parent);
 cause_cancelable with_cancel_cause(const context& parent);
 
-// Also when the time has come, with errc::deadline_exceeded and, for the _cause forms, with that cause. A parent's
-// earlier deadline counts as well. What is past is done at once. Cancel it when you are through, so that its timer
-// goes.
+// Makes one that is done also when the time has come, with errc::deadline_exceeded and, for the _cause forms, with
+// that cause. A parent's earlier deadline counts as well. What is past is done at once. Cancel it when you are
+// through, so that its timer goes.
 cancelable with_deadline_cause(const context& parent, time_point when, std::error_code cause);
 inline cancelable with_deadline(const context& parent, time_point when) {
     return with_deadline_cause(parent, when, {});
@@ -435,7 +437,7 @@ requires std::constructible_from<T, U&&> context with_value(const context& paren
 template <class T, class U = T>
 context with_value(const context& parent, key<T>&& k, U&& value) = delete;  // a key is an object that stays
 
-// Go's WithValue(parent, key, nil): nothing is bound to k, whatever is further up.
+// Go's WithValue(parent, key, nil): nothing is bound to k from here down, also if there is a value further up.
 context without_value(const context& parent, const any_key& k);
 
 // Calls f() in a goroutine of its own once c is done; at once if it is. Several do not know of each other. f is

@@ -24,7 +24,7 @@ enum class errc {
 const std::error_category& category() noexcept;  // its name is "context"
 inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), category()}; }
 
-// Go's Timeout() and Temporary() of an error: true for whatever says that a deadline has passed.
+// Go's Timeout() and Temporary() of an error. is_timeout is true for every error that says that a deadline has passed.
 inline bool is_timeout(const std::error_code& ec) noexcept { return ec == std::errc::timed_out; }
 inline bool is_temporary(const std::error_code& ec) noexcept {
     return is_timeout(ec) || ec == std::errc::resource_unavailable_try_again || ec == std::errc::interrupted;

@@ -1,5 +1,5 @@
 // PUBLIC
-// ctx/future.h - async, future and promise: the result of a goroutine, or of anybody who promises one.
+// ctx/future.h - async, future and promise: the result of a goroutine, or one that has been promised.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 //      gort::future<int> sum = gort::async([](int a, int b) { return a + b; }, 1, 2);
@@ -9,11 +9,12 @@
 // or throws (a panic as well), is what get() returns or throws. If it ends by goexit there is no result: get() throws
 // std::future_error, broken_promise. The future is ready when the goroutine has ended: f and its arguments have been
 // destroyed, and its goroutine_locals (rt/local.h), too.
-// promise<T> is the other way to make one: whoever holds it gives the value, or the exception, once. One that goes
-// without leaves std::future_error, broken_promise.
+// promise<T> is the other way to make a future: its holder gives the value, or the exception, once. A promise that is
+// destroyed without either gives std::future_error, broken_promise.
 // T: any type that can be moved or copied, void, or a reference. Both are moved, not copied; a moved-from one, and a
 // future after get(), has no state: valid() is false, and everything else throws std::future_error, no_state.
-// Destroying a future waits for nobody (std::async's does); what was thrown and never asked for is dropped.
+// Destroying a future does not wait for the goroutine (with std::async it does); an exception that was never asked
+// for is dropped.
 //
 // Errors: std::future_error with std::future_errc's codes: no_state, broken_promise, promise_already_satisfied,
 //         future_already_retrieved.
@@ -174,6 +175,7 @@ future<AsyncResult<F, A...>> start_async(const Site& site, F&& f, A&&... args) {
 
 }  // namespace detail
 
+// The waiting side: a result that will be there.
 template <class T>
 class future {
 public:
@@ -190,9 +192,11 @@ public:
         if (s_) detail::release(s_);
     }
 
+    // False for one that was moved from, default-constructed, or asked by get.
     bool valid() const noexcept { return s_ != nullptr; }
 
-    // Waits, and gives the value, moved out, or throws. Afterwards the future is not valid any more.
+    // Blocks until it is ready, and gives the value, moved out, or throws the exception. Afterwards the future is
+    // not valid any more.
     T get() {
         wait();
         struct Taken {
@@ -204,10 +208,12 @@ public:
         else if constexpr (!std::is_void_v<T>) return std::move(*taken.s->value);
     }
 
+    // Blocks until it is ready.
     void wait() const {
         if (!state()->is_ready()) detail::word_wait(&s_->ready, 0, detail::WordOf::kFuture);
     }
-    // ready or timeout, never deferred. Deadlines: rt/time.h.
+    // Block until it is ready or the time is over: ready or timeout, never deferred. Deadlines are described in
+    // rt/time.h.
     template <class Rep, class Period>
     std::future_status wait_for(std::chrono::duration<Rep, Period> d) const {
         return wait_to(state()->is_ready() ? 0 : detail::deadline_in(d));
@@ -218,7 +224,7 @@ public:
                                         [this](int64_t deadline) { return wait_to(deadline); });
     }
 
-    // Closed once it is ready: for select. The same channel each time.
+    // A channel that is closed once the future is ready, for select. The same one each time.
     recv_chan<unit> done() const { return state()->done_chan(); }
 
 private:
@@ -263,13 +269,14 @@ public:
         std::swap(retrieved_, o.retrieved_);
     }
 
-    // Once.
+    // The future of this promise; it can be had once.
     future<T> get_future() {
         if (std::exchange(retrieved_, static_cast<bool>(state())))
             throw_future_error(std::future_errc::future_already_retrieved);
         s_->refs.fetch_add(1, std::memory_order_relaxed);
         return FutureAccess::wrap<T>(s_);
     }
+    // Makes the future ready with this exception, which get throws.
     void set_exception(const std::exception_ptr& e) {
         state()->satisfy();
         s_->failed = e;
@@ -303,9 +310,15 @@ private:
 
 }  // namespace detail
 
+// The giving side of a future.
+//
+//      gort::promise<int> p;
+//      auto f = p.get_future();
+//      gort::go([p = std::move(p)]() mutable { p.set_value(42); });
 template <class T>
 class promise : public detail::PromiseBase<T> {
 public:
+    // Makes the future ready with this value. A second time throws promise_already_satisfied.
     void set_value(const T& value) requires std::is_copy_constructible_v<T> { this->give(value); }
     void set_value(T&& value) { this->give(std::move(value)); }
 };

@@ -1,9 +1,14 @@
 // PUBLIC
-// ctx/semaphore.h - semaphore: n units, taken some at a time, by whoever came first.
+// ctx/semaphore.h - semaphore: n units, which goroutines take some at a time, in the order in which they came.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's weighted semaphore. First come first served: one who wants many units is not overtaken by those who want
-// few. One who wants more units than there are waits for the end of its context, and holds up nobody.
+// As Go's weighted semaphore. First come first served: a goroutine that wants many units is not overtaken by others
+// that want few. One that wants more units than there are waits for the end of its context, and does not hold up
+// the others.
+//
+//      gort::semaphore slots(4);
+//      slots.acquire();
+//      gort::defer d{[&] { slots.release(); }};
 //
 // Context:  any goroutine and any other thread of the process; acquire blocks. Not in a signal handler.
 // Memory order: release happens before the return of the acquire that takes its units.
@@ -26,11 +31,13 @@ namespace gort {
 
 class semaphore {
 public:
+    // With n units, all of them free.
     explicit semaphore(int64_t n) noexcept : size_(n) {}
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
 
-    // Takes n units, or says why the context has ended and takes none; so too if it has ended already.
+    // Blocks until it has n units, or until the context ends: then it has none and says why the context ended. With a
+    // context that has ended already it takes none.
     std::error_code acquire(const ctx::context& c, int64_t n = 1) {
         check(n);
         if (c.err()) return c.err();
@@ -55,10 +62,10 @@ public:
         serve();
         return c.err();
     }
-    // The same without an end.
+    // Blocks until it has n units.
     void acquire(int64_t n = 1) { acquire(ctx::background(), n); }
 
-    // Never blocks; false also while others wait.
+    // Takes n units if they are free and no other goroutine waits, and says whether it did. Never blocks.
     bool try_acquire(int64_t n = 1) {
         check(n);
         const std::lock_guard guard(mu_);
@@ -67,6 +74,7 @@ public:
         return true;
     }
 
+    // Gives n units back and wakes the waiters that can have theirs. Never blocks.
     void release(int64_t n = 1) {
         check(n);
         const std::lock_guard guard(mu_);

@@ -1,5 +1,7 @@
 // ctx/tree.cc - linking, cancelling and destroying the nodes of the tree of contexts.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// No TSA: nodes are locked in loops, and handed locked from one function to the next.
 #include "ctx/node.h"
 
 #include "rt/base/sim_seam.h"

@@ -45,7 +45,8 @@ struct options {
     uint64_t seed = 0;  // of the scheduler's random choices. GORT_SEED. Default: random
 };
 
-// go(stack_size(1 << 20), f) reserves that many bytes of stack instead of the default.
+// The first argument of go, for a goroutine that needs another stack than the default: go(stack_size(1 << 20), f)
+// reserves a megabyte of address space, rounded up to a power of two. More than 1 GiB is a panic.
 struct stack_size {
     size_t bytes;
     explicit constexpr stack_size(size_t n) : bytes(n) {}
@@ -189,10 +190,10 @@ void go(stack_size n, F&& f, A&& a, E&&... e) {
     detail::spawn(Site{}, n.bytes, nullptr, std::forward<F>(f), std::forward<A>(a), std::forward<E>(e)...);
 }
 
-// Runs `main` as the main goroutine, first on the calling thread, and returns its value (0 if it returns nothing)
-// when it returns. Goroutines still alive then are abandoned as Go abandons them at exit: their destructors do not
-// run; one that is running stops at its next call into gort. The process lives on and may call run again. A second
-// run while one is active, or while start's runtime is up: panic.
+// Runs `main` as the main goroutine, first on the calling thread. When `main` returns, run returns the same value, or 0
+// if `main` returns nothing. Goroutines still alive then are abandoned as Go abandons them at exit: their
+// destructors do not run; one that is running stops at its next call into gort. The process lives on and may call
+// run again. A second run while one is active, or while start's runtime is up: panic.
 template <class F>
 int run(F&& main, const options& o = {}) {
     struct Frame {
@@ -209,18 +210,27 @@ int run(F&& main, const options& o = {}) {
     return frame.result;
 }
 
-// The same runtime in the background of a program that has its own main: other threads then call go and use channels,
-// sync and timers; one that blocks parks on a futex. No deadlock detection. stop() abandons what still lives.
-// After it, until another run begins, a channel operation, select, wait_group::wait or cond::wait of such a thread that
-// would have to wait, or still does, is a panic ("…: the runtime has been stopped"); a wait for a descriptor is
-// std::errc::operation_canceled. Locks are waited for as ever: another thread may hold them. So is everything after
-// run(), whose caller may go on with the other threads.
+// start brings the same runtime up in the background of a program that has its own main. Any thread may then call
+// go and use channels, locks and timers; a thread that blocks sleeps on a futex. No deadlock is detected. A second
+// start, or one while run is active, is a panic.
+//
+//      gort::start();                                   // in a program with threads of its own
+//      gort::go([=] { results << compute(); });
+//      gort::stop();
 void start(const options& o = {});
+
+// stop ends the runtime that start brought up and abandons the goroutines that still live, as run does. It returns when
+// no goroutine runs any more, but for those that compute without calling gort: each of them stops at its next call.
+// After stop, until another run begins, a channel operation, select, wait_group::wait or cond::wait of such a
+// thread that would have to wait, or still does, is a panic ("…: the runtime has been stopped"); a wait for a
+// descriptor is std::errc::operation_canceled. Locks are waited for as ever: another thread may hold them. So is
+// everything after run(), whose caller may go on with the other threads.
 void stop();
 
-// Lets others run; the caller goes to the end of the queue. On a foreign thread: sched_yield.
-// Inlined, so that the caller's compiler saves what is live there, not whatever a function must keep. Not with
-// clang, which may address a frame through a register that the switch does not keep.
+// Lets other goroutines run; the calling one goes to the end of the queue of those that wait for their turn. It returns
+// at once if there is no other. On a thread that is not a goroutine's it is sched_yield.
+// With g++ it is inlined, so that the caller's compiler saves only the registers that are in use there. clang may
+// address a frame through a register that the switch does not keep, so there it is a call.
 inline void yield() {
 #if defined(__x86_64__) && !defined(__clang__)
     const detail::Handles h = detail::yield_begin();
@@ -237,16 +247,21 @@ inline void yield() {
 // While the runtime is not up it sets what the next run begins with if its options do not say. A number that was set,
 // here, by options or by GORT_MAXPROCS, stays: only the default follows affinity and cgroup.
 int gomaxprocs(int n);
-int num_goroutine();  // that exist: running, runnable or blocked
-int num_cpu();        // that this process may use; fixed at start
+
+// The number of goroutines that exist now: running, waiting for their turn, or blocked. While others start and end
+// it is only an estimate. Go's runtime.NumGoroutine.
+int num_goroutine();
+
+// The number of CPUs that this process may use, as it was at the start of the process. Go's runtime.NumCPU.
+int num_cpu();
 
 // The caller's id as dumps and tracebacks show it: 1 is main's, each is given once in a run. 0 on any other thread.
 uint64_t goid();
 
-// Names the calling goroutine in whatever shows goroutines: dumps and tracebacks have it in the brackets, after the
-// state. The first 63 bytes of text, without cutting an UTF-8 character in two; control characters and double quotes
-// become '?'. It stays until the goroutine ends or sets another one; an empty text takes it away. Nothing is inherited.
-// On a thread that is not a goroutine's it does nothing. Errors: none; without memory there is no label.
+// Names the calling goroutine wherever goroutines are shown: dumps and tracebacks have the name in the brackets, after
+// the state. The first 63 bytes of text, without cutting an UTF-8 character in two; control characters and double
+// quotes become '?'. It stays until the goroutine ends or sets another one; an empty text takes it away. Nothing is
+// inherited. On a thread that is not a goroutine's it does nothing. Errors: none; without memory there is no label.
 //
 //      gort::set_label("conn 17");      // goroutine 42 [IO wait, "conn 17"]:
 void set_label(std::string_view text);
@@ -255,21 +270,33 @@ void set_label(std::string_view text);
 // stack, created by. Of those that run on other threads the stack is not known.
 void dump_goroutines(int fd);
 
-// Ties the calling goroutine to its thread: it runs there and nobody else does, until as many unlocks as locks. A
-// goroutine that ends while locked takes its thread with it. thread_locals, std::mutex across a blocking call and
-// libraries that know threads are safe meanwhile. Each block and wake then costs a thread switch.
+// Ties the calling goroutine to its thread: the goroutine runs on that thread only, and no other goroutine runs there.
+// Calls nest. A goroutine that ends while it is tied takes its thread with it. Meanwhile thread_local variables, a
+// std::mutex that is held across a blocking call, and libraries that know threads are safe to use. Each time that the
+// goroutine blocks and is woken costs a thread switch. Go's runtime.LockOSThread.
+//
+//      gort::lock_os_thread();
+//      gort::defer unlock{[] { gort::unlock_os_thread(); }};
 void lock_os_thread();
+
+// Takes one lock_os_thread back. After as many calls as there were of that, the goroutine may change threads again. A
+// call too many does nothing. Go's runtime.UnlockOSThread.
 void unlock_os_thread();
 
-// As Go's debug.SetMaxThreads: the limit before. Above it the process ends: "thread exhaustion".
+// Sets how many OS threads gort may have, and returns the limit before, at first 10000. A program that needs more ends
+// with Go's message "thread exhaustion". Go's debug.SetMaxThreads.
 int set_max_threads(int n);
-// Stacks larger than this many bytes are not given any more to who did not ask for one by stack_size(n) (main and those
-// that run keep theirs); the value before, at first 1 GiB. What `stack_size` in the options guarantees stays.
-// Stacks come in the sizes that options::stack_tiers names. Any thread, at any time. Go's debug.SetMaxStack (RT-23).
+// Bounds how far a stack may grow, in bytes, and returns the bound before, at first 1 GiB. It counts for goroutines
+// that start later and did not ask for a size by stack_size(n); main and goroutines that run already keep their
+// stacks. What `stack_size` in the options guarantees stays. Stacks come in the sizes that options::stack_tiers
+// names. Any thread, at any time. Go's debug.SetMaxStack (RT-23).
 size_t set_max_stack(size_t bytes);
 
-// Runs f, which may block the OS thread, with the P handed on after about 20 us. Not needed for correctness: a
-// goroutine that blocks or spins anywhere without a call into gort loses its P within about 10 ms.
+// Calls f, which may block the OS thread, and returns what f returns. While f runs, another thread takes this one's
+// place after about 20 us, so that other goroutines go on. A program is right without it, too: a goroutine that
+// blocks or computes without calling gort is noticed by itself, after 0.1 to 10 ms.
+//
+//      const int n = gort::blocking([&] { return pam_authenticate(handle, 0); });
 template <class F>
 decltype(auto) blocking(F&& f) {
     struct Guard {

@@ -10,7 +10,7 @@
 // program's own the T is the thread's and goes with it. What main's return leaves behind is not destroyed, as its stack
 // is not. A goroutine_local that is destroyed itself takes no T along: give it static storage duration.
 // Errors: std::bad_alloc and what T's constructor throws, at the first use.
-// Cost: a walk along those that this goroutine uses. No lock: nobody else sees them.
+// Cost: a walk along those that this goroutine uses. No lock: no other goroutine sees them.
 // Context: any goroutine, any thread of the program's own; not signal handlers. Go has nothing like it.
 #pragma once
 
@@ -38,7 +38,7 @@ public:
     goroutine_local(const goroutine_local&) = delete;
     goroutine_local& operator=(const goroutine_local&) = delete;
 
-    // The caller's T; the address is good until the goroutine ends.
+    // The caller's T, which is made if there is none yet. The address is good until the goroutine ends.
     T& get() const {
         if (T* value = find()) return *value;
         auto* node = new Node;
@@ -56,7 +56,7 @@ public:
     T& operator*() const { return get(); }
     T* operator->() const { return &get(); }
 
-    // Null if the caller has not used it yet: makes nothing.
+    // The caller's T, or null if the caller has not used it yet. It makes none.
     T* find() const {
         for (detail::GLocal* l = *detail::local_list(); l; l = l->next)
             if (l->key == this) return static_cast<Node*>(l)->value();

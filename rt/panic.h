@@ -32,6 +32,7 @@
 // was compiled with exceptions, but no destructor and no deferred function of this file's frames runs on its way.
 namespace gort {
 
+// What gort::panic throws. what() is the message.
 class [[gnu::visibility("default")]] panic_error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
@@ -43,6 +44,10 @@ public:
     using panic_error::panic_error;
 };
 
+// Throws a panic_error with this message. Nothing is printed unless it leaves its goroutine: then the process ends as
+// described above. The text is copied.
+//
+//      if (n < 0) gort::panic("negative count");
 [[noreturn]] void panic(const char* message);
 [[noreturn]] void panic(std::string_view message);
 
@@ -64,7 +69,10 @@ bool scope_unwinds(int uncaught) noexcept;
 void run_deferred(void* f, void (*call)(void*));  // keeps what it throws for the report
 }  // namespace detail
 
-// gort::defer d{[&] { … }};   runs at scope exit, also on panic and goexit; several in one scope last-in first-out.
+// Go's defer statement, as an object: it calls f when its scope is left, by return, panic or goexit. Several in one
+// scope are called last first.
+//
+//      gort::defer d{[&] { file.close(); }};
 template <class F>
 class [[nodiscard]] defer {
 public:

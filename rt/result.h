@@ -18,11 +18,16 @@ namespace detail {
 [[noreturn]] void throw_error(std::error_code error);  // std::system_error
 }
 
+// What an operation gives that may fail: a value, or an error. Like std::expected<T, std::error_code> of C++23.
+//
+//      auto n = conn.read(buffer);
+//      if (!n) return n.error();
+//      use(*n);
 template <class T>
 class result {
 public:
-    result(T value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
-    result(std::error_code error) : error_(error) {}          // NOLINT(google-explicit-constructor)
+    result(T value) : value_(std::move(value)) {}     // NOLINT(google-explicit-constructor)
+    result(std::error_code error) : error_(error) {}  // NOLINT(google-explicit-constructor)
     template <class E>
     // NOLINTNEXTLINE(google-explicit-constructor)
     requires std::is_error_code_enum_v<E> result(E error) : error_(make_error_code(error)) {}
@@ -30,9 +35,11 @@ public:
     result(T value, std::error_code error, bool is_end = false)
         : value_(std::move(value)), error_(error), is_end_(is_end) {}
 
+    // True if there is a value and no error.
     bool has_value() const noexcept { return !error_; }
     explicit operator bool() const noexcept { return !error_; }
-    std::error_code error() const noexcept { return error_; }  // falsy if there is a value
+    // The error. If there is a value it is the empty std::error_code, which converts to false.
+    std::error_code error() const noexcept { return error_; }
 
     // The value; throws std::system_error if there is an error. One error is not thrown, because it is how every stream
     // ends: for net::errc::eof the value is 0.
@@ -45,6 +52,7 @@ public:
     T* operator->() { return &value(); }
     const T* operator->() const { return &value(); }
 
+    // The value, or `other` if there is an error. Never throws because of the error.
     template <class U>
     T value_or(U&& other) const& {
         return has_value() ? *value_ : static_cast<T>(std::forward<U>(other));

@@ -8,7 +8,7 @@
 //
 //      auto r = gort::sim::explore({.runs = 2000}, [] {
 //          auto done = gort::make_chan<int>();
-//          gort::go([=] { done << 1; });                                     // waits for ever if nobody receives
+//          gort::go([=] { done << 1; });                                     // waits for ever without a receiver
 //          gort::select(gort::on_recv(done), gort::on_recv(gort::after(1s)));
 //      });
 //      if (!r) std::printf("%s\n%s\n%s\n", r.what.c_str(), r.schedule.c_str(), r.trace.c_str());
@@ -20,15 +20,16 @@
 // system_clock tell the same time, as long as the program takes them from gort's library (a static or plain link does).
 //
 // SCHEDULING POINTS are where others may go first: before each operation of gort that another goroutine can notice,
-// also before those that do not block; after `go`, and after an operation that has woken somebody. So a plain variable
-// that is written after the send which should have come last is found by whoever was woken. But between two points
-// nobody else runs: accesses of plain variables and atomics that goroutines share without gort are not seen. Mark them
-// with point(). A loop that waits for such a variable without calling gort never ends here: yield in it.
+// also before those that do not block; after `go`, and after an operation that has woken a goroutine. So a plain
+// variable that is written after the send which should have come last is found by the goroutine that was woken. But
+// between two points no other goroutine runs: accesses of plain variables and atomics that goroutines share without
+// gort are not seen. Mark them with point(). A loop that waits for such a variable without calling gort never ends
+// here: yield in it.
 //
 // A RUN FAILS by
 //      "panic: …"             an exception leaves a goroutine, or anything that natively is a panic
 //      "fatal error: …"       what natively ends the process, such as "sync: unlock of unlocked mutex"
-//      "deadlock: …"          the test has not returned and nobody can ever run again
+//      "deadlock: …"          the test has not returned and no goroutine can ever run again
 //      "leak: …"              the test has returned, goroutines are left, and they do not end by themselves within a
 //                             minute of virtual time (options::leaks)
 //      "check: …"             check(false, …)
@@ -61,7 +62,8 @@ namespace gort::sim {
 
 using time_point = std::chrono::steady_clock::time_point;
 
-// random      at each point somebody who can run, how often another one than before differs from run to run. For most.
+// random      at each point one of the goroutines that can run; how often that is another one than before differs from
+//             run to run. For most tests.
 // pct         every goroutine has a random priority and the highest runs; `depth` - 1 times in a run the one that runs
 //             falls to the lowest. Finds with a known probability what needs `depth` events in the right order.
 // exhaustive  every outcome of the schedules with at most `depth` preemptions (switches away from a goroutine that
@@ -124,8 +126,8 @@ result replay(std::string_view schedule_or_seed, F&& f) {
 }
 
 // One run, as Go's synctest.Test: virtual time, goroutines in the order in which they can run. Returns when all
-// goroutines have ended. Time stops when f has returned: who is blocked then stays so, and that is a failure. A failure
-// is a panic; a deadlock's texts are Go's.
+// goroutines have ended. Time stops when f has returned: a goroutine that is blocked then stays so, and that is a
+// failure. A failure is a panic; a deadlock's texts are Go's.
 template <class F>
 void test(F&& f) {
     detail::Callable<std::remove_reference_t<F>> c{std::addressof(f)};

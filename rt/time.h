@@ -2,7 +2,7 @@
 // rt/time.h - sleeping, and what deadlines are. Timers and tickers, which hand out channels, are in chan/time.h.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// DEADLINES. Whatever waits with a limit (sleep_until, try_lock_until, push_until …) takes a time_point of any clock,
+// DEADLINES. Every wait with a limit (sleep_until, try_lock_until, push_until …) takes a time_point of any clock,
 // and the form for a duration counts from the call. A deadline of steady_clock is kept exactly. One of another clock is
 // turned into one of steady_clock when the wait begins, and looked at once more when that has passed: a wait never ends
 // before its clock says so, but a clock that is set forward meanwhile does not end it earlier.
@@ -22,6 +22,7 @@
 
 namespace gort {
 
+// Nanoseconds; and an instant of the clock by which gort keeps its deadlines.
 using duration = std::chrono::nanoseconds;
 using time_point = std::chrono::steady_clock::time_point;
 
@@ -66,14 +67,18 @@ R wait_for_instant(const std::chrono::time_point<Clock, D>& t, R late, W wait) {
 
 }  // namespace detail
 
-// Blocks for at least d. d <= 0 returns at once, without letting others run; a d so large that its end cannot be
-// counted never returns.
+// Blocks the caller for at least d. With d <= 0 it returns at once, without letting others run; with a d so large that
+// its end cannot be counted it never returns.
+//
+//      gort::sleep(50ms);
 template <class Rep, class Period>
 void sleep(std::chrono::duration<Rep, Period> d) {
     detail::sleep_ns(detail::to_ns(d));
 }
 
-// Blocks until t has come. If it has, returns at once, without letting others run.
+// Blocks the caller until t has come. If t has come already it returns at once, without letting others run.
+//
+//      gort::sleep_until(std::chrono::steady_clock::now() + 1s);
 template <class Clock, class D>
 void sleep_until(const std::chrono::time_point<Clock, D>& t) {
     detail::wait_for_instant(t, true, [](int64_t deadline) {

@@ -20,6 +20,28 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// A program at work, as long as this lives: a goroutine that only yields.
+class AtWork {
+public:
+    AtWork() {
+        join_.add(1);
+        go([this] {
+            while (!over_) yield();
+            join_.done();
+        });
+    }
+    ~AtWork() {
+        over_ = true;
+        join_.wait();
+    }
+    AtWork(const AtWork&) = delete;
+    AtWork& operator=(const AtWork&) = delete;
+
+private:
+    std::atomic<bool> over_{false};
+    Join join_;
+};
+
 TEST_P(GR_37_the_number_of_ps_changes_under_a_storm, 1, 2, 8) {
     with_procs(procs, [] {
         const int changes = test::stress() ? 1000 : 200 / (test::slow() > 1 ? 4 : 1);
@@ -81,13 +103,7 @@ TEST(RT_05_the_default_follows_the_affinity_mask) {
         const int most = gomaxprocs(0);
         if (most < 2) TEST_SKIP("the cgroup allows one CPU");
         const int cpus = num_cpu();
-        std::atomic<bool> over{false};
-        Join join;
-        join.add(1);
-        go([&] {  // a program at work
-            while (!over) yield();
-            join.done();
-        });
+        const AtWork at_work;
         CHECK_EQ(sched_setaffinity(first, sizeof one, &one), 0);
         EVENTUALLY(gomaxprocs(0) == 1);
         CHECK_EQ(num_cpu(), cpus);
@@ -98,8 +114,6 @@ TEST(RT_05_the_default_follows_the_affinity_mask) {
         const auto until = std::chrono::steady_clock::now() + 1200ms;
         while (std::chrono::steady_clock::now() < until) nap(1ms);
         CHECK_EQ(gomaxprocs(0), most);
-        over = true;
-        join.wait();
     });
     CHECK_EQ(sched_setaffinity(first, sizeof all, &all), 0);
 }
@@ -149,20 +163,12 @@ TEST(RT_05_the_default_follows_the_cgroup) {
     gort::run([&] {
         const int most = gomaxprocs(0);
         if (most < 2) TEST_SKIP("the cgroup above allows one CPU");
-        std::atomic<bool> over{false};
-        Join join;
-        join.add(1);
-        go([&] {  // a program at work
-            while (!over) yield();
-            join.done();
-        });
+        const AtWork at_work;
         CHECK(group.allow(1));
         EVENTUALLY(gomaxprocs(0) == 1);
         CHECK_EQ(num_cpu(), CPU_COUNT(&all));
         CHECK(group.allow(0));
         EVENTUALLY(gomaxprocs(0) == most);
-        over = true;
-        join.wait();
     });
     CHECK(group.allow(1));
     gort::run([] { CHECK_EQ(gomaxprocs(0), 1); });  // a run begins with what there is

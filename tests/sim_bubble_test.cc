@@ -60,31 +60,18 @@ TEST(ST_07_from_another_bubble) {
     }
 }
 
-TEST_DIES(ST_07_receive_from_no_bubble, "fatal error: receive on synctest channel from outside bubble", 2) {
-    sim::test(leave_behind);
-    run(kMisuses[0].does);
-}
-TEST_DIES(ST_07_send_from_no_bubble, "fatal error: send on synctest channel from outside bubble", 2) {
-    sim::test(leave_behind);
-    run(kMisuses[1].does);
-}
-TEST_DIES(ST_07_close_from_no_bubble, "fatal error: close of synctest channel from outside bubble", 2) {
-    sim::test(leave_behind);
-    run(kMisuses[2].does);
-}
-TEST_DIES(ST_07_select_from_no_bubble, "fatal error: select on synctest channel from outside bubble", 2) {
-    sim::test(leave_behind);
-    run(kMisuses[3].does);
-}
-TEST_DIES(ST_07_stop_from_no_bubble, "fatal error: stop of synctest timer from outside bubble", 2) {
-    sim::test(leave_behind);
-    run(kMisuses[4].does);
-}
-TEST_DIES(ST_07_reset_of_a_function_from_no_bubble,
-          "fatal error: reset of synctest timer from outside bubble", 2) {
-    sim::test(leave_behind);
-    run(kMisuses[8].does);
-}
+// The same by a program that is in no bubble: it ends. `which`: of kMisuses.
+#define FROM_NO_BUBBLE(name, which, text)                                                      \
+    TEST_DIES(ST_07_##name##_from_no_bubble, "fatal error: " text " from outside bubble", 2) { \
+        sim::test(leave_behind);                                                               \
+        run(kMisuses[which].does);                                                             \
+    }
+FROM_NO_BUBBLE(receive, 0, "receive on synctest channel")
+FROM_NO_BUBBLE(send, 1, "send on synctest channel")
+FROM_NO_BUBBLE(close, 2, "close of synctest channel")
+FROM_NO_BUBBLE(select, 3, "select on synctest channel")
+FROM_NO_BUBBLE(stop, 4, "stop of synctest timer")
+FROM_NO_BUBBLE(reset_of_a_function, 8, "reset of synctest timer")
 
 // What was made outside may be used inside, run after run, and outside again; and so may locks from anywhere.
 TEST(ST_07_what_is_no_bubbles_may_be_used_by_all) {

@@ -145,8 +145,9 @@ func benchTimers(r *run) {
 	r.emitColumns([]string{"sleep1ms_x100_late_p50", "sleep1ms_x100_late_p99"}, "us", uint64(count), late)
 }
 
-// One goroutine a P spins; another sleeps 1 ms again and again for 3 s (less when --ms asks for short repetitions).
-func benchHog(r *run) {
+// How late a sleeper of 1 ms wakes beside goroutines that are at it all the time: body(&stop) of each returns once stop
+// has become true. For 3 s, or less when --ms asks for short repetitions.
+func sleeperBeside(r *run, others int, body func(stop *atomic.Bool)) {
 	span := 3000.0
 	if r.ms < 550 {
 		span *= r.ms / 550
@@ -156,11 +157,10 @@ func benchHog(r *run) {
 	for i := 0; i < r.reps; i++ {
 		var stop atomic.Bool
 		var wg sync.WaitGroup
-		wg.Add(r.procs)
-		for p := 0; p < r.procs; p++ {
+		wg.Add(others)
+		for p := 0; p < others; p++ {
 			go func() {
-				for !stop.Load() {
-				}
+				body(&stop)
 				wg.Done()
 			}()
 		}
@@ -176,6 +176,14 @@ func benchHog(r *run) {
 		late = append(late, []float64{percentile(samples, 0.5), percentile(samples, 0.99), percentile(samples, 1)})
 	}
 	r.emitColumns([]string{"late_p50", "late_p99", "late_max"}, "ms", uint64(count), late)
+}
+
+// One goroutine a P spins.
+func benchHog(r *run) {
+	sleeperBeside(r, r.procs, func(stop *atomic.Bool) {
+		for !stop.Load() {
+		}
+	})
 }
 
 // Touches no memory, so that those who compute at the same time are not in each other's way. The result keeps the loop.

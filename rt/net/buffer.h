@@ -28,6 +28,7 @@ concept c_string = std::is_same_v < std::decay_t<P>,
 const char* > &&!std::is_array_v<std::remove_reference_t<P>>;
 }  // namespace detail
 
+// Memory to read into.
 struct mutable_buffer {
     void* data = nullptr;
     size_t size = 0;  // bytes
@@ -39,6 +40,7 @@ struct mutable_buffer {
         : data(std::ranges::data(r)), size(std::ranges::size(r) * sizeof(std::ranges::range_value_t<R>)) {}
 };
 
+// Memory to write from.
 struct const_buffer {
     const void* data = nullptr;
     size_t size = 0;  // bytes

@@ -14,15 +14,17 @@
 
 namespace gort::net {
 
+// A connection.
 class conn : public socket {
 public:
     using socket::socket;
 
-    // Up to b.size bytes, as soon as there are any; into an empty buffer 0 at once. errc::eof at the end (value() is
-    // 0).
+    // Reads up to b.size bytes, as soon as there are any; how many. Into an empty buffer it reads 0 at once. At the
+    // end of the stream the error is errc::eof, and value() is 0.
     result<size_t> read(mutable_buffer b) const { return detail::count_of(detail::read(d_, b.data, b.size)); }
 
-    // Exactly b.size bytes. errc::eof if the end came before the first, errc::unexpected_eof if it came later.
+    // Reads exactly b.size bytes. errc::eof if the end came before the first byte, errc::unexpected_eof if it came
+    // later; partial() says how many were read.
     result<size_t> read_full(mutable_buffer b) const {
         size_t moved = 0;
         const long r = detail::read_full(d_, b.data, b.size, &moved);
@@ -30,14 +32,15 @@ public:
         return detail::count_of(r, moved);
     }
 
-    // All of it, unless there is an error; partial() says then how much the kernel took. No other write comes between.
+    // Writes all of it, unless there is an error; partial() then says how much the kernel took. Another write on
+    // the same connection comes before it or after it, never between.
     result<size_t> write(const_buffer b) const {
         size_t moved = 0;
         const long r = detail::write(d_, b.data, b.size, &moved);
         return detail::count_of(r, moved);
     }
 
-    // The parts one after the other, as one write.
+    // Writes the parts one after the other, as one write.
     result<size_t> writev(std::span<const const_buffer> parts) const {
         size_t moved = 0;
         const long r = detail::writev(d_, reinterpret_cast<const detail::io_vector*>(parts.data()),
@@ -48,12 +51,13 @@ public:
         return writev(std::span(parts.begin(), parts.size()));
     }
 
-    // No more from us: the peer reads what is under way and then the end. Reading goes on. And the other way round.
+    // close_write ends the sending half: the peer reads what is under way and then the end, and reading goes on here.
+    // close_read ends the receiving half.
     result<void> close_write() const { return detail::done(detail::shut_down(d_, 1)); }
     result<void> close_read() const { return detail::done(detail::shut_down(d_, 0)); }
 
-    // Until reading (writing) would not block: data, room, the end, or an error. At once if that is so already. For who
-    // reads and writes the descriptor himself, or through a library.
+    // Blocks until reading (writing) would not block: until there is data (room), the end, or an error. Returns at
+    // once if that is so already. For programs that read and write the descriptor themselves, or through a library.
     result<void> wait_readable() const { return detail::done(detail::wait(d_, false)); }
     result<void> wait_writable() const { return detail::done(detail::wait(d_, true)); }
 
@@ -77,20 +81,23 @@ public:
 };
 static_assert(sizeof(const_buffer) == sizeof(detail::io_vector));
 
+// A socket that waits for connections.
 class listener : public socket {
 public:
     using socket::socket;
 
-    // The next connection. Connections that were aborted while they waited are skipped. Too many open descriptors is an
-    // error like others (std::errc::too_many_files_open): the connection waits; close something, or pause, and try
-    // again.
+    // Waits for the next connection. Connections that were aborted while they waited are skipped. Too many open
+    // descriptors is an error like others (std::errc::too_many_files_open): the connection waits; close something,
+    // or pause, and try again.
     [[nodiscard]] result<conn> accept() const {
         detail::Desc* d = nullptr;
         if (const int r = detail::accept(d_, &d)) return detail::error_of(r);
         return conn(d);
     }
+    // The address that it listens on.
     result<endpoint> endpoint_of() const { return local_endpoint(); }
-    uint16_t port() const {  // that it listens on: of interest after port 0
+    // The port that it listens on, which the system has chosen if the address said 0.
+    uint16_t port() const {
         const result<endpoint> e = local_endpoint();
         return e ? e->port() : uint16_t{0};
     }

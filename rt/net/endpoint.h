@@ -55,8 +55,8 @@ public:
                    ? static_cast<uint16_t>(raw_.rest[0] << 8 | raw_.rest[1])
                    : uint16_t{0};
     }
-    std::string host() const { return text(false); }           // "1.2.3.4", "::1", a path
-    std::string to_string() const { return text(true); }       // "1.2.3.4:80", "[::1]:80", a path
+    std::string host() const { return text(false); }      // "1.2.3.4", "::1", a path
+    std::string to_string() const { return text(true); }  // "1.2.3.4:80", "[::1]:80", a path
 
     const void* raw() const { return &raw_; }  // the kernel's sockaddr
     void* raw() { return &raw_; }
@@ -80,8 +80,8 @@ private:
     uint32_t size_ = 0;
 };
 
-// The endpoints of "host:port" for a network (tcp, udp, and with 4 or 6), best first. Numbers are read here; for
-// names the goroutine asks the system's resolver (getaddrinfo) and others go on with its P meanwhile.
+// The endpoints of "host:port" for a network (tcp, udp, and with 4 or 6), best first. Numbers are read here. For a name
+// the system's resolver is asked (getaddrinfo), which may block for seconds; other goroutines go on meanwhile.
 inline result<std::vector<endpoint>> resolve(std::string_view network, std::string_view address) {
     std::vector<endpoint> all(detail::kMostAddresses);
     int type = 0;

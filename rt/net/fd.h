@@ -5,9 +5,14 @@
 //
 // See handle.h for copying, blocking, deadlines and threads. The descriptor is made non-blocking. It must be given
 // to one fd at a time only: a second one is std::errc::file_exists.
-// What epoll does not take (regular files, /dev/null, directories: whatever standard input may be redirected to) stays
-// as it is, and is always ready. A read or write there is a call that blocks, made as gort::blocking does: others go on
-// with the P. Neither a deadline nor close can interrupt it: the one is looked at before it, the other waits for it.
+// Descriptors that epoll refuses (regular files, /dev/null, directories; standard input may be redirected to one)
+// stay as they are, and are always ready. A read or write of such a descriptor blocks its thread, as in
+// gort::blocking, and other goroutines go on. It cannot be interrupted: a deadline is looked at before it begins,
+// and close waits for its end.
+//
+//      gort::net::fd events(eventfd(0, EFD_CLOEXEC));
+//      uint64_t n;
+//      events.read({&n, sizeof n});                     // parks until something was written
 #pragma once
 
 #include "handle.h"
@@ -23,9 +28,11 @@ public:
     explicit fd(int number) {
         if (const int r = detail::adopt(number, true, &d_)) gort::detail::throw_error(detail::error_of(r));
     }
+    // The same as the constructor, with a result instead of an exception.
     static result<fd> adopt(int number) { return wrap(number, true); }
 
-    // The descriptor stays somebody else's, who must keep it open until close. close only ends waiting for it.
+    // Uses a descriptor that stays the caller's, who must keep it open until close has returned. close, and the end
+    // of the last copy, only end the waiting for it.
     static result<fd> borrow(int number) { return wrap(number, false); }
 
     // As close, but hands the descriptor back, still non-blocking.
@@ -35,12 +42,13 @@ public:
         return r;
     }
 
-    // Until reading (writing) would not block: data, room, the end, or an error. At once if that is so already.
+    // Blocks until reading (writing) would not block: until there is data (room), the end, or an error. Returns at
+    // once if that is so already. The deadlines count.
     result<void> wait_readable() const { return detail::done(detail::wait(d_, false)); }
     result<void> wait_writable() const { return detail::done(detail::wait(d_, true)); }
 
-    // As conn's. A write to a pipe without a reader is std::errc::broken_pipe and no signal, but for descriptors 1
-    // and 2.
+    // As conn::read and conn::write. A write to a pipe without a reader is std::errc::broken_pipe and no signal,
+    // but for descriptors 1 and 2.
     result<size_t> read(mutable_buffer b) const { return detail::count_of(detail::read(d_, b.data, b.size)); }
     result<size_t> write(const_buffer b) const {
         size_t moved = 0;

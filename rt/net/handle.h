@@ -5,12 +5,13 @@
 // Handles are copied freely, as channels are; every operation is a const member, so that one captured by value in a
 // lambda just works. The last copy that goes away closes. One reader and one writer may be at work at the same time;
 // further ones queue up and are served one at a time.
-// Blocking: the goroutine is parked (a thread of the program's own sleeps), never an M. SIGPIPE is never raised.
+// Blocking: the goroutine is parked and its thread runs others; a thread of the program's own sleeps. SIGPIPE is never
+//          raised.
 // Deadlines: an operation that starts at or after its deadline, or is under way when it passes, fails with
 //          std::errc::timed_out and has moved nothing (but see write). They stay until they are moved or cleared;
 //          then the connection works as before. One for reading (also accept), one for writing (also a dial's connect).
-// Memory order: what a goroutine did before it closed or set a deadline is seen by those it woke. Bytes that travel
-//          through a socket order nothing in the C++ sense.
+// Memory order: what a goroutine did before it closed or set a deadline is seen by the operations that it ends.
+//          Bytes that travel through a socket order nothing in the C++ sense.
 // Context: goroutines and any other thread. Source: Go's package net and its internal/poll.
 #pragma once
 
@@ -127,7 +128,10 @@ public:
     // descriptor. Every later operation, and a second close, gets errc::closed.
     result<void> close() const { return detail::done(detail::close(d_)); }
 
-    // A time of gort's clock; time_point{} clears. A duration counts from now: 0 or less has passed already.
+    // Sets when operations fail with std::errc::timed_out: the read deadline counts for read and accept, the write
+    // deadline for write and connect, set_deadline sets both. An operation that is under way is bound by the new
+    // one at once. time_point{} clears it. A duration counts from now; 0 or less has passed already. The names
+    // without set_ do the same.
     result<void> set_deadline(time_point t) const {
         return set(detail::kReads | detail::kWrites, detail::when_of(t));
     }
@@ -175,12 +179,14 @@ struct Access {  // the way from a handle to its descriptor, for the library's o
 };
 }  // namespace detail
 
-// Sockets: both ends' addresses, and setsockopt for whatever has no member of its own.
+// What all sockets have: the addresses of both ends, and setsockopt for options that have no member of their own.
 class socket : public handle {
 public:
     using handle::handle;
+    // The address of this side, and that of the other one.
     result<endpoint> local_endpoint() const { return end(false); }
     result<endpoint> remote_endpoint() const { return end(true); }
+    // setsockopt with an int: set_option(SOL_SOCKET, SO_RCVBUF, 1 << 20).
     result<void> set_option(int level, int name, int value) const {
         return detail::done(detail::set_option(d_, level, name, value));
     }

@@ -1,5 +1,7 @@
 // rt/net/netpoll.cc - the life of a PollDesc: registering, waiting, deadlines, closing.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// No TSA: a PollDesc is locked in one function and unlocked in another one, or by the commit of a park.
 #include "rt/net/netpoll.h"
 
 #include "arch/arch.h"

@@ -9,10 +9,11 @@
 //          handle(line.value());
 //      }
 //
-// It holds a copy of the handle, and up to `limit` bytes that it has read and nobody has asked for yet: read that
-// connection through the reader only. Every error is the connection's (errc::eof at the end, a passed deadline is
-// std::errc::timed_out); what has come before it stays in the reader, so a call that failed because of a deadline can
-// be made again. A line or part that is longer than the limit is std::errc::message_size, and stays: read takes it out.
+// It holds a copy of the handle, and up to `limit` bytes that it has read but not given out yet. So all of that
+// connection must be read through the reader. Every error is the connection's (errc::eof at the end, a passed
+// deadline is std::errc::timed_out); what has come before it stays in the reader, so a call that failed because of
+// a deadline can be made again. A line or part that is longer than the limit is std::errc::message_size, and stays:
+// read takes it out.
 //
 // Context: one goroutine or thread at a time; blocks as conn's and fd's read do.
 // Source:  Go's bufio.Reader, with std::getline's rule for what ends a part.
@@ -56,7 +57,8 @@ public:
     // 0). What is in the reader comes first.
     result<size_t> read(mutable_buffer b);
 
-    size_t buffered() const { return buffer_.size() - at_; }  // bytes that it holds
+    // How many bytes it holds: a read of so many does not block.
+    size_t buffered() const { return buffer_.size() - at_; }
 
 private:
     static constexpr size_t kStep = 4096, kMost = size_t{1} << 60;

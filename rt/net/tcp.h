@@ -1,5 +1,5 @@
 // PUBLIC
-// rt/net/tcp.h - listening and dialing: TCP over IPv4 and IPv6, and by the network's name whatever has connections.
+// rt/net/tcp.h - listening and dialing: TCP over IPv4 and IPv6, and all other networks that have connections.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Networks: "tcp" (both families), "tcp4", "tcp6", "unix", "unixpacket"; for dial also "udp", "udp4", "udp6",
@@ -8,6 +8,7 @@
 //           the loopback (dial). port: 0 to 65535 or a service's name; 0: listen takes a free one. For Unix sockets a
 //           path; "@name" is in the abstract namespace.
 // Defaults: as in Go: no delay, keep-alive after 15 s, SO_REUSEADDR for listeners, the longest backlog there is.
+// Context:  any goroutine and any other thread. listen does not block but for the search for a name; dial blocks.
 // Source:   Go's net.Listen, net.Dial, net.DialTimeout.
 #pragma once
 
@@ -19,6 +20,11 @@
 
 namespace gort::net {
 
+// Listens on an address. Errors: errc::bad_address and its neighbours for a malformed one,
+// std::errc::address_in_use, and what else the system says.
+//
+//      auto l = gort::net::listen(":8080").value();
+//      for (;;) gort::go(serve, l.accept().value());
 [[nodiscard]] inline result<listener> listen(std::string_view network, std::string_view address) {
     detail::Desc* d = nullptr;
     if (const int r = detail::listen(network, address, 0, &d)) return detail::error_of(r);
@@ -41,8 +47,11 @@ concept contextual = requires(const C& c) {
 };
 }  // namespace detail
 
-// Connects; tries the host's addresses one after the other. With a deadline, or a duration from now, it covers all of
-// them and the search for the name; each gets its share of the time, as in Go.
+// Connects to an address; of a host with several it tries one after the other. A deadline, or a duration from now,
+// covers the search for the name and all addresses, each of which gets its share of the time, as in Go.
+//
+//      auto c = gort::net::dial("example.org:80", 5s);
+//      if (!c) return c.error();
 [[nodiscard]] inline result<conn> dial(std::string_view network, std::string_view address) {
     return detail::dial_until(network, address, 0);
 }

@@ -20,7 +20,7 @@ public:
         bool truncated = false;  // it was larger than the buffer; the rest is gone
     };
 
-    // The next datagram, which may be empty.
+    // Waits for the next datagram, which may be empty.
     result<packet> read_from(mutable_buffer b) const {
         packet p;
         const long r = detail::receive_from(d_, b.data, b.size, &p.from, &p.truncated);
@@ -28,22 +28,28 @@ public:
         p.size = static_cast<size_t>(r);
         return p;
     }
+    // The same, with the sender's address in `from`; the result is the size.
     result<size_t> read_from(mutable_buffer b, endpoint& from) const {
         return detail::count_of(detail::receive_from(d_, b.data, b.size, &from, nullptr));
     }
 
-    // One datagram; all of it, or an error (std::errc::message_size: too large).
+    // Sends one datagram: all of it, or there is an error (std::errc::message_size: too large).
     result<size_t> write_to(const_buffer b, const endpoint& to) const {
         return detail::count_of(detail::send_to(d_, b.data, b.size, to));
     }
 
+    // The port that it receives on.
     uint16_t port() const {
         const result<endpoint> e = local_endpoint();
         return e ? e->port() : uint16_t{0};
     }
 };
 
-// "udp", "udp4", "udp6" at host:port (see tcp.h), "unixgram" at a path.
+// A socket for datagrams at an address: "udp", "udp4" or "udp6" at host:port (see tcp.h), "unixgram" at a path.
+//
+//      auto in = gort::net::listen_udp(":5353").value();
+//      char buffer[1500];
+//      auto p = in.read_from(buffer).value();
 inline result<packet_conn> listen_packet(std::string_view network, std::string_view address) {
     detail::Desc* d = nullptr;
     if (const int r = detail::bind_packets(network, address, &d)) return detail::error_of(r);

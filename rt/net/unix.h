@@ -11,8 +11,11 @@
 
 namespace gort::net {
 
+// listen("unix", path): a listener for streams.
 inline result<listener> listen_unix(std::string_view path) { return listen("unix", path); }
+// dial("unix", path): a connection to such a listener.
 inline result<conn> dial_unix(std::string_view path) { return dial("unix", path); }
+// listen_packet("unixgram", path): a socket for datagrams.
 inline result<packet_conn> listen_unixgram(std::string_view path) { return listen_packet("unixgram", path); }
 
 }  // namespace gort::net

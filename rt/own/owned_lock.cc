@@ -1,5 +1,7 @@
 // rt/own/owned_lock.cc - taking an OwnedLock away, and giving it to a P.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// No TSA: whether the InsideLock or the owner's byte is the lock follows from a value.
 #include "rt/own/owned_lock.h"
 
 #include "arch/arch.h"

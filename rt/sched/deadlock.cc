@@ -48,7 +48,7 @@ void say_unknown(int error) {
         .str(")\n");
 }
 
-bool strangers_locked() {
+bool strangers_locked() GORT_REQUIRES(sched.lock) {
     int known = sysmon_has_thread() + emulators_threads + host_tool_threads();
     for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (!mp->foreign) ++known;
@@ -85,7 +85,7 @@ Sign timers_sign_locked() {
     return life ? Sign::kLife : Sign::kNone;
 }
 
-void suspect_locked() {
+void suspect_locked() GORT_REQUIRES(sched.lock) {
     sched.suspected = true;
     if (!on_sysmon()) sysmon_nudge();  // it may rest without a limit
 }

@@ -18,7 +18,8 @@ std::atomic<bool> g_forked{false};
 namespace {
 
 // No run, and no other thread. Somebody who is gone now may have held the lock, in the middle of a change.
-void forget_others(M* me) {
+// No TSA: the lock itself is made anew.
+void forget_others(M* me) GORT_NO_TSA {
     new (&sched.lock) kernel::Mutex(kernel::LockRank::kSched);
     sched.midle = sched.births = sched.spare_ms = nullptr;
     sched.midle_count = sched.starting = 0;

@@ -154,10 +154,10 @@ void free_abandoned_gs() {
     while (G* gp = left.pop()) free_abandoned_g(gp);
 }
 
-GStatus observed_status(const G* gp) {
+// No TSA: dumps ask in any state of things, so without the lock.
+GStatus observed_status(const G* gp) GORT_NO_TSA {
     const GStatus status = gp->status.load(std::memory_order_acquire);
     if (status != GStatus::kRunnable) return status;
-    // without the lock: dumps ask in any state of things
     for (const M* mp = sched.allm; mp; mp = mp->next_all)
         if (mp->curg == gp) return GStatus::kRunning;
     return status;

@@ -27,14 +27,14 @@ bool all_idle_locked() {
     return sched.npidle.load(std::memory_order_relaxed) == sched.nprocs.load(std::memory_order_relaxed);
 }
 
-void push_idle_m_locked(M* mp) {
+void push_idle_m_locked(M* mp) GORT_REQUIRES(sched.lock) {
     mp->in_midle = true;
     mp->next_idle = sched.midle;
     sched.midle = mp;
     ++sched.midle_count;
 }
 
-void remove_idle_m_locked(M* mp) {
+void remove_idle_m_locked(M* mp) GORT_REQUIRES(sched.lock) {
     for (M** at = &sched.midle; *at; at = &(*at)->next_idle)
         if (*at == mp) {
             *at = mp->next_idle;
@@ -45,7 +45,7 @@ void remove_idle_m_locked(M* mp) {
 }
 
 // The timekeeper, which would leave the timers to sysmon, and M0, which runs main only, when there is no other.
-M* pop_idle_m_locked() {
+M* pop_idle_m_locked() GORT_REQUIRES(sched.lock) {
     M* best = nullptr;
     for (M* mp = sched.midle; mp; mp = mp->next_idle) {
         if (mp != sched.timekeeper && !mp->is_m0) {

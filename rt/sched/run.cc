@@ -195,6 +195,7 @@ const char* begin(const options& o, bool has_main) {
         reset_p(pp);
         pp->retired = i >= sched.config.max_procs;  // left over from a run with more
         if (pp->retired) continue;
+        kernel::LockGuard guard(sched.lock);
         pp->next_idle = sched.pidle;
         sched.pidle = pp;
     }
@@ -300,10 +301,13 @@ void end() {
         flush_p_caches(pp);
     }
     if (const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire)) hooks->end();
-    sched.runq = {};
-    sched.runq_size.store(0, std::memory_order_relaxed);
-    sched.pidle = nullptr;
-    sched.npidle.store(0, std::memory_order_relaxed);
+    {
+        kernel::LockGuard guard(sched.lock);
+        sched.runq = {};
+        sched.runq_size.store(0, std::memory_order_relaxed);
+        sched.pidle = nullptr;
+        sched.npidle.store(0, std::memory_order_relaxed);
+    }
     free_abandoned_gs();
 }
 

@@ -72,19 +72,20 @@ enum class RunState : uint32_t { kStopped, kStarting, kRunning, kStopping };
 struct Sched {
     kernel::CountedMutex lock{kernel::LockRank::kSched};
     // --- under lock
-    GList runq;  // the global queue
-    P* pidle = nullptr;
-    M* midle = nullptr;
-    M* allm = nullptr;
-    M* timekeeper = nullptr;  // the idle M that sleeps until the earliest timer
-    int midle_count = 0;
-    bool sysmon_rests = false;  // it sleeps until somebody takes an idle P
-    uint64_t next_m_id = 0;
-    M* spare_ms = nullptr;    // linked through next_all
-    bool suspected = false;   // a deadlock, but for threads that we do not know
-    M* births = nullptr;      // whose threads sysmon is to make; linked through next_idle
-    int64_t retry_pause = 0;  // threads.cc: before the next try; 0: the last one went well
-    int starting = 0;         // Ps in hand for Ms that are not in allm yet
+    GList runq GORT_GUARDED_BY(lock);  // the global queue
+    P* pidle GORT_GUARDED_BY(lock) = nullptr;
+    M* midle GORT_GUARDED_BY(lock) = nullptr;
+    M* allm GORT_GUARDED_BY(lock) = nullptr;
+    M* timekeeper GORT_GUARDED_BY(lock) = nullptr;  // the idle M that sleeps until the earliest timer
+    int midle_count GORT_GUARDED_BY(lock) = 0;
+    bool sysmon_rests GORT_GUARDED_BY(lock) = false;  // it sleeps until somebody takes an idle P
+    uint64_t next_m_id GORT_GUARDED_BY(lock) = 0;
+    M* spare_ms GORT_GUARDED_BY(lock) = nullptr;   // linked through next_all
+    bool suspected GORT_GUARDED_BY(lock) = false;  // a deadlock, but for threads that we do not know
+    M* births GORT_GUARDED_BY(lock) = nullptr;  // whose threads sysmon is to make; linked through next_idle
+    int64_t retry_pause GORT_GUARDED_BY(lock) =
+        0;                                   // threads.cc: before the next try; 0: the last one went well
+    int starting GORT_GUARDED_BY(lock) = 0;  // Ps in hand for Ms that are not in allm yet
 
     // --- written under lock, read anywhere
     std::atomic<M*> poller{nullptr};  // the idle M that sleeps in the poller
@@ -250,8 +251,8 @@ void sysmon_forget();      // [a forked child] its thread is the parent's
 bool sysmon_has_thread();  // besides the Ms'
 // M0 takes the watch: its thread is to be an M that runs pp, first of all `first`. False: it has none.
 bool sysmon_to_work_locked(P* pp, G* first) GORT_REQUIRES(sched.lock);
-void sysmon_watch(M* m0);   // then; until M0 is called
-void sysmon_wake_locked();  // an idle P was taken while it rested
+void sysmon_watch(M* m0);                             // then; until M0 is called
+void sysmon_wake_locked() GORT_REQUIRES(sched.lock);  // an idle P was taken while it rested
 void sysmon_nudge();
 bool on_sysmon();  // is this its thread
 

@@ -1,5 +1,5 @@
 // PUBLIC
-// rt/sync/atomic_value.h - atomic_value<T>: a value that many read and now and then somebody replaces.
+// rt/sync/atomic_value.h - atomic_value<T>: a value that many goroutines read and that is replaced now and then.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 //      gort::atomic_value<config> current;
@@ -41,7 +41,7 @@ public:
     atomic_value(const atomic_value&) = delete;
     atomic_value& operator=(const atomic_value&) = delete;
 
-    // Nothing before the first store.
+    // A copy of the value; nothing before the first store.
     std::optional<T> load() const requires std::copy_constructible<T> {
         struct Guard {
             rw_mutex& lock;
@@ -50,8 +50,9 @@ public:
         } guard(lock_);
         return value_;
     }
+    // Replaces the value.
     void store(T value) { swap(std::move(value)); }
-    // What was there before; nothing if there was none.
+    // Replaces the value and gives the one before; nothing if there was none.
     std::optional<T> swap(T value) {
         std::optional<T> other(std::move(value));
         const std::lock_guard guard(lock_);

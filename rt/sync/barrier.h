@@ -8,11 +8,11 @@
 //      for (int i = 0; i < 4; ++i)
 //          workers.go([&, i] { for (int k = 0; k < 100; ++k) { compute(i); step.arrive_and_wait(); } });
 //
-// A phase ends when as many have arrived as the barrier expects. The last one calls the completion function, before
-// anybody's wait returns; then the next phase begins. Who drops out arrives for this phase and is not expected in those
-// that follow. The completion function may do what it likes, but not leave by an exception or by goexit (that ends the
-// process); it is called even if nobody waits. A token is waited for once, in its own phase or while the next one
-// lasts. The barrier may be destroyed when all its waits have returned.
+// A phase ends when as many have arrived as the barrier expects. The last one calls the completion function, before any
+// wait returns; then the next phase begins. A goroutine that drops out arrives for this phase and is not expected
+// in the following ones. The completion function may do what it likes, but not leave by an exception or by goexit
+// (that ends the process); it is called even if nobody waits. A token is waited for once, in its own phase or while
+// the next one lasts. The barrier may be destroyed when all its waits have returned.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex, and panics if it would have
 //           to wait after gort::stop). Not in a signal handler.
@@ -65,7 +65,7 @@ public:
     barrier(const barrier&) = delete;
     barrier& operator=(const barrier&) = delete;
 
-    // Arrives n times, 1 or more.
+    // Arrives n times, 1 or more, and does not wait. The result is for wait.
     [[nodiscard]] arrival_token arrive(ptrdiff_t n = 1) {
         // It cannot pass: this phase waits for us.
         const uint32_t phase = phase_.load(std::memory_order_relaxed);
@@ -74,11 +74,14 @@ public:
         if (before == n) complete(phase);
         return arrival_token(phase);
     }
+    // Blocks until the phase is over in which that arrival counted.
     void wait(arrival_token&& token) const {
         if (phase_.load(std::memory_order_acquire) == token.phase_)
             detail::word_wait(&phase_, token.phase_, detail::WordOf::kBarrier);
     }
+    // Arrives once and blocks until the phase is over.
     void arrive_and_wait() { wait(arrive()); }
+    // Arrives once and lowers the number that later phases expect by one. Does not block.
     void arrive_and_drop() {
         expected_.fetch_sub(1, std::memory_order_relaxed);
         static_cast<void>(arrive());
@@ -93,7 +96,7 @@ private:
     }
 
     std::atomic<ptrdiff_t> expected_;  // of the next phase
-    std::atomic<ptrdiff_t> left_;      // who have not arrived
+    std::atomic<ptrdiff_t> left_;      // how many have not arrived
     std::atomic<uint32_t> phase_{0};
     [[no_unique_address]] CompletionFunction completion_;
 };

@@ -6,6 +6,9 @@
 // other locks, and a mutex whose waiter starves, the slot is unlocked meanwhile, and a signal that comes then finds
 // a waiter that does not sleep yet (Waiter::kind): it only takes it out of the queue.
 // Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
+//
+// No TSA: a slot's lock is taken in one function and released in another one, often by the commit of a park, after a
+// switch. Which of these a path takes follows from values, which the analysis does not look at.
 #include "rt/sync/cond.h"
 
 #include "rt/base/report.h"

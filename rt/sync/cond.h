@@ -1,5 +1,5 @@
 // PUBLIC
-// rt/sync/cond.h - cond: waits under a lock until somebody says that something has changed.
+// rt/sync/cond.h - cond: waits under a lock until another goroutine says that something has changed.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's sync.Cond: cond c{mu}; with mu a mutex, an rw_mutex, an rw_mutex::read_locker, or anything with lock() and
@@ -11,9 +11,9 @@
 //      …
 //      mu.unlock();
 //
-// wait returns only after a signal or broadcast: no spurious wake-ups. signal wakes the one who has waited longest, and
-// nobody who comes later can take that away from him. Nothing is remembered if nobody waits. condition_variable.h
-// has waits with a time limit.
+// wait returns only after a signal or broadcast: there are no spurious wake-ups. signal wakes the goroutine that has
+// waited longest; one that begins to wait later cannot take that signal. A signal without a waiter is forgotten.
+// condition_variable.h has waits with a time limit.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex); signal and broadcast
 //           with or without the lock. Not in a signal handler.
@@ -53,6 +53,7 @@ void cond_broadcast(CondWord* c);
 
 class cond {
 public:
+    // A condition of what this lock guards.
     template <class L>
     requires requires(L& l) {
         l.lock(), l.unlock();
@@ -66,11 +67,14 @@ public:
     cond(const cond&) = delete;
     cond& operator=(const cond&) = delete;
 
+    // Unlocks the lock, blocks until a signal or broadcast, and locks the lock again.
     void wait() { detail::cond_wait(&state_); }
+    // Wakes the goroutine that has waited longest, if any waits. Never blocks.
     void signal() {
         if (state_.waiters.load(std::memory_order_relaxed) != 0 || detail::strays())
             detail::cond_signal(&state_);
     }
+    // Wakes all goroutines that wait now. Never blocks.
     void broadcast() {
         if (state_.waiters.load(std::memory_order_relaxed) != 0 || detail::strays())
             detail::cond_broadcast(&state_);

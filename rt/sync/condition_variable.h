@@ -8,10 +8,10 @@
 //      std::unique_lock lock(mu);
 //      if (!ready.wait_for(lock, 100ms, [&] { return !queue.empty(); })) return timed_out();
 //
-// wait gives the lock back and waits in one step, and has it again when it returns, whatever the reason; the forms
-// without a predicate return after a notify or at the deadline and not otherwise. notify_one wakes the one who has
-// waited longest. All who wait at one time must wait with the same mutex. It may be destroyed once all who waited have
-// been notified, even if they have not returned yet.
+// wait gives the lock back and waits in one step, and has it again when it returns, for whichever reason; the forms
+// without a predicate return after a notify or at the deadline and not otherwise. notify_one wakes the goroutine
+// that has waited longest. All that wait at one time must wait with the same mutex. It may be destroyed once all
+// that waited have been notified, even if they have not returned yet.
 // Deadlines: rt/time.h. A predicate is called with the lock held; what it throws leaves wait, and the lock is held.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex); notify with or without the
@@ -50,13 +50,17 @@ public:
     condition_variable(const condition_variable&) = delete;
     condition_variable& operator=(const condition_variable&) = delete;
 
+    // Wakes the goroutine that has waited longest, if any waits. Never blocks.
     void notify_one() noexcept {
         if (word_.waiters.load(std::memory_order_relaxed) != 0) detail::cond_signal(&word_);
     }
+    // Wakes all goroutines that wait now. Never blocks.
     void notify_all() noexcept {
         if (word_.waiters.load(std::memory_order_relaxed) != 0) detail::cond_broadcast(&word_);
     }
 
+    // Unlocks the lock, blocks until a notify, and locks it again. With a predicate: again and again until that is
+    // true.
     template <detail::holds_mutex L>
     void wait(L& lock) {
         detail::cond_wait_mutex(&word_, word_of(lock));

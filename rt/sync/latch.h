@@ -32,14 +32,17 @@ namespace gort {
 
 class latch {
 public:
+    // The largest count that it can begin with.
     static constexpr ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
+    // Opens after `expected` count_downs; 0: it is open from the start.
     explicit constexpr latch(ptrdiff_t expected) : left_(expected), open_(expected == 0) {
         if (expected < 0) detail::word_misuse("sync: negative latch counter");
     }
     latch(const latch&) = delete;
     latch& operator=(const latch&) = delete;
 
+    // Says that n of the things have happened. The last one opens the latch and wakes all that wait. Never blocks.
     void count_down(ptrdiff_t n = 1) {
         if (n == 0) return;
         const ptrdiff_t before = n < 0 ? 0 : left_.fetch_sub(n, std::memory_order_acq_rel);
@@ -48,14 +51,17 @@ public:
         open_.store(1, std::memory_order_release);
         detail::word_wake_all(&open_);  // by its address alone
     }
+    // Is it open? Never blocks.
     bool try_wait() const noexcept {
         if (detail::strays()) [[unlikely]]
             detail::check_in();  // a loop that only looks must let others go
         return is_open();
     }
+    // Blocks until it is open.
     void wait() const {
         if (!is_open()) detail::word_wait(&open_, 0, detail::WordOf::kLatch);
     }
+    // count_down(n) and then wait().
     void arrive_and_wait(ptrdiff_t n = 1) {
         count_down(n);
         wait();

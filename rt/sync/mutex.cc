@@ -13,6 +13,9 @@
 // nobody, and its heir at the head of the queue is counted as it was.
 // A waiter that joins a counted queue needs no fence: the one who counted it made it, and no unlock since has missed
 // it.
+//
+// No TSA: a slot's lock is taken in one function and released in another one, often by the commit of a park, after a
+// switch. Which of these a path takes follows from values, which the analysis does not look at.
 #include "rt/sync/mutex.h"
 
 #include "arch/sanitize.h"

@@ -4,18 +4,25 @@
 //
 // As Go's sync.Mutex, with the timed forms of std::timed_mutex. Works with std::lock_guard, std::unique_lock and
 // std::scoped_lock. Not reentrant (recursive_mutex.h is), and not owned: one goroutine may lock it and another one
-// unlock it. It may be held across anything, also across what blocks. It may be destroyed by whoever took it last,
-// while the call of unlock before that is still returning.
+// unlock it. It may be held across anything, also across calls that block. The goroutine that locked and unlocked
+// it last may destroy it, even while an earlier call of unlock is still returning.
 //
-// Normal mode: waiters queue first come first served, but a woken one competes with those who come just then; if it
-// loses, it waits at the head. Starvation mode: one that has waited for more than 1 ms is handed the lock by unlock,
-// which lets it run at once; newcomers queue. It ends when the new owner was the last waiter or has waited for less
-// than 1 ms.
+//      gort::mutex mu;
+//      {
+//          std::lock_guard guard(mu);
+//          ++count;
+//      }
+//
+// Waiters queue first come first served, but a waiter that is woken competes with goroutines that call lock just
+// then; if it loses, it waits at the head of the queue. Once a waiter has waited for more than 1 ms, unlock hands
+// the lock to it directly and lets it run at once, and new callers queue. That goes on until a waiter gets the lock
+// that was the last one or has waited for less than 1 ms.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: unlock number n happens before lock number m returns, n < m. A try_lock that fails orders nothing.
 // Fatal errors: "sync: unlock of unlocked mutex".
-// Cost:     lock 1 locked instruction, none as long as only goroutines of one P lock it; unlock none.
+// Cost:     lock 1 locked instruction, none as long as all goroutines that lock it run at the same of the gomaxprocs
+//           places; unlock none.
 // Source:   Go's package sync, type Mutex.
 #pragma once
 
@@ -81,21 +88,24 @@ public:
     mutex(const mutex&) = delete;
     mutex& operator=(const mutex&) = delete;
 
+    // Blocks the caller until it has the lock.
     void lock() {
         if (!detail::mutex_take_quick(&word_)) [[unlikely]]
             detail::mutex_lock_slow(&word_, false);
     }
-    // Never blocks: true if it took the lock.
+    // Takes the lock if it is free, and says whether it did. Never blocks.
     bool try_lock() {
         if (detail::mutex_take_quick(&word_)) return true;
         return detail::mutex_try_lock_slow(&word_);
     }
-    // Blocks until it has the lock, true, or until the time is over. Deadlines: rt/time.h. One that has passed: a try.
+    // Blocks until the caller has the lock, which gives true, or until the time is over, which gives false.
+    // Deadlines are described in rt/time.h; with one that has passed this is try_lock.
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> d) {
         return detail::mutex_take_quick(&word_) ||
                detail::mutex_lock_until(&word_, false, detail::deadline_in(d));
     }
+    // The same until an instant.
     template <class Clock, class D>
     bool try_lock_until(const std::chrono::time_point<Clock, D>& t) {
         return detail::mutex_take_quick(&word_) ||
@@ -103,6 +113,8 @@ public:
                    return detail::mutex_lock_until(&word_, false, deadline);
                });
     }
+    // Gives the lock back; if goroutines wait for it, one of them is woken. Never blocks. A mutex that is not
+    // locked is a fatal error.
     void unlock() { detail::mutex_unlock(&word_); }
 
 private:

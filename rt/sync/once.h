@@ -2,9 +2,12 @@
 // rt/sync/once.h - once, once_func, once_value: what runs a single time.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// As Go's sync.Once, OnceFunc and OnceValue. Nobody's call returns before the one that runs f has; f that ends by an
-// exception or goexit has run too (unlike std::call_once): the exception goes to that caller, later calls return at
-// once. f that calls the same once deadlocks.
+// As Go's sync.Once, OnceFunc and OnceValue. The first call runs f, and no call returns before f has ended. An f
+// that ends by an exception or goexit counts as having run (unlike with std::call_once): the exception goes to the
+// caller that ran it, and later calls return at once. An f that calls the same once deadlocks.
+//
+//      static gort::once init;
+//      init.call([] { load_tables(); });
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: the end of f happens before the return of every call.
@@ -27,13 +30,14 @@
 
 namespace gort {
 
+// Runs one function, once.
 class once {
 public:
     constexpr once() noexcept = default;
     once(const once&) = delete;
     once& operator=(const once&) = delete;
 
-    // Calls f() unless some call has done so before, with whatever function.
+    // Calls f(), unless an earlier call has called a function, the same or another one. Blocks while that one runs.
     template <class F>
     void call(F&& f) {
         if (!done_.load(std::memory_order_acquire)) [[unlikely]]

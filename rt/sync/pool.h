@@ -3,10 +3,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's sync.Pool: pool<T> p; or pool<T> p{make}, with make() called where the pool has nothing. get returns
-// something that was put before, else make()'s, else T{}. Which one is not promised, and things may vanish: each P
-// keeps its own, and looks at the others' when it has none, but for the last one put there. A null pointer is not
-// put. Nothing is handed out twice. There is no garbage collector that empties it: trim() destroys what has not been
-// used between two calls of it, and the destructor the rest.
+// something that was put before, else make()'s, else T{}. Which one is not promised, and things may vanish: each of the
+// gomaxprocs places keeps its own; where it has none the others' are looked at, but for the last one put there. A null
+// pointer is not put. Nothing is handed out twice. There is no garbage collector that empties it: trim() destroys
+// what has not been used between two calls of it, and the destructor the rest.
 //
 // T is any object type whose move constructor is noexcept; that runs inside the runtime and must neither block nor
 // call gort.
@@ -14,7 +14,8 @@
 // Context:  any goroutine and any other thread of the process; never blocks. make, and T's destructor, may do what
 //           they like.
 // Memory order: put happens before the get that returns what was put; make before the get that returns its result.
-// Cost:     get and put no locked instruction where a P gets back what it put, else one; small T without a call.
+// Cost:     get and put no locked instruction where a thing is got at the place where it was put, else one; small T
+//           without a call.
 // Source:   Go's package sync, type Pool.
 #pragma once
 
@@ -149,7 +150,7 @@ public:
         if (make_) drop_(make_);
     }
 
-    // Without make, T must have a default constructor; the result is then T{}.
+    // Takes a thing out, or makes one. Without make, T must have a default constructor; the result is then T{}.
     T get() {
         if (detail::PoolShare* share = share_.load(std::memory_order_acquire)) {
             if constexpr (detail::pool_is_word<T>) {
@@ -163,7 +164,7 @@ public:
         if constexpr (std::is_default_constructible_v<T>) return T{};
         else __builtin_trap();  // the constructor with make is the only one of use for such a T
     }
-    // The same, but empty instead of make()'s and T{}.
+    // Takes a thing out; nothing if the pool has none here.
     std::optional<T> try_get() {
         detail::PoolShare* share = share_.load(std::memory_order_acquire);
         if (!share) return std::nullopt;
@@ -174,6 +175,7 @@ public:
         return get_slow(share);
     }
 
+    // Gives a thing back, to be got again.
     void put(T item) {
         if constexpr (std::is_pointer_v<T> || requires {
                           item.get();

@@ -3,10 +3,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As std::recursive_timed_mutex. It is owned by the goroutine that locked it, or by the thread where that is not one of
-// gort's, and free again after as many unlocks as locks: whoever else unlocks it is a fatal error. So it must be
-// unlocked where it was locked, which gort::mutex does not ask for. A goroutine that ends while it holds one leaves it
-// locked; std::lock_guard and the like unlock on panic and goexit.
-// Who waits, in which order, and what that costs is as with mutex.
+// gort's, and free again after as many unlocks as locks. An unlock by any other goroutine is a fatal error. So it
+// must be unlocked where it was locked, which gort::mutex does not ask for. A goroutine that ends while it holds
+// one leaves it locked; std::lock_guard and the like unlock on panic and goexit.
+// Waiting, its order and its cost are as with mutex.
 //
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: as mutex.
@@ -26,7 +26,7 @@
 namespace gort {
 
 namespace detail {
-const void* lock_owner();  // the calling goroutine, or thread; nobody else who lives has the same
+const void* lock_owner();  // tells the calling goroutine, or thread, from all others that live
 [[noreturn]] void recursive_unlock_by_other();
 [[noreturn]] void recursive_too_deep();
 }  // namespace detail
@@ -37,6 +37,7 @@ public:
     recursive_mutex(const recursive_mutex&) = delete;
     recursive_mutex& operator=(const recursive_mutex&) = delete;
 
+    // Blocks the caller until it has the lock; one that has it already gets it once more.
     void lock() {
         const void* me = detail::lock_owner();
         if (owner_.load(std::memory_order_relaxed) == me) {
@@ -47,19 +48,22 @@ public:
         mutex_.lock();
         mine(me);
     }
-    // Never blocks: true if it took the lock, or holds it already.
+    // Takes the lock if it is free or the caller's already, and says whether it did. Never blocks.
     bool try_lock() {
         return take([this] { return mutex_.try_lock(); });
     }
-    // Block until they have the lock, true, or until the time is over. Deadlines: rt/time.h.
+    // Blocks until the caller has the lock, which gives true, or until the time is over, which gives false.
+    // Deadlines are described in rt/time.h.
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> d) {
         return take([&] { return mutex_.try_lock_for(d); });
     }
+    // The same until an instant.
     template <class Clock, class D>
     bool try_lock_until(const std::chrono::time_point<Clock, D>& t) {
         return take([&] { return mutex_.try_lock_until(t); });
     }
+    // Takes one lock back. The last one gives the mutex to the next goroutine that waits.
     void unlock() {
         if (owner_.load(std::memory_order_relaxed) != detail::lock_owner()) [[unlikely]]
             detail::recursive_unlock_by_other();
@@ -89,8 +93,9 @@ private:
     }
 
     mutex mutex_;
-    uint32_t depth_ = 0;                       // the holder's
-    std::atomic<const void*> owner_{nullptr};  // only who finds himself here may believe it
+    uint32_t depth_ = 0;  // the holder's
+    std::atomic<const void*> owner_{
+        nullptr};  // another thread's look at it is a guess; its own address is not
 };
 
 }  // namespace gort

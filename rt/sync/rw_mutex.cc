@@ -22,6 +22,9 @@
 //             (2) places' numbers are never negative; the word's may be while kSlots or kCollecting is set.
 // Ordering: V2 a place's release -> the collector's acquire: what readers read is read before the writer writes.
 //           V3 word: every change is acq_rel.
+//
+// No TSA: a slot's lock is taken in one function and released in another one, often by the commit of a park, after a
+// switch. Which of these a path takes follows from values, which the analysis does not look at.
 #include "rt/sync/rw_mutex.h"
 
 #include "rt/base/report.h"

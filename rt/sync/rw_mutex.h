@@ -56,24 +56,31 @@ public:
         if (rw_.word.load(std::memory_order_relaxed) & detail::kRwUsedSlots) detail::rw_forget(&rw_);
     }
 
+    // Blocks the caller until it is the only one that holds the lock.
     void lock() { detail::rw_lock(&rw_); }
-    bool try_lock() { return detail::rw_try_lock(&rw_); }  // false if there is any reader or writer
-    // Block until they have the lock, true, or until the time is over. Deadlines: rt/time.h. One that has passed: a
-    // try. A writer that waits stops new readers, as ever, until it gives up.
+    // Takes the lock for writing if no reader and no writer holds it, and says whether it did. Never blocks.
+    bool try_lock() { return detail::rw_try_lock(&rw_); }
+    // Blocks until the caller has the lock for writing, which gives true, or until the time is over, which gives false.
+    // Deadlines are described in rt/time.h; with one that has passed this is try_lock. While it waits it stops new
+    // readers, as lock does.
     template <class Rep, class Period>
     bool try_lock_for(std::chrono::duration<Rep, Period> d) {
         return detail::rw_lock_until(&rw_, detail::deadline_in(d));
     }
+    // The same until an instant.
     template <class Clock, class D>
     bool try_lock_until(const std::chrono::time_point<Clock, D>& t) {
         return detail::wait_for_instant(
             t, false, [this](int64_t deadline) { return detail::rw_lock_until(&rw_, deadline); });
     }
+    // Gives the lock back that lock took.
     void unlock() { detail::rw_unlock(&rw_); }
 
+    // Blocks the caller until it holds the lock for reading, as any number of goroutines may at one time.
     void lock_shared() { detail::rw_lock_shared(&rw_); }
-    // false if a writer holds it or waits for it
+    // Takes the lock for reading unless a writer holds it or waits for it, and says whether it did. Never blocks.
     bool try_lock_shared() { return detail::rw_try_lock_shared(&rw_); }
+    // The same as try_lock_for and try_lock_until, for reading.
     template <class Rep, class Period>
     bool try_lock_shared_for(std::chrono::duration<Rep, Period> d) {
         return detail::rw_lock_shared_until(&rw_, detail::deadline_in(d));
@@ -83,6 +90,7 @@ public:
         return detail::wait_for_instant(
             t, false, [this](int64_t deadline) { return detail::rw_lock_shared_until(&rw_, deadline); });
     }
+    // Gives the lock back that lock_shared took.
     void unlock_shared() { detail::rw_unlock_shared(&rw_); }
 
     // Go's RLocker: an object whose lock and unlock are this one's lock_shared and unlock_shared.
@@ -96,6 +104,7 @@ public:
     private:
         rw_mutex* rw_;
     };
+    // A read_locker of this lock; it holds no lock by itself. For instance for a cond whose waiters only read.
     read_locker rlocker() { return read_locker(*this); }
 
 private:

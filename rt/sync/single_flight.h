@@ -1,5 +1,5 @@
 // PUBLIC
-// rt/sync/single_flight.h - single_flight<K, V>: many who want the same at one time share one call.
+// rt/sync/single_flight.h - single_flight<K, V>: goroutines that want the same at one time share one call.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // As Go's singleflight.Group. While a call for a key is under way, others for that key wait and get the same result. An

@@ -10,7 +10,7 @@
 //      if (auto v = m.load(k)) use(*v);
 //      auto [v, ok] = m.load(k);              // v is V{} if it is not there
 //
-// A value that is replaced or removed is destroyed as soon as nobody can be reading it: usually before the call
+// A value that is replaced or removed is destroyed as soon as no goroutine can be reading it: usually before the call
 // returns; where neither K's nor V's destructor does anything, memory is given back in batches. Writers wait for
 // each other, readers for nobody.
 //
@@ -162,7 +162,7 @@ public:
     }
 
     // Calls f(key, value) for each entry until it returns false (or returns nothing: for all). No key twice; what is
-    // stored or removed meanwhile may be seen or not. f may call any method. Blocks nobody.
+    // stored or removed meanwhile may be seen or not. f may call any method. No other goroutine is blocked by it.
     template <class F>
     void range(F&& f) const {
         Held held;

@@ -5,11 +5,16 @@
 // As Go's sync.WaitGroup. Zero to begin with; may be used again once all waits have returned. If the counter is
 // zero, add (and go) must happen before wait. It may be destroyed when every wait has returned.
 //
+//      gort::wait_group wg;
+//      for (auto& url : urls) wg.go([&] { fetch(url); });
+//      wg.wait();
+//
 // Context:  any goroutine and any other thread of the process (that one sleeps on a futex). Not in a signal handler.
 // Memory order: done happens before the return of the wait that it ends.
 // Panics:   "sync: negative WaitGroup counter"; and, as far as it is noticed, "sync: WaitGroup misuse: Add called
 //           concurrently with Wait", "sync: WaitGroup is reused before previous Wait has returned".
-// Cost:     add and done 1 locked instruction each, none while only one P's goroutines use it; wait on zero none.
+// Cost:     add and done 1 locked instruction each, none while all goroutines that use it run at the same of the
+//           gomaxprocs places; wait on zero none.
 // Source:   Go's package sync, type WaitGroup.
 #pragma once
 
@@ -59,13 +64,13 @@ inline bool goroutine_exits() noexcept { return scope_unwinds(INT_MAX); }
 class wait_group {
 public:
     constexpr wait_group() noexcept {
-        // Most are used at once, and first by who made them.
+        // Most are used at once, and first where they were made.
         if (!std::is_constant_evaluated()) detail::born_here(word_.owner);
     }
     wait_group(const wait_group&) = delete;
     wait_group& operator=(const wait_group&) = delete;
 
-    // Changes the counter by n, which may be negative. At most 2^31 - 1 in all.
+    // Changes the counter by n, which may be negative. The counter is at most 2^31 - 1. Never blocks.
     void add(int32_t n) {
         if (detail::owned(word_.owner)) {
             if (detail::Gate* g = detail::owner_enter(word_.owner)) [[likely]] {
@@ -79,6 +84,7 @@ public:
         }
         detail::wait_group_add(&word_, n);
     }
+    // Counts one down: add(-1). The call that reaches zero wakes all that wait.
     void done() { add(-1); }
 
     // Blocks until the counter is zero. Goroutines of go that have not begun may run on the waiter's stack meanwhile,
@@ -88,8 +94,8 @@ public:
         detail::wait_group_wait(&word_);
     }
 
-    // add(1), and a goroutine that calls f and is then done; also if f ends it by goexit. An exception that leaves f
-    // ends the process before wait could return.
+    // Counts one up and starts a goroutine that calls f and then counts one down, also if f ends by goexit. An
+    // exception that leaves f ends the process before wait could return. Never blocks.
     template <class F>
     void go(F&& f, Site site = Site::here()) {
         add(1);

@@ -1,5 +1,8 @@
 // rt/sync/word_wait.cc - what latch, barrier and future sleep with, and who holds a recursive_mutex.
 // SPDX-License-Identifier: BSD-2-Clause
+//
+// No TSA: a slot's lock is taken in one function and released in another one, often by the commit of a park, after a
+// switch. Which of these a path takes follows from values, which the analysis does not look at.
 #include "rt/sync/word_wait.h"
 
 #include "rt/base/report.h"

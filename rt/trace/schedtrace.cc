@@ -7,6 +7,8 @@
 // Context: sysmon, and whoever reports the end of the process. Takes no lock of the scheduler's, so that it changes
 //          nothing and cannot hang (the list of Gs has its own); values may not fit together. The memory of Gs, Ms
 //          and Ps stays what it is, so old pointers may be followed.
+//
+// No TSA: as it says above, nothing is locked; what is read is a guess.
 #include "kernel/fatal.h"
 #include "rt/sched/sched.h"
 #include "rt/time/clock.h"
@@ -30,7 +32,7 @@ void print_id(Out& out, const char* name, bool there, uint64_t id) {
 }
 
 template <class F>
-[[gnu::no_sanitize_thread]] void for_each_m(F f) {
+[[gnu::no_sanitize_thread]] void for_each_m(F f) GORT_NO_TSA {
     int most = kMostMs;
     for (const M* mp = sched.allm; mp && most-- > 0; mp = mp->next_all) f(mp);
 }
@@ -57,7 +59,7 @@ template <class F>
 }
 
 // No for_each_m: the attribute does not reach a lambda's body.
-[[gnu::no_sanitize_thread]] const M* runs_on(const G* gp) {
+[[gnu::no_sanitize_thread]] const M* runs_on(const G* gp) GORT_NO_TSA {
     const M* on = nullptr;
     int most = kMostMs;
     for (const M* mp = sched.allm; mp && most-- > 0; mp = mp->next_all)
@@ -90,7 +92,7 @@ void print_counts(Out& out) {
     out.str(" futexwakes=").udec(kernel::counted(Count::kFutexWakes));
 }
 
-[[gnu::no_sanitize_thread]] void print(int64_t now, bool detail) {
+[[gnu::no_sanitize_thread]] void print(int64_t now, bool detail) GORT_NO_TSA {
     const int n = sched.nallp.load(std::memory_order_acquire);
     Out out(2);
     out.str("SCHED ").dec((now - sched.started) / 1'000'000);

@@ -59,9 +59,9 @@ void report_counted(runtime_stats* s) {
     s->procs_lock = since(now.procs_lock, at_begin.procs_lock);
 }
 
-// Fields that their owners write plainly: a glance is a guess.
+// Fields that their owners write plainly: a glance is a guess. (Hence no TSA.)
 [[gnu::noinline, gnu::no_sanitize_thread]] bool runs_something(const M* mp) { return mp->curg != nullptr; }
-[[gnu::noinline, gnu::no_sanitize_thread]] int idle_ms() { return sched.midle_count; }
+[[gnu::noinline, gnu::no_sanitize_thread]] int idle_ms() GORT_NO_TSA { return sched.midle_count; }
 [[gnu::noinline, gnu::no_sanitize_thread]] uint32_t cached_stacks(const P* pp) { return pp->stacks; }
 [[gnu::noinline, gnu::no_sanitize_thread]] bool is_retired(const P* pp) { return pp->retired; }
 

@@ -38,7 +38,7 @@ FNR == 1 {
     assembly = FILENAME ~ /\.S$/
     script = FILENAME ~ /\.(sh|awk|pml)$/ || FILENAME ~ /^\.ci\//
     in_comment = 0
-    pragma = spdx = 0
+    pragma = spdx = no_tsa = 0
     file = FILENAME
 }
 
@@ -47,6 +47,7 @@ FNR == 1 {
 /\t/ && (cxx || assembly || script) { complain("tab", "a tab") }
 (cxx || assembly || script) && length > 120 { complain("width", length " columns; 110 is the aim, 120 the end") }
 FNR == 701 && (cxx || assembly || script) { complain("length", "more than 700 lines: a file with more than one idea") }
+FNR == 551 && library && cxx { complain("length", "more than 550 lines: a file with more than one idea") }
 FNR <= 4 && /SPDX-License-Identifier: BSD-2-Clause/ { spdx = 1 }
 FNR == 5 && !spdx && (cxx || assembly || script) { complain("spdx", "no SPDX line among the first four") }
 /^#pragma once|^#ifndef GORT_C_H$/ { pragma = 1 } # with a guard a header compiles by itself without a warning
@@ -57,9 +58,12 @@ FNR == 5 && !spdx && (cxx || assembly || script) { complain("spdx", "no SPDX lin
 
 assembly && /^[ \t]*\.align/ { complain("align", ".align means bytes here and a power of two there: .p2align") }
 
+/\/\/.*(TSA|[Aa]nalysis)/ { no_tsa = 1 }
 cxx {
     code = strip($0)
     if (!library) next
+    if (has_word("GORT_NO_TSA") && !no_tsa && FILENAME != "kernel/thread_annotations.h")
+        complain("tsa", "GORT_NO_TSA, and no comment above says why: what can the analysis not follow?")
     if (FILENAME != "kernel/tls.cc" && FILENAME !~ /^arch\// && has_word("thread_local|__thread"))
         complain("tls", "a thread_local outside of kernel/tls.cc: a goroutine changes threads")
     if (!/^#include/ && FILENAME != "rt/safe_errno.h" &&
