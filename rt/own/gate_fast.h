@@ -84,9 +84,9 @@ struct Gate {
     return g;
 }
 
-// STRAYS are goroutines that run without a P because theirs was taken away. Each of them must stop at its next call into
-// gort; calls that do not enter the gate ask here whether there are any. The low half counts those of this run, the high
-// half what is left of earlier runs, and a simulation counts there as well.
+// STRAYS are goroutines that run without a P because theirs was taken away. Each of them must stop at its next call
+// into gort; calls that do not enter the gate ask here whether there are any. The low half counts those of this
+// run, the high half what is left of earlier runs, and a simulation counts there as well.
 GORT_HIDDEN extern std::atomic<uint32_t> g_strays;
 inline constexpr uint32_t kStray = 1, kStrayElsewhere = 1u << 16;
 
