@@ -204,6 +204,32 @@ TEST_P(no_child_no_loan, 1, 2) {
     });
 }
 
+// Every so many decisions a P has the oldest of its queue run next: that one is no child, whoever was next before.
+TEST_P(who_has_run_before_begins_once, 1, 2) {
+    in_goroutine(procs, [] {
+        std::atomic<int> begun{0};
+        std::atomic<bool> over{false};
+        wait_group others;
+        for (int i = 0; i < 3; ++i)
+            others.go([&] {
+                ++begun;
+                while (!over) yield();
+            });
+        EVENTUALLY(begun == 3);
+        for (int i = 0; i < 1000; ++i) {
+            wait_group wg;
+            wg.go([] {});
+            rt::M* mp = rt::enter();
+            if (rt::P* pp = rt::p_of(mp)) pp->set_until_look(0);
+            rt::leave(mp);
+            wg.wait();
+        }
+        over = true;
+        others.wait();
+        CHECK_EQ(begun.load(), 3);
+    });
+}
+
 // The run ends while a borrower waits on a stack that is not its own: the ledger of stacks counts.
 TEST_P(the_run_ends_meanwhile, 1, 2) {
     for (int i = 0; i < 20; ++i)

@@ -59,9 +59,8 @@ M* lend(M* mp, G* gp, G* child, uintptr_t top) {
     const auto lowest = reinterpret_cast<uintptr_t>(stack_bounds(gp->stack).lo);
     // Each goroutine is promised as much as sched.stack_class says.
     if (top - lowest < stack_class_size(sched.stack_class)) return mp;
-    while (child_is_next(mp, group)) {
-        P* pp = p_of(mp);
-        if (must_use_g0(mp, pp, gp)) break;
+    // First the look around: it may put somebody else first, who has run before.
+    for (P* pp; (pp = p_of(mp)) && !must_use_g0(mp, pp, gp) && child_is_next(mp, group);) {
         G* child = pp->take_runnext();
         if (!child) child = pp->take_fresh();
         mp = lend(mp, gp, child, top);
