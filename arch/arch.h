@@ -60,7 +60,7 @@ inline void* init_stack(void* top, EntryFn fn, void* arg) {
 // `return return_by_jump(x)` at the end of a function that was switched away from in its middle. The CPU predicts a
 // `ret` from the calls of the stack that was left, which is wrong unless both were in a call from the same place:
 // that costs more than the whole switch. Where the two places are the same, an ordinary return is right and keeps
-// the predictor in step for the frames above: whoever knows where the left stack's call came from (M::left_from)
+// the predictor in step for the frames above: the code that knows where the left stack's call came from (M::left_from)
 // compares. On ARM64 a return address is no target for an indirect branch (BTI), so there it stays a `ret`.
 //
 // Const, so that a function whose locals are known elsewhere (a Sudog) may still end in it; it is a tail call in

@@ -5,7 +5,7 @@
 // A thread's own stack is a default-constructed Context; the first switch away from it fills it in, and only
 // stacks that run on that thread may resume it. A function that runs on a new stack calls
 // context_started(&its own context) first.
-// Context: any thread; a Context belongs to whoever may resume it. Two threads may not resume one context.
+// Context: any thread; a Context belongs to the thread that may resume it. Two threads may not resume one context.
 // Includes: only files of the library (arch/arch.h says why).
 #pragma once
 
@@ -33,7 +33,7 @@ inline void context_destroy(Context* c) {
 
 inline void context_started(Context* me) { san_switch_end(&me->san); }
 
-// Leaves `from` suspended and resumes `to`, whose handle is `sp`; returns what whoever resumes `from` hands over.
+// Leaves `from` suspended and resumes `to`, whose handle is `sp`; returns what the one that resumes `from` hands over.
 // The caller must be a function compiled by us: every register but the stack and frame pointer is clobbered.
 [[gnu::always_inline]] inline void* switch_context(Context* from, Context* to, void* sp, void* transfer) {
     san_switch_begin(&from->san, &to->san, false);

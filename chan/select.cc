@@ -16,7 +16,7 @@
 //             (2) the commit reads the next item before it releases a lock. Its last release may let the goroutine
 //             go on and the items vanish; not earlier, as step 4 needs every lock but the winner's.
 //             (3) what is this P's own stays so until we leave the gate: it can only become kRevoking meanwhile,
-//             and nobody takes that channel's lock before we left.
+//             and no thread takes that channel's lock before we left.
 // Cost:      locked instructions when a case is ready: one, none if its channel is the P's own. When it blocks: one for
 //            each shared channel, twice; and one for the claim, unless solo.
 // Context:   [G or foreign thread, outside the gate].

@@ -5,12 +5,12 @@
 // another one drops. They are never unmapped, because a lock is looked at once more after it was released. Rings
 // come from the typed layer, which knows the program's allocator.
 //
-// The number of references is owned + shared. `owned` is written plainly by whoever is inside the gate with the P
-// that the channel belongs to from its start, and stays as it is once it was taken away; `shared` is everybody's, by
-// locked instructions, and may be negative. Only who can know the sum may find that he had the last one: so a release
-// from elsewhere takes it away from its first owner. A later one (ChanLock::was_shared) is no matter of references.
-// Neither retain nor release waits for a P, and both may be called inside the gate: when an element's move copies a
-// handle.
+// The number of references is owned + shared. `owned` is written plainly by the thread that is inside the gate with
+// the P that the channel belongs to from its start, and stays as it is once it was taken away; `shared` is
+// everybody's, by locked instructions, and may be negative. Only who can know the sum may find that he had the last
+// one: so a release from elsewhere takes it away from its first owner. A later one (ChanLock::was_shared) is no
+// matter of references. Neither retain nor release waits for a P, and both may be called inside the gate: when an
+// element's move copies a handle.
 #include "chan/hchan.h"
 #include "kernel/fatal.h"
 #include "rt/base/fork.h"
@@ -25,7 +25,7 @@ namespace {
 
 constexpr uint32_t kBatch = 64;
 
-// A header stays an Hchan while it is free: its lock may still be looked at by whoever released it last.
+// A header stays an Hchan while it is free: its lock may still be looked at by the thread that released it last.
 Hchan* next_free(const Hchan* c) { return reinterpret_cast<Hchan*>(c->head); }
 void set_next_free(Hchan* c, Hchan* next) { c->head = reinterpret_cast<char*>(next); }
 Hchan* next_chain(const Hchan* c) { return reinterpret_cast<Hchan*>(c->ring); }

@@ -86,7 +86,7 @@ G* deliver(Hchan* c, int64_t now) {
     return woken;
 }
 
-// True if there was a value that nobody had received.
+// True if there was a value that had not been received.
 bool take_back(Hchan* c) {
     c->lock.mutex.lock();
     const size_t fill = c->fill.load(std::memory_order_relaxed);
@@ -167,7 +167,7 @@ Hchan* time_chan(int64_t ns, int64_t period) {
     tc->c = c;
     tc->timer.fn = fire;
     tc->timer.arg = tc;
-    // Nobody knows it yet, so no lock is needed; fn takes the lock after the heap's has made all this visible.
+    // No other thread knows it yet, so no lock is needed; fn takes the lock after the heap's has made all this visible.
     if (arm(mp, tc, ns, period)) timer_hurry(mp);
     leave(mp);
     return c;

@@ -167,7 +167,7 @@ std::error_code cause_of(const context_base* c) {
 
 // ---- making ----
 
-// A root, whose parent is itself and which nobody counts, or a parent without its cancellation.
+// A root, whose parent is itself and whose references are not counted, or a parent without its cancellation.
 struct PlainNode final : context_base {
     PlainNode(Kind kind, context_base* parent) noexcept : context_base(kind, 1, parent ? parent : this) {}
 };

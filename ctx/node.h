@@ -3,7 +3,7 @@
 //
 // Up is by parent_, which every context has and holds a reference to. Down is only from what can be cancelled to
 // what is to be cancelled with it: CancelNodes and after_func's functions, in a list of the nearest CancelNode
-// above, which holds no references to the nodes in it. (So a child that nobody holds goes at once; one that is still
+// above, which holds no references to the nodes in it. (So a child without holders goes at once; one that is still
 // seen, see last_of, is made an orphan: then its own reference keeps it until it is cancelled.) Functions in a list
 // are owned by it.
 //

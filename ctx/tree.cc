@@ -67,7 +67,7 @@ void disarm(TimerNode* n) {
     if (!n->armed) return;
     if (!timer_stop(&n->timer) && n->epoch == epoch()) return;
     n->armed = false;
-    n->holders.store(1, std::memory_order_relaxed);  // nobody else can be a holder now
+    n->holders.store(1, std::memory_order_relaxed);  // there can be no other holder now
 }
 
 void mark(CancelNode* n, const std::error_code& err, const std::error_code& cause, Aftermath* after) {
@@ -175,7 +175,7 @@ bool has_other_handles(const Hchan* c) {
     return go;
 }
 
-// Cancelled, and nobody can be about to touch it.
+// Cancelled, and no thread can be about to touch it.
 bool at_rest(const CancelNode* n) {
     // X1, X2
     if (!n->state.load(std::memory_order_acquire) || n->linked.load(std::memory_order_acquire)) return false;
@@ -346,7 +346,7 @@ void unref_slow(const context_base* gone) noexcept {
     while (c && c->parent_ != c) {
         const bool cancels = c->kind_ == Kind::kCancel || c->kind_ == Kind::kTimer;
         auto* n = cancels ? static_cast<CancelNode*>(c) : nullptr;
-        // Nobody else can make two of one, but for a timer that fires before the node is cancelled: so that comes
+        // Nothing else can make two of one, but for a timer that fires before the node is cancelled: so that comes
         // first.
         const bool alone = (c->kind_ != Kind::kTimer || n->state.load(std::memory_order_acquire)) &&  // X1
                            c->refs_.load(std::memory_order_acquire) == 1;

@@ -35,7 +35,7 @@ inline int64_t nanotime() { return read_clock(kClockMonotonic); }
 // Nanoseconds since 1970, UTC; jumps when the clock is set.
 inline int64_t walltime() { return read_clock(kClockRealtime); }
 
-// True if readings do not enter the kernel; asks the vDSO if nobody did yet.
+// True if readings do not enter the kernel; asks the vDSO if that has not been done yet.
 bool clock_uses_vdso();
 
 }  // namespace gort::kernel

@@ -12,8 +12,9 @@ namespace gort::kernel {
 void env_init(char** envp);             // the host's; null-terminated, kept
 const char* env_get(const char* name);  // null when unset, or before env_init
 
-// Of a variable that makes the program write a file, or print what is in its memory: whoever starts a program that has
-// more rights than he has (set-user-ID, file capabilities: the kernel's AT_SECURE) may not ask for that. Null there.
+// Of a variable that makes the program write a file, or print what is in its memory: the user who starts a program
+// that has more rights than he has (set-user-ID, file capabilities: the kernel's AT_SECURE) may not ask for that.
+// Null there.
 const char* env_get_to_show(const char* name);
 
 // Each returns null and stores the value, or says why the text was refused, as the end of a sentence

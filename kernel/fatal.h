@@ -12,7 +12,7 @@ namespace gort::kernel {
 
 // Text to a descriptor:  Out(2).str("goroutine ").dec(7).str(" at ").hex(pc).ch('\n');
 //
-// Buffered; the destructor flushes. Errors are dropped: there is nobody left to tell. A full non-blocking
+// Buffered; the destructor flushes. Errors are dropped: there is nowhere left to report them. A full non-blocking
 // descriptor is tried again for about a second and then given up.
 class Out {
 public:

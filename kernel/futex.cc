@@ -36,7 +36,7 @@ int futex_wake(std::atomic<uint32_t>* a, int n) {
     do {  // the kernel never interrupts a wake; a test that injects EINTR into futex calls means the waits
         r = sys_futex(word, FUTEX_WAKE_PRIVATE, static_cast<uint32_t>(n), nullptr, nullptr, 0);
     } while (r == -EINTR);
-    // EFAULT: the sleeper is awake, has freed the word and unmapped it. There is nobody left to wake.
+    // EFAULT: the sleeper is awake, has freed the word and unmapped it. There is no sleeper left to wake.
     if (r >= 0) [[likely]]
         return static_cast<int>(r);
     if (r == -EFAULT) return 0;

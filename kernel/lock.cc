@@ -95,7 +95,8 @@ bool Note::timed_sleep(int64_t ns) {
     int64_t left = ns < 0 ? -1 : ns;
     for (;;) {
         futex_wait(&state_, 2, left);
-        // 0: the nudge for a sleep_unless before this sleep came late. Without the 2 the futex would let nobody sleep.
+        // 0: the nudge for a sleep_unless before this sleep came late. Without the 2 the futex would refuse every
+        // sleep.
         clear = 0;
         if (!state_.compare_exchange_strong(clear, 2, std::memory_order_acquire) && clear == 1)
             return true;  // N1

@@ -42,7 +42,7 @@ extern bool g_expedited;
 
 void membarrier_init();
 void heavy_barrier(Count asker = Count::kBarrierOther);  // asker: which kBarrier... counts it
-void membarrier_in_child();                              // [a forked child] nobody else is there any more
+void membarrier_in_child();  // [a forked child] there are no other threads any more
 inline bool has_membarrier() { return g_expedited; }
 
 inline void full_barrier() {

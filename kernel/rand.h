@@ -1,7 +1,7 @@
 // kernel/rand.h - a seed from the kernel and a fast generator for scheduling decisions. Not for secrets.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Context: a Rand belongs to one thread (or to whoever holds its lock); random_seed: any thread.
+// Context: a Rand belongs to one thread (or to the holder of its lock); random_seed: any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// kernel/signal.h - handlers, masks, and handing a signal on to whoever had it before us.
+// kernel/signal.h - handlers, masks, and handing a signal on to the handler that it had before ours.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // libc's sigaction keeps no table of its own, so ours and the program's mix freely.

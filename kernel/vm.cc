@@ -43,7 +43,7 @@ int prot(Access access) {
     return PROT_NONE;
 }
 
-// mlockall(MCL_FUTURE) gives every new mapping all its pages at once, but not one that nobody may access. Such a one is
+// mlockall(MCL_FUTURE) gives every new mapping all its pages at once, but not one without access rights. Such a one is
 // locked, which refuses this advice, and is told to take its pages when they are touched, before it becomes usable.
 // False: it could not be made usable.
 bool open_sparse(void* map, size_t size) {

@@ -36,7 +36,7 @@ void put_ended(pthread_t thread) {
         pthread_t none = 0;
         if (place.compare_exchange_strong(none, thread, std::memory_order_acq_rel)) return;  // T2
     }
-    // Whoever lies there began to end before us, so nobody waits in a ring.
+    // The thread that lies there began to end before us, so threads do not wait in a ring.
     if (const pthread_t other = g_ended[0].exchange(thread, std::memory_order_acq_rel))  // T2
         pthread_join(other, nullptr);
 }
@@ -54,7 +54,7 @@ void* thread_main(void* p) {
     const HostStart s = *static_cast<HostStart*>(p);
     s.fn(s.arg);
 #if GORT_TSAN
-    pthread_detach(pthread_self());  // it takes the last one, which nobody joins, for a leak
+    pthread_detach(pthread_self());  // it takes the last one, which is not joined, for a leak
 #else
     join_ended();
     put_ended(pthread_self());

@@ -33,7 +33,7 @@ void sleep_to(int64_t deadline);
 int64_t clock_ns();                      // steady_clock's, as the runtime sees it
 int64_t deadline_after_now(int64_t ns);  // INT64_MAX: never
 
-// Rounded up, so that nobody wakes too early; what has no room is INT64_MAX, which means for ever. NaN is 0.
+// Rounded up, so that no sleep ends too early; what has no room is INT64_MAX, which means for ever. NaN is 0.
 template <class Rep, class Period>
 constexpr int64_t to_ns(std::chrono::duration<Rep, Period> d) {
     using Wide = std::chrono::duration<long double, std::nano>;

@@ -23,7 +23,7 @@ FUNC(gort_clone)
         svc     #0
         cbz     x0, 1f
         ret
-1:      // The child. Nobody called it: a backtrace ends here.
+1:      // The child. No code called it: a backtrace ends here.
         .cfi_undefined x30
         mov     x29, #0
         mov     x30, #0

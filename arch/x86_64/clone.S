@@ -30,7 +30,7 @@ FUNC(gort_clone)
         .cfi_adjust_cfa_offset -8
         .cfi_restore r12
         ret
-1:      // The child. Nobody called it: a backtrace ends here.
+1:      // The child. No code called it: a backtrace ends here.
         .cfi_def_cfa rsp, 0
         .cfi_undefined rip
         .cfi_undefined r12

@@ -60,7 +60,7 @@ FUNC(gort_switch)
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
         .cfi_rel_offset rbp, 0
-        movq    %rsp, (%rdi)                    // the handle; nobody may use it before rsp has left this stack
+        movq    %rsp, (%rdi)                    // the handle; not to be used before rsp has left this stack
         movq    %rsi, %rsp                      // on the other stack now
         popq    %rbp
         .cfi_adjust_cfa_offset -8
@@ -177,7 +177,7 @@ END(gort_entry)
 
 // void gort_call_on_stack(void* top, void (*fn)(void*), void* arg)      runs fn(arg) on another stack
 //
-//   in       rdi  16-aligned top of a stack nobody uses      rsi fn      rdx arg        clobbers: as any call
+//   in       rdi  16-aligned top of an unused stack           rsi fn      rdx arg        clobbers: as any call
 //
 // rbp keeps our own stack, so the unwinder walks from fn through here into the caller.
 FUNC(gort_call_on_stack)

@@ -12,7 +12,7 @@ namespace gort::rt {
 struct G;
 
 inline constinit std::atomic<bool> g_check_linked{false};
-// [inside the gate, on gp's own stack] A goroutine with kGHolds is about to park. Null: nobody wants to know.
+// [inside the gate, on gp's own stack] A goroutine with kGHolds is about to park. Null: it is not wanted.
 inline constinit std::atomic<void (*)(G* gp)> g_check_park{nullptr};
 
 }  // namespace gort::rt

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A simulation seeds the Rands and sees the same run again, or installs a hook and decides by itself.
-// Context:  whoever owns the Rand (a P's: its holder, inside the gate). The hook as in rt/time/clock.h.
+// Context:  the thread that the Rand belongs to (a P's: its holder, inside the gate). The hook as in rt/time/clock.h.
 // Cost:     one predicted branch on top of kernel::Rand.
 #pragma once
 

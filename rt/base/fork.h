@@ -7,8 +7,8 @@
 // child does not have. So the child may exec, _exit and do without gort; whatever it asks of gort ends it with one
 // line. Nothing on a hot path looks for that: the thread's M is taken away, so that all ways in become the slow one,
 // that of a thread which has never called in. The ways that need no M ask check_not_forked.
-// A child by vfork or posix_spawn shares its parent's memory, and one by _Fork or a raw clone tells nobody: those may
-// exec only.
+// A child by vfork or posix_spawn shares its parent's memory, and one by _Fork or a raw clone is not announced:
+// those may exec only.
 // Context: any thread.
 #pragma once
 

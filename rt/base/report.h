@@ -43,8 +43,8 @@ void report_exit();  // SIGQUIT is as before again
 bool ask_for_stack(const G* gp, int tid, Trace* out);
 
 // Main has returned: a goroutine that is dying of an exception gets about a second to run its destructors, and the
-// time it takes to report. Returns if nobody is dying. Called by the main goroutine, outside the gate, before its
-// run ends.
+// time it takes to report. Returns if the process is not about to die. Called by the main goroutine, outside the
+// gate, before its run ends.
 void wait_for_dying(void (*yield)());
 void dying_begin();  // the exception has passed all handlers; its destructors run now
 void dying_end();    // goexit in a deferred function has stopped it

@@ -7,7 +7,7 @@
 //      open of its M's gate is 0        every enter() goes through enter_slow, which asks at()
 //      g_strays is not 0                locks that are shared, and looks without the gate, enter it
 //      g_sema_wanted[] are not 0        unlock goes to unlock_slow
-//      P::attention has kAskSimulation  whoever is switched away from goes to g0, where the simulation chooses the next
+//      P::attention has kAskSimulation  the goroutine that is left goes to g0, where the simulation chooses the next
 //      P::wanted is not 0               spawn and ready say so to left_behind()
 //      M::place                         another one at each step: an object that was used at another step is somebody
 //                                       else's (rt/own/owner.h), and settling whose it is says so to takes()

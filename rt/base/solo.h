@@ -3,11 +3,11 @@
 //
 // solo() is for the locks themselves, and for exchange_inside below; what uses a lock does not ask.
 //
-// solo() holds while there is one P and no foreign thread is attached: then whoever is inside the gate is there alone,
-// because entering takes the P (a goroutine that lost its P waits for one before it goes on). A lock that is taken and
-// released between enter() and leave(), or released by the commit of a park, may then be no lock at all.
-// The answer must be the same at both ends: it only changes to false while nobody is inside (end_solo), and only back
-// to true when a run starts.
+// solo() holds while there is one P and no foreign thread is attached: then the thread that is inside the gate is
+// there alone, because entering takes the P (a goroutine that lost its P waits for one before it goes on). A lock
+// that is taken and released between enter() and leave(), or released by the commit of a park, may then be no lock
+// at all. The answer must be the same at both ends: it only changes to false while no thread is inside (end_solo),
+// and only back to true when a run starts.
 // Context: [G or foreign thread, inside the gate].
 // Ordering: O1 the release at the end of end_solo -> the acquire of those who come later: everybody knows.
 #pragma once

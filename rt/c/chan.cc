@@ -64,7 +64,7 @@ const Elem* elem_for(size_t bytes) {
 
 const Elem* elem(const Hchan* c) { return static_cast<const Elem*>(c->ops); }
 
-// Room for an element that nobody wants, or that is all zeros.
+// Room for an element that is dropped, or that is all zeros.
 class Spare {
 public:
     Spare() = default;

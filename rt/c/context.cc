@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Up is by `parent`, which holds a reference. Down is from what can be cancelled to what is to be cancelled with it: a
-// list that holds none, so that a child which nobody has any more goes at once. `owner` is the nearest context that can
+// list that holds none, so that a child without a reference goes at once. `owner` is the nearest context that can
 // be cancelled, at or above.
 //
 // Invariants: (1) a context that can be cancelled is in its owner's list from its making until it is cancelled, its
@@ -126,7 +126,7 @@ gort_ctx* free_memory(gort_ctx* c) {
     return parent;
 }
 
-// Nobody has it any more.
+// The last reference is gone.
 void abandon(gort_ctx* c) {
     if (c->above) {
         const Locked guard(&c->above->mu);

@@ -46,7 +46,7 @@ struct Locked {
     Locked& operator=(const Locked&) = delete;
 };
 
-// First come first served. Whoever serves takes a waiter's units for it, and tells it by a channel of its own.
+// First come first served. The side that releases takes a waiter's units for it, and tells it by the waiter's channel.
 struct SemWaiter {
     int64_t n;
     SemWaiter* next;

@@ -172,7 +172,7 @@ void print(void* arg) {
     images->free();
 }
 
-// What is reported, or was before, is forgotten: whoever runs on this thread next has not taken it.
+// What is reported, or was before, is forgotten: the goroutine that runs on this thread next has not taken it.
 void about_to_park(G* gp) {
     if (gp->flags & kGLocked) return;
     gp->flags &= static_cast<uint16_t>(~kGHolds);

@@ -15,7 +15,7 @@
 
 namespace gort::net::detail {
 
-// Of a run that has ended: nobody answers.
+// The run has ended: no thread answers its calls.
 inline const rt::SimNet* sim_net() {
     const rt::SimHooks* sim = rt::simulation();
     return sim ? sim->net : nullptr;

@@ -129,7 +129,7 @@ void free_desc(PollDesc* d) {
     --live;
 }
 
-// Under the lock: if nobody is inside and nobody will come, the descriptor, for bury. Only once.
+// Under the lock: if no operation is inside and none will come, the descriptor, for bury. Only once.
 int last_rites(PollDesc* d) {
     if (!d->closing || d->side[kRead].owner || d->side[kWrite].owner) return -1;
     const int fd = d->fd;

@@ -6,7 +6,7 @@
 //
 //   owner    the goroutine whose operation is under way; others queue up behind it and are served one at a time
 //   ready    an edge came since the owner last tried; a wait takes it and returns at once
-//   waiter   the owner, parked until an edge, a passed deadline or close; whoever wakes it takes it out first
+//   waiter   the owner, parked until an edge, a passed deadline or close; the side that wakes it takes it out first
 //   drained  the last read took all there was: the next one need not ask the kernel before an edge comes
 //
 // An attempt goes: ready = false (poll_begin, poll_wait), system call, and if that would block, poll_wait. An edge that
@@ -17,7 +17,7 @@
 //
 // DEADLINES are compared with the clock when an operation starts and when its timer fires. A timer is only set while
 // somebody waits, and only moved if it would fire too late: one that fires too early looks at the deadline that then
-// holds and is set again. So no timer can end an operation before the deadline in force, whoever set it, and a stale
+// holds and is set again. So no timer can end an operation before the deadline in force, and a stale
 // one, of an earlier deadline or of an earlier owner of this memory, changes nothing.
 // NUMBERS. A PollDesc is never unmapped, and counts its lives in gen. Events carry both, so that one which was fetched
 // before a close cannot wake who uses the same memory, or the same descriptor number, now.
@@ -72,7 +72,7 @@ struct alignas(64) PollDesc {
     uint16_t flags = 0;
     bool registered = false;
     bool closing = false;
-    bool gone = false;       // the descriptor is closed, nobody is inside
+    bool gone = false;       // the descriptor is closed, no operation is inside
     bool orphan = false;     // no handle is left
     bool always = false;     // an end, an error or urgent data was announced: never wait before a try
     bool event_err = false;  // the last event was an error and nothing else
@@ -80,7 +80,7 @@ struct alignas(64) PollDesc {
     uint32_t bars = 0;       // how many say so
     G* closer = nullptr;     // waits for `gone`
     Side side[2];
-    std::atomic<uint32_t> handles{0};  // P2: the release of one is seen by whoever drops the last
+    std::atomic<uint32_t> handles{0};  // P2: the release of one is seen by the thread that drops the last
     PollDesc* next_free = nullptr;
     PollDesc* next_all = nullptr;  // constant once it is in the list
 };

@@ -15,7 +15,7 @@ int poller_open();  // the first time; from then on the scheduler asks it. Not b
 int poller_add(PollDesc* d);
 void poller_remove(int fd);
 int poller_own_fds();
-void poller_close();  // for good: nobody polls any more
+void poller_close();  // for good: no thread polls any more
 
 // --- netpoll.cc
 // d's event, if that is still its life: who waited, for each side; else the side is ready.

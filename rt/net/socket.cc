@@ -319,7 +319,7 @@ void unbar(Desc* d) {
     if (d) poll_unbar(d);
 }
 
-// Whoever asks need not read until nothing is left, so an edge may be long past: what holds now is asked first.
+// The caller need not have read until nothing was left, so an edge may be long past: what holds now is asked first.
 int wait(Desc* d, bool to_write) {
     if (!d) return kErrClosed;
     const unsigned side = to_write ? kWrite : kRead;

@@ -60,7 +60,7 @@ long write_plain(const PollDesc* d, int fd, const void* from, size_t n) {
     return without_sigpipe(fd, [&] { return kernel::sys_write(fd, from, n); });
 }
 
-// Of TSan's view: whoever reads after somebody wrote is after him, as in Go. The kernel orders it; TSan cannot know.
+// For TSan: a read comes after the write whose bytes it gets, as in Go. The kernel orders them; TSan cannot know.
 #if GORT_TSAN
 std::atomic<uint32_t> io_order{0};
 void wrote() { io_order.fetch_add(1, std::memory_order_release); }   // S1

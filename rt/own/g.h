@@ -9,7 +9,7 @@
 //             it.
 //             (3) the memory of a G is never unmapped while the runtime is up, so a stale pointer may be read (not
 //                 used).
-// Context:    fields are grouped by who may touch them; "holder" is the M that runs it, or whoever took it off a queue.
+// Context:    fields are grouped by who may touch them; "holder" is the M that runs it, or that took it off a queue.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ enum class GStatus : uint32_t {
     kFree,      // on a free list; no stack
     kRunnable,  // on a run queue, or some M's curg: a switch does not write it
     kRunning,   // never stored: what observed_status calls a kRunnable one that is a curg
-    kWaiting,   // parked: referenced by what it waits on; the stack belongs to whoever readies it
+    kWaiting,   // parked: referenced by what it waits on; the stack belongs to the side that readies it
     kDead,      // finished, on its way to a free list
 };
 
@@ -59,7 +59,7 @@ public:
         GORT_DCHECK(may_become(load(std::memory_order_relaxed), to));
         store(to, std::memory_order_relaxed);
     }
-    void begin(GStatus as) { store(as, std::memory_order_relaxed); }  // of a pseudo-G that nobody knows yet
+    void begin(GStatus as) { store(as, std::memory_order_relaxed); }  // of a pseudo-G that is not known yet
 
     static constexpr bool may_become(GStatus from, GStatus to) {
         switch (from) {
@@ -155,7 +155,7 @@ inline constexpr uint16_t kGLocked = 1;   // locked to an M: every switch to or 
 inline constexpr uint16_t kGForeign = 2;  // pseudo-G of a thread that is not ours: parks on a futex
 inline constexpr uint16_t kGSystem = 8;   // the runtime's own: hidden from counts and dumps
 inline constexpr uint16_t kGMain = 32;
-inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to nobody else
+inline constexpr uint16_t kGOnM0 = 64;     // the main goroutine while M0 runs it: M0 switches to no other one
 inline constexpr uint16_t kGGoexit = 128;  // ends by goexit
 inline constexpr uint16_t kGCanary = 16;   // its stack has no guard: check the canary when it is switched out
 inline constexpr uint16_t kGLabeled = 256;   // set_label: rt/trace/label.h

@@ -51,7 +51,7 @@ void end_solo() {
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
         P* pp = sched.allp[i];
         if (me && pp == p_of(me)) continue;  // we are inside, and not in the middle of anything
-        wait_for_outside(pp);                // nobody's: whoever gets it next gets it under a lock
+        wait_for_outside(pp);                // no M's: the next one gets it under a lock
     }
     g_solo_over.store(true, std::memory_order_release);  // O1
 }
@@ -78,7 +78,7 @@ GORT_NO_TSA void keep(P* pp, M* holder) {
 // The same, or until `enough` says so.
 template <class F>
 static void wait_for_outside_or(const P* pp, F enough) {
-    constexpr int kPauses = 100;  // of 10 to 60 ns, before the CPU is given to whoever may need it
+    constexpr int kPauses = 100;  // of 10 to 60 ns, before the CPU is given to other threads
     const M* mp = pp->m.load(std::memory_order_acquire);
     for (int i = 0; mp && mp->in_rt.load(std::memory_order_acquire) && !enough(); ++i) {  // G1
         if (i < kPauses) arch::pause();

@@ -63,13 +63,13 @@ enum class Taken { kYes, kInside, kGone };
 
 // Takes pp from the M that holds it. kYes: the P is ours, the gate is shut, and m's gate_lock is HELD (finish with
 // give_back or keep). kInside: the M is in the runtime, and asked (kAsk...) for what `ask` says if that is not 0.
-// kGone: nobody holds it, or somebody else is at its gate.
+// kGone: no M holds it, or another thread is at its gate.
 Taken take(P* pp, M** holder, uint32_t ask);
 void give_back(M* holder);    // the thief's end: the M has its P again; unlocks
 void keep(P* pp, M* holder);  // sysmon's end: the M is without P when it comes back; unlocks
 
-// [outside the gate, after a heavy_barrier] Returns when whoever was inside with pp has been outside, or has given it
-// up.
+// [outside the gate, after a heavy_barrier] Returns when the M that was inside with pp has been outside, or has
+// given it up.
 void wait_for_outside(const P* pp);
 
 // [outside the gate] The same without the barrier, where it can be had: returns when pp's holder has made a scheduling

@@ -1,7 +1,7 @@
 // rt/own/m.h - M, an OS thread that runs goroutines; or the stand-in for a thread of the program's own that calls in.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Invariants: (1) p and open are written under gate_lock only, by the M itself or by whoever takes the P from it.
+// Invariants: (1) p and open are written under gate_lock only, by the M itself or by a thread that takes its P.
 //             (2) in_rt is 1 from enter() to leave(), across every switch between them: it belongs to the thread.
 //             (3) commit_fn is set by the side that leaves and run by the side that arrives, on the same M.
 #pragma once

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Why: a locked instruction costs 6 to 9 ns, more than all the rest of an uncontended operation, and most objects live
-// and die among goroutines of one P. So an object has an owner, a P: whoever is inside the gate with that P is alone
-// with it, by plain loads and stores, because everybody else, who finds another owner than his own P, takes the object
-// away before he touches it. Taking it away costs 1 to 8 us.
+// and die among goroutines of one P. So an object has an owner, a P: the thread that is inside the gate with that P
+// is alone with it, by plain loads and stores, because everybody else, who finds another owner than his own P,
+// takes the object away before he touches it. Taking it away costs 1 to 8 us.
 //
 //      whose          who may use it                       what comes next
 //      kNobody        nobody yet                           its first user's P (settle), or kShared if that P is
@@ -29,9 +29,9 @@
 // other's objects do not wait for each other. A lock that is taken inside the gate (rt/own/owned_lock.h) is taken away
 // there, too: its users raise a flag of their own in place of in_rt, for the short time that they hold it.
 //
-// THE LOCK OF A SHARED OBJECT. Whoever gets it must know that the object is shared still. A InsideLock is another word:
-// he looks at whose once more and lets go if that has changed. A mutex and a wait_group are one word with whose, so
-// that their compare and swap fails then.
+// THE LOCK OF A SHARED OBJECT. The thread that gets it must know that the object is shared still. An InsideLock is
+// another word: he looks at whose once more and lets go if that has changed. A mutex and a wait_group are one word
+// with whose, so that their compare and swap fails then.
 //
 // COMING BACK. After kStreak uses in a row by one P, twice as many for each loss, the object is that P's again. Whoever
 // sees the new owner sees him inside, if he still is: in_rt was set before whose.

@@ -1,4 +1,4 @@
-// rt/sched/deadlock.cc - when nothing can ever wake: everybody is asleep and nobody outside can change that.
+// rt/sched/deadlock.cc - when nothing can ever wake: all are asleep, and nothing outside can change that.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // Outside are threads of the program's own. One that has called into gort is counted (sched.foreign), but one that
@@ -6,7 +6,7 @@
 // the process's threads are counted, and while there are some that we do not know, it is only suspected. sysmon
 // looks again now and then, for what we do not know may also be an M on its way out.
 //
-// TIMERS. A pending one can make somebody runnable, but for a channel's on which nobody waits: a ticker that somebody
+// TIMERS. A pending one can make a goroutine runnable, but for a channel's on which none waits: a ticker that somebody
 // keeps is no sign of life. To know that costs nothing where timers are started and channels waited for; instead the
 // pending ones are looked through here, up to the first that counts. No lock is needed for that: all Ps are idle and
 // whoever wants one, or is about to attach himself, needs sched.lock first.

@@ -26,7 +26,7 @@ int64_t delays_park(P* pp, G* gp) {
         if (auto* check = g_check_park.load(kRelaxed)) check(gp);
     if (pp) pp->sample_due = false;
     gp->flags |= kGTimed;
-    gp->seq = 0;  // nobody has readied it
+    gp->seq = 0;  // it has not been readied
     return kernel::nanotime();
 }
 

@@ -44,7 +44,7 @@ void* new_stack(int cls);                 // one that no P keeps
     ++pp->gfree_count;
 }
 
-// Nobody else gets it before the caller has left it: the pool is given others.
+// No other goroutine gets it before the caller has left it: the pool is given others.
 inline void stack_to_cache(P* pp, void* stack) {
     if (pp->stacks == kStackCache) make_room_for_stack(pp);
     uint32_t at = pp->stacks++;

@@ -5,7 +5,8 @@
 // LENDER is the goroutine that waits, and lends its stack below its own frames. BORROWER is the child that runs there.
 // A borrower is a goroutine like any other: id, name, panic, goexit, locals, park, dumps; it may park and go on at
 // another P. It differs in two things only: the stack is not its own (kGBorrows), and when it ends its lender goes on.
-// Nobody else can ready the lender meanwhile: it is kWaiting, but no queue of waiters holds it. Borrowers lend in turn.
+// Nothing else can ready the lender meanwhile: it is kWaiting, but no queue of waiters holds it. Borrowers lend in
+// turn.
 //
 // Only for what must be over before the wait is: a child of wait_group::go for its group's wait without a deadline.
 // The order in which goroutines run stays what it was: pick_next would have taken the same one.

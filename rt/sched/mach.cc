@@ -124,7 +124,7 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
         mp->in_poll = false;
         P* pp = mp->next_p;
         mp->next_p = nullptr;
-        if (!pp) {  // nobody wanted us: time is up, or the poller had something
+        if (!pp) {  // not called: time is up, or the poller had something
             if (mp->in_midle) remove_idle_m_locked(mp);
             if (!keeper || !(pp = pop_idle_p_locked())) continue;
         }
@@ -134,8 +134,8 @@ void wait_for_p_locked(M* mp) GORT_RELEASE(sched.lock) {
     sched.lock.unlock();
 }
 
-// M0 and an M with a locked goroutine never lie in midle: nobody may give them just any work. They wait here for their
-// own. `called` is a flag, not a Note, because the end of the run may call as well.
+// M0 and an M with a locked goroutine never lie in midle, for they must not be given just any work. They wait here
+// for their own. `called` is a flag, not a Note, because the end of the run may call as well.
 void wait_until_called(M* mp) {
     // C1
     while (running() && !mp->called.load(std::memory_order_acquire)) kernel::futex_wait(&mp->called, 0);
@@ -176,7 +176,7 @@ void m_main(void* arg) {
 
 void push_idle_p_locked(P* pp) {
     GORT_DCHECK(!pp->has_waiting() && !pp->runnext.load(std::memory_order_relaxed));
-    // For who runs it next: armed, as arm_makers would do, and nobody knows yet what it will run.
+    // For who runs it next: armed, as arm_makers would do; it is not known yet what it will run.
     pp->wanted.store(kWakeOne, std::memory_order_relaxed);
     pp->sharing.grain.store(0, std::memory_order_relaxed);
     pp->next_idle = sched.pidle;
@@ -203,8 +203,8 @@ int64_t earliest_timer() {
     return first;
 }
 
-// The memory of an M stays an M, and its gate_lock a lock: whoever has read P::m may still try that lock when the M has
-// gone. So a used one is set back field by field.
+// The memory of an M stays an M, and its gate_lock a lock: a thread that has read P::m may still try that lock when
+// the M has gone. So a used one is set back field by field.
 M* new_m(bool foreign) {
     sched.lock.lock();
     M* mp = sched.spare_ms;
@@ -249,7 +249,7 @@ void free_m(M* mp) {
         sched.nm.fetch_sub(1, std::memory_order_relaxed);
 }
 
-// The thread's end: the P goes to whoever collects it, the M's memory back.
+// The thread's end: the P is left to be collected, the M's memory goes back.
 void m_exit(M* mp) {
     if (p_of(mp)) {
         P* pp = release_p(mp);

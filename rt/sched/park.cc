@@ -128,7 +128,7 @@ M* yield_slow(M* mp) {
         kernel::sys_sched_yield();
         return mp;
     }
-    // Nobody can take it before it is switched out: the P is ours as long as we are inside.
+    // No other thread can take it before it is switched out: the P is ours as long as we are inside.
     p_of(mp)->runq.push(mp->curg);
     return switch_to_g0(mp, mp->curg, nullptr);
 }

@@ -23,7 +23,7 @@ Slab<P> p_slab;
 
 kernel::CountedMutex procs_lock{kernel::LockRank::kInit};  // one change at a time
 
-// pp is in our hands: nobody runs it.
+// pp is in our hands: no M runs it.
 void empty_into_global(P* pp, P* heir) {
     GList list;
     take_all(pp, &list);
@@ -49,7 +49,7 @@ bool remove_idle_p_locked(const P* pp) {
 }
 
 // pp, which is not idle, has been asked for: from its M in user code, or by its M. Nobody's means: on its way to an M.
-// False: the run ends. Then an M gives its P up for that, and nobody answers us any more.
+// False: the run ends. Then an M gives its P up for that, and no M answers us any more.
 bool wait_for_release(P* pp, P* heir) {
     while (pp->attention.load(std::memory_order_acquire) & kAskRelease) {
         if (!running()) return false;
@@ -123,7 +123,7 @@ void change_locked(P* mine, int n) GORT_REQUIRES(procs_lock) {
         P* pp = sched.allp[i];
         if (pp == mine || pp->retired) continue;
         --have;
-        // all at once: nobody may see as many idle Ps as there are, while one of them runs
+        // all at once: no look may find as many idle Ps as there are, while one of them runs
         sched.lock.lock();
         pp->retired = true;
         const bool idle = remove_idle_p_locked(pp);

@@ -22,7 +22,7 @@ namespace gort::rt {
 
 void retakes_begin();  // a run begins
 
-// Has the thread that holds pp been asleep in user code for long enough? late: nobody has patience when a timer is
+// Has the thread that holds pp been asleep in user code for long enough? late: there is no patience when a timer is
 // late. If not now, *again is lowered to when it may have been.
 bool sleeps_in_a_call(P* pp, int64_t now, bool late, int64_t* again);
 

@@ -1,7 +1,8 @@
 // rt/sched/run.cc - the runtime's start and end, its options, and the small public calls.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// START  options and environment are checked, Ps made (the first one, if nobody said how many: procs.cc); run() turns
+// START  options and environment are checked, Ps made (the first one, if the number was not told: procs.cc); run()
+// turns
 //        the calling thread into M0, which runs the main goroutine and nothing else, so that it is free to return
 //        when main does, whoever ran it last.
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
@@ -277,7 +278,7 @@ void end() {
     collect_ps();
     collect_ms();
     bool some_left = false;
-    sched.lock.lock();  // whoever is left belongs to no run; see leave_run in enter.cc
+    sched.lock.lock();  // the Ms that are left belong to no run; see leave_run in enter.cc
     for (M* mp = sched.allm; mp; mp = mp->next_all) {
         if (mp->foreign || mp->is_m0) continue;
         some_left = true;

@@ -101,7 +101,8 @@ void goroutine_entry(void* stack, void*) {
                 sp = next->ctx.sp;
             }
         }
-        // From here the stack and the G are on free lists of this P, which nobody can reach before we have left them.
+        // From here the stack and the G are on free lists of this P, which no other thread can reach before we have
+        // left them.
         arch::Context last = gp->ctx;
         free_g(pp, gp);
         if (cls == sched.stack_class) stack_to_cache(pp, stack);

@@ -24,7 +24,8 @@ constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kRetryFirst = kMs, kRetryMost = 64 * kMs;
 constexpr int kLimit = 1;  // for an errno: max_threads is reached
 
-// A P that is in the caller's hands is the only one at work: no M holds another or is about to, nobody runs without.
+// A P that is in the caller's hands is the only one at work: no M holds another or is about to, no goroutine runs
+// without one.
 bool nobody_else_locked() GORT_REQUIRES(sched.lock) {
     const int at_work =
         sched.nprocs.load(std::memory_order_relaxed) - sched.npidle.load(std::memory_order_relaxed);
@@ -128,7 +129,7 @@ void start_births() {
 void start_m(P* pp, G* first) {
     for (int tries = 1;; ++tries) {
         sched.lock.lock();
-        // Nobody waits for what the end of a run finds in nobody's hands.
+        // No thread waits for a P that is in no M's hands at the end of a run.
         const bool done = !running() || start_idle_m_locked(pp, first);
         sched.lock.unlock();
         if (done) return;

@@ -20,7 +20,7 @@ void time_out(Timer* t, int64_t, uint64_t) {
     if (gave_up || awaited) ready(mp, gp);
 }
 
-// [the stack of whoever comes next] What w points to may be gone once the commit has unlocked.
+// [the stack of the goroutine that comes next] What w points to may be gone once the commit has unlocked.
 void start_and_commit(void* arg, G* gp) {
     auto* w = static_cast<TimedWait*>(arg);
     const CommitFn commit = w->commit;

@@ -4,7 +4,7 @@
 // A ROUND, at most once a second and for at most 2 percent of the time while anything else runs:
 //   1  time and barrier, every P has been outside
 //   2  all Gs: those that have been parked for kLong and have kWorth pages below their stack pointer lose them
-//   3  free stacks that the Ps keep go to the pool, which makes cold half of what nobody needs
+//   3  free stacks that the Ps keep go to the pool, which makes cold half of what is not needed
 // IDLE. Rounds go on until one has found nothing that a later one could give back. Then sysmon sleeps for good.
 #include "rt/sched/trim.h"
 
@@ -72,7 +72,7 @@ void mark_trimmed(const Waiter& w) {
                                 __ATOMIC_RELAXED);
 }
 
-// After a barrier: whoever is not outside now, and is not seen to be within a few microseconds, makes it false.
+// After a barrier: a thread that is not outside now, and is not seen to be within a few microseconds, makes it false.
 bool all_have_been_outside() {
     kernel::heavy_barrier();
     for (int i = 0, n = sched.nallp.load(std::memory_order_acquire); i < n; ++i) {
@@ -137,7 +137,7 @@ void hide(const Waiter& w) {
     __atomic_compare_exchange_n(&w.gp->ctx.sp, &sp, nullptr, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
-// After the barrier: nobody can resume it any more before we say so. False: somebody may have, or may be about to.
+// After the barrier: no thread can resume it any more before we say so. False: one may have, or may be about to.
 bool is_ours(const Waiter& w) {
     auto marked = reinterpret_cast<uintptr_t>(w.sp) | kHidden;
     const bool same = w.gp->status.load(std::memory_order_acquire) == GStatus::kWaiting &&
@@ -172,7 +172,7 @@ void trim_batch() {
     round.n = left;
 }
 
-// The free stacks of Ps that nobody holds; who holds one is asked. True if there were any.
+// The free stacks of Ps that no M holds; an M that holds one is asked. True if there were any.
 bool collect_kept_stacks() {
     bool any = false;
     for (;;) {

@@ -2,8 +2,9 @@
 // ones.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A parked goroutine's pages below its stack pointer are of no use to it, but nobody else may drop them while it may be
-// resumed. Its handle decides: who resumes a goroutine reads G::ctx.sp once, and finds a null one only on the slow way.
+// A parked goroutine's pages below its stack pointer are of no use to it, but no other thread may drop them while
+// it may be resumed. Its handle decides: who resumes a goroutine reads G::ctx.sp once, and finds a null one only on
+// the slow way.
 //
 //      the trimmer (sysmon, a batch at a time)           who wakes the goroutine, and who resumes it
 //      1  reads status, wait_since, sp                   1  status = kRunnable
@@ -33,7 +34,7 @@
 namespace gort::rt {
 
 void trim_begin();  // a run begins
-// What is due, in slices of some 200 us. idle: nobody else wants the CPU. When to come again; kForever: not before
+// What is due, in slices of some 200 us. idle: no goroutine wants the CPU. When to come again; kForever: not before
 // something has run.
 int64_t trim_tick(int64_t now, bool idle);
 void trim_resume();  // something runs, after trim_tick said kForever

@@ -131,7 +131,8 @@ public:
         if (!net_) net_ = std::make_unique<Net>();
         return *net_;
     }
-    // While it lives, whoever is woken is no reason to look who goes on: the caller is in the middle of something.
+    // While it lives, a goroutine that is woken is no reason to choose which one goes on: the caller is in the
+    // middle of something.
     class Quiet {
     public:
         explicit Quiet(Engine& e) : engine_(e), before_(e.quiet_) { e.quiet_ = true; }
@@ -163,15 +164,16 @@ private:
     void loop();
     void drain();  // who has become runnable
     uint32_t adopt(rt::G* gp);
-    bool decide(uint32_t task, bool goes_on, bool gives_way);  // into next_; false: nobody can run
+    bool decide(uint32_t task, bool goes_on, bool gives_way);  // into next_; false: no goroutine can run
     bool nobody_ready() const { return ready_.size() == 1; }
     bool add_due(bool stays);  // true: with_timers_ are the candidates
     void take_out(uint32_t task);
     void fire(uint32_t timer);
-    bool move_on();  // nobody can run: wakes who waits for that, or moves the clock. False: the run is over
+    // When no goroutine can run: wakes one that waits for that, or moves the clock. False: the run is over.
+    bool move_on();
     bool all_durable() const;
     bool any_life() const;
-    void give_verdict();  // main has ended, or nobody can ever run again
+    void give_verdict();  // main has ended, or no goroutine can ever run again
     void mix(uint64_t x) {
         outcome_.hash = (outcome_.hash ^ x) * 0x9e3779b97f4a7c15u;
         outcome_.hash ^= outcome_.hash >> 29;

@@ -107,7 +107,7 @@ Engine::Engine() {
     pp_ = pop_idle_p_locked();
     sched.lock.unlock();
     acquire_p(mp_, pp_);
-    // From here on nobody takes a fast way: rt/base/sim_seam.h.
+    // From here on no operation takes a fast way: rt/base/sim_seam.h.
     mp_->open.store(0, std::memory_order_relaxed);
     mp_->born.store(gort::detail::kNobody, std::memory_order_relaxed);
     pp_->attention.store(kAskSimulation, std::memory_order_relaxed);
@@ -145,7 +145,7 @@ void Engine::run_test(void* storage) {
 
 void Engine::run_task(void* storage) {
     g_engine->current().invoke(storage);
-    g_engine->current().ending = true;  // nobody notices what follows
+    g_engine->current().ending = true;  // what follows is not noted
 }
 
 void Engine::begin_run() {
@@ -189,7 +189,7 @@ void Engine::begin_run() {
 
 void Engine::end_run() {
     if (net_) {
-        // what was open stays so, and nobody waits there any more
+        // what was open stays so, and no goroutine waits there any more
         if (const PollHooks* hooks = sched.poll_hooks.load(std::memory_order_acquire)) hooks->end();
         net_.reset();
     }

@@ -61,7 +61,7 @@ uint32_t Exhaustive::visit(const uint32_t* candidates, uint32_t n, uint32_t task
 uint32_t Exhaustive::choose(const Decision& d) {
     if (d.goes_on && used_ >= most_) return 0;
     chosen_at_ = static_cast<uint32_t>(at_);
-    // Nothing is left out: whoever goes round and round is interrupted at other steps as well.
+    // Nothing is left out: a goroutine that goes round and round is interrupted at other steps as well.
     const uint32_t chosen = visit(d.candidates, d.tired && d.n > 1 ? d.n - 1 : d.n, d.task);
     if (chosen && d.goes_on) ++used_;
     return chosen;
@@ -145,7 +145,7 @@ void Exhaustive::find_races() {
         const Taken& t = steps_[k];
         Last& known = before[k];
         known = none;
-        if (!is_task(t.task)) {  // time passes when nobody can run; a timer's place has all candidates
+        if (!is_task(t.task)) {  // time passes when no goroutine can run; a timer's place has all candidates
             for (uint32_t v = 0; v < tasks; ++v) known[v] = latest[v];
             continue;
         }

@@ -125,7 +125,7 @@ void Engine::fire(uint32_t timer) {
     Timer* t = due_[timer & ~kTimer];
     if (trace_) trace_->fires(now_);
     const uint32_t who = running_;
-    running_ = kNobody;  // nobody on the stack here does it
+    running_ = kNobody;  // no task on the stack here does it
     step(kTimer, Step::kEverything);
     if (t->period > 0) timer_reset(&pp_->timers, t, next_multiple(t->when, t->period, now_), t->period);
     else timer_stop(t);
@@ -257,7 +257,7 @@ void Engine::loop() {
     }
 }
 
-// ---- when nobody can run ----
+// ---- when no goroutine can run ----
 
 bool Engine::all_durable() const {
     for (uint32_t i = 0; i < tasks_.size(); ++i)
@@ -265,7 +265,7 @@ bool Engine::all_durable() const {
     return true;
 }
 
-// Is there a timer that makes somebody run, other than one whose channel nobody waits for?
+// Is there a timer that makes a goroutine run, other than one whose channel none waits for?
 bool Engine::any_life() const {
     if (pp_->timers.count.load(std::memory_order_relaxed) == 0) return false;
     if (!sched.wakes_nobody.load(std::memory_order_relaxed)) return true;

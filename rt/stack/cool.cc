@@ -17,7 +17,7 @@ namespace gort::rt {
 namespace {
 
 constexpr size_t kAhead = 8;      // about as many misses as a CPU has under way at once
-constexpr size_t kKeepWarm = 64;  // of a class, after a time when nobody wanted one
+constexpr size_t kKeepWarm = 64;  // of a class, after a time when none was wanted
 
 constexpr int64_t kFaults = 256;  // 1 MiB
 constexpr size_t kSlotsAFault = 16;

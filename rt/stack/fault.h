@@ -4,8 +4,8 @@
 // A goroutine that runs into its guard has no stack left to handle that on, so each thread that runs
 // goroutines has an alternate signal stack. What we take for ours: a fault raised by the CPU, on a thread
 // whose running slot is known (fault_set_running_slot), whose address lies in that slot's guard, or whose
-// stack pointer has left the slot altogether. All else goes to whoever had the signal before fault_init,
-// exactly as if we were not there. Where nobody had it, and the process is about to end, the crash handler
+// stack pointer has left the slot altogether. All else goes to the handler that the signal had before fault_init,
+// exactly as if we were not there. Where there was none, and the process is about to end, the crash handler
 // speaks first: of a fault, and of a signal that the process sent to itself, as abort does.
 //
 // Invariants: (1) one overflow is reported; a second thread that overflows meanwhile waits for the end of the
@@ -36,7 +36,7 @@ struct OverflowInfo {
 };
 
 int fault_init();   // installs the handlers; 0 or -errno. A second call does nothing
-void fault_exit();  // puts the earlier handlers back, where nobody has replaced ours
+void fault_exit();  // puts the earlier handlers back, unless ours have been replaced
 
 // What a thread keeps for fault_thread_exit.
 struct FaultThread {

@@ -48,7 +48,7 @@ size_t take_free(Pool& p, void** headers, size_t n) GORT_REQUIRES(p.lock) {
     return got;
 }
 
-// Up to kBatch slots of one arena that have no pages yet and belong to nobody else from now on.
+// Up to kBatch slots of one arena that have no pages yet and are the caller's from now on.
 struct Claim {
     Arena* arena = nullptr;
     size_t n = 0;

@@ -166,11 +166,11 @@ SlotRef stack_slot_of(uintptr_t address);
 // [signal] The core that is about to be written has the stack that is suspended or faulted at sp, whole.
 void stack_into_core(uintptr_t sp);
 
-// Makes free slots cold. Meant to be called from time to time: of the slots that nobody needed since the last
+// Makes free slots cold. Meant to be called from time to time: of the slots that were not needed since the last
 // call, half go (all: every free one). At most `limit` slots; how many went.
 size_t stack_scavenge(bool all = false, size_t limit = SIZE_MAX);
 
-// Called once a second or so (rt/sched/trim.cc). Of the slots that nobody needed since the last call, the hot ones
+// Called once a second or so (rt/sched/trim.cc). Of the slots that were not needed since the last call, the hot ones
 // become warm; of those that nobody needed since the last but one, three quarters become cold while more than kKeepWarm
 // of a class are free. True if a later call will find more to do.
 bool stack_give_back();

@@ -22,7 +22,7 @@ struct Text {
     bool ok() const { return p != nullptr; }
 };
 
-// So many places, which nobody has made zero: the compiler would call memset for that, and the core has none.
+// An array that is not zeroed: the compiler would call memset for that, and the core has none.
 template <unsigned kN>
 class Texts {
 public:

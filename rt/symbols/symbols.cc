@@ -12,7 +12,7 @@ namespace gort::rt {
 
 namespace {
 
-constexpr uint32_t kCacheSlots = 4096;  // a power of two; pages that nobody touches cost nothing
+constexpr uint32_t kCacheSlots = 4096;  // a power of two; pages that are not touched cost nothing
 constexpr uint32_t kProbes = 16;
 
 struct Cached {

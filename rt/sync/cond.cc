@@ -1,10 +1,10 @@
 // rt/sync/cond.cc - the queue of a cond: first come first served, in the table of waiters.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A waiter queues before it gives its lock back, so whoever takes the lock after that finds it. A gort::mutex is
-// given back under the slot's lock, as that is one store; who waits for it is woken by the commit of the park. For
-// other locks, and a mutex whose waiter starves, the slot is unlocked meanwhile, and a signal that comes then finds
-// a waiter that does not sleep yet (Waiter::kind): it only takes it out of the queue.
+// A waiter queues before it gives its lock back, so a goroutine that takes the lock after that finds it. A
+// gort::mutex is given back under the slot's lock, as that is one store; who waits for it is woken by the commit of
+// the park. For other locks, and a mutex whose waiter starves, the slot is unlocked meanwhile, and a signal that
+// comes then finds a waiter that does not sleep yet (Waiter::kind): it only takes it out of the queue.
 // Locked instructions: wait 1 and the mutex's, signal 1; 0 with one P and no foreign thread.
 //
 // No TSA: a slot's lock is taken in one function and released in another one, often by the commit of a park, after a
@@ -42,7 +42,7 @@ struct Leaving {
     void* mutex;
 };
 
-// [the stack of whoever comes next]: once the slot is unlocked the waiter may be gone.
+// [the stack of the goroutine that comes next]: once the slot is unlocked the waiter may be gone.
 void left_with_mutex(void* arg, G*) GORT_NO_TSA {
     const Leaving l = *static_cast<Leaving*>(arg);
     l.slot->lock.unlock();

@@ -65,7 +65,7 @@ size_t stride_of(const PoolOps* ops) {
 struct PoolShare : PoolFront {
     const PoolOps* ops;
     size_t stride, item;  // bytes from one Local to the next; from a Local to its T
-    Local common;         // whoever has no place
+    Local common;         // for goroutines without a place
     Local aside;          // trim
 };
 

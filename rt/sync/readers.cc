@@ -1,4 +1,4 @@
-// rt/sync/readers.cc - when is it certain that nobody reads what was removed? For sync_map.
+// rt/sync/readers.cc - when is it certain that no reader sees what was removed? For sync_map.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // A short visit is a stay inside the gate with a P: who removes something and then waits until everybody has been

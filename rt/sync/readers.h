@@ -16,7 +16,7 @@ namespace gort::detail {
 unsigned readers_begin();  // a long visit: anything
 void readers_end(unsigned phase);
 uint64_t readers_phase();  // after something was removed: the phase it belongs to
-// what was removed in phases below the result is seen by nobody any more
+// what was removed in phases below the result is not seen by any reader any more
 uint64_t readers_advance(uint64_t phase);
 
 struct Retired {
@@ -36,7 +36,7 @@ public:
         ++count_;
     }
     size_t count() const { return count_; }
-    // All that nobody can see any more; the rest stays. Never blocks for long.
+    // All that no reader can see any more; the rest stays. Never blocks for long.
     Retired* take_passed();
     Retired* take_all() {
         Retired* all = head_;

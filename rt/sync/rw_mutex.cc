@@ -1,4 +1,4 @@
-// rt/sync/rw_mutex.cc - readers counted in the word, or in a place of their P where they disturb nobody.
+// rt/sync/rw_mutex.cc - readers counted in the word, or in a place of their P, where they do not disturb each other.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // THE WORD: the number of readers in the upper half, flags in the lower one. Writers first take `writer`, a mutex,
@@ -46,7 +46,7 @@ constexpr uint64_t kReader = uint64_t{1} << 32;
 constexpr int kPlaces = 16;
 constexpr uint16_t kMostEnough = 4096;
 
-// The lock's address, shifted, with the number of readers below it; whatever the address, nobody's if that is 0.
+// The lock's address, shifted, with the number of readers below it; no lock's if that is 0.
 using Place = std::atomic<uint64_t>;
 constexpr int kCountBits = 16;
 constexpr uint64_t kCountMask = (1 << kCountBits) - 1;
@@ -73,7 +73,7 @@ const char* writers_key(const RwState* rw) { return reinterpret_cast<const char*
     fatal_error("sync: RUnlock of unlocked RWMutex");
 }
 
-// Outside the gate. Returns when all readers are counted in the word and kSlots is gone, whoever did it.
+// Outside the gate. Returns when all readers are counted in the word and kSlots is gone, also if another thread did it.
 void collect(RwState* rw) {
     uint64_t word = rw->word.load(std::memory_order_acquire);
     for (;;) {
@@ -112,7 +112,7 @@ bool may_use_slots(RwState* rw, uint64_t word) {
     if (word & (kWriter | kCollecting | kSlots | kReadersWait | kWriterWaits)) return false;
     const uint16_t n = rw->reads.load(std::memory_order_relaxed);
     const uint16_t enough = rw->enough.load(std::memory_order_relaxed);
-    if (n >= enough) return enough != 0;  // 0: never, for a lock that nobody destroys (gort_c.h)
+    if (n >= enough) return enough != 0;  // 0: never, for a lock that is not destroyed (gort_c.h)
     rw->reads.store(static_cast<uint16_t>(n + 1), std::memory_order_relaxed);
     return false;
 }

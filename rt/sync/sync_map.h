@@ -262,7 +262,7 @@ private:
         }
     };
 
-    // At the end of a change, without the lock: what nobody sees any more is destroyed.
+    // At the end of a change, without the lock: what no reader sees any more is destroyed.
     struct Sweep {
         explicit Sweep(sync_map* map) : m(map) {}
         Sweep(const Sweep&) = delete;

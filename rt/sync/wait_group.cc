@@ -1,9 +1,9 @@
 // rt/sync/wait_group.cc - wait_group's waiting, waking and misuse.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// A waiter sets the flag under its slot's lock while the counter is positive. Whoever brings the counter to zero and
-// finds the flag sets the word to 0 under the same lock and wakes all. Nobody touches the word after the counter was
-// zero but the one who wakes, and the woken ones, who own it.
+// A waiter sets the flag under its slot's lock while the counter is positive. The goroutine that brings the counter
+// to zero and finds the flag sets the word to 0 under the same lock and wakes all. No goroutine touches the word
+// after the counter was zero but the one who wakes, and the woken ones, who own it.
 //
 // No TSA: a slot's lock is taken in one function and released in another one, often by the commit of a park, after a
 // switch. Which of these a path takes follows from values, which the analysis does not look at.

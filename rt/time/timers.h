@@ -62,8 +62,8 @@ struct Timers {
     TimerWheel* wheel = nullptr;  // under lock; null until the first start
 };
 
-// Makes an idle timer pending; nobody else may use t meanwhile. True if it became the earliest of that heap: then who
-// sleeps until the old next_when must be told.
+// Makes an idle timer pending; no other thread may use t meanwhile. True if it became the earliest of that heap:
+// then who sleeps until the old next_when must be told.
 bool timer_start(Timers* home, Timer* t);
 
 // Makes it idle. True if it was pending.
@@ -80,14 +80,15 @@ int64_t timers_run(Timers* ts, int64_t now);
 // Moves all timers of a P that retires. True if one of them became the earliest of `to`.
 bool timers_move(Timers* from, Timers* to);
 
-// Forgets all timers, pending or not, without touching them, and gives the memory back. Nobody else may use the heap.
+// Forgets all timers, pending or not, without touching them, and gives the memory back. No other thread may use the
+// heap.
 void timers_clear(Timers* ts);
 
 // The end of a run: makes every pending timer idle, its fn will not be called, and gives the memory back. Threads of
 // the program's own may stop, reset and start timers meanwhile.
 void timers_abandon(Timers* ts);
 
-// [nobody else can be at this heap] Is there a pending timer of which f says so?
+// [no other thread can be at this heap] Is there a pending timer of which f says so?
 bool timers_any(const Timers* ts, bool (*f)(const Timer* t, void* arg), void* arg);
 
 // When a timer that was due at `when` is due next: when plus the least multiple of period that is after now.

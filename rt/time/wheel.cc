@@ -15,7 +15,7 @@ constexpr size_t kSlabSize = size_t{64} << 10;
 constexpr size_t kMaxSlabSize = kernel::kHugePage;  // the slots are visited in random order
 constexpr int64_t kQuantum = int64_t{1} << kQuantumBits;
 constexpr uint32_t kDrainChunks = 128;  // moved without a pause: 4000 entries, some 20 us
-constexpr uint32_t kSweepSlack = 32;    // dead entries that nobody minds
+constexpr uint32_t kSweepSlack = 32;    // dead entries that do no harm
 
 // --- memory
 

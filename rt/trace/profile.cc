@@ -57,7 +57,7 @@ void write_waits(kernel::Out& out) {
 namespace gort::profile {
 
 void waits(int fd) {
-    rt::M* mp = rt::enter();  // inside, nobody takes our P: with one P nothing changes meanwhile
+    rt::M* mp = rt::enter();  // inside, no thread takes our P: with one P nothing changes meanwhile
     rt::on_big_stack(
         [](void* arg) {
             kernel::Out out(*static_cast<int*>(arg));

@@ -74,7 +74,7 @@ void begin_report(bool in_handler) {
         kernel::futex_wait(&g_printer, who);
 }
 
-// Whoever comes now finds the printer taken, and waits for the end.
+// A thread that dies from here on finds the printer taken, and waits for the end.
 [[noreturn]] void end_report() {
     schedtrace_last();
     if (g_reporters.fetch_sub(1, std::memory_order_acq_rel) > 1) {
@@ -215,7 +215,7 @@ void on_crash(int sig, const siginfo_t* info, void* context) {
     s.trace = &trace;
     s.in_handler = true;
     print_level(&s);
-    // Whoever waits for the printer waits for the end. If nobody does and the signal ends nothing, all goes on.
+    // A thread that waits for the printer waits for the end. If none does and the signal ends nothing, all goes on.
     if (g_reporters.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     g_printer.store(0, std::memory_order_release);
 }
@@ -223,7 +223,7 @@ void on_crash(int sig, const siginfo_t* info, void* context) {
 // ---- SIGQUIT ----
 
 // A thread that is asked for its stack gets kAnswerTime. One that could run but has no CPU, as on a busy machine, gets
-// more: kDumpPatience for all of a dump together. Whoever has begun to answer gets that in any case.
+// more: kDumpPatience for all of a dump together. A thread that has begun to answer gets that in any case.
 constexpr int64_t kAnswerTime = 100'000'000, kDumpPatience = 5'000'000'000;
 int64_t g_patient_until = 0;  // 0: no dump
 
@@ -241,7 +241,8 @@ struct Quit {
 
 // A thread that is asked for its goroutine's stack gets the signal as well.
 struct Question {
-    // Who is asked, with kAnswers while it writes the answer; 0 once that is done, or nobody waits for it any more.
+    // Who is asked, with kAnswers while it writes the answer; 0 once that is done, or once the printer has stopped
+    // waiting.
     std::atomic<uint32_t> tid{0};
     const G* gp;
     Trace* out;

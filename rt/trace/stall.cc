@@ -20,7 +20,7 @@ constexpr int64_t kMs = 1'000'000;
 constexpr uint64_t kMostMs = 3'600'000;
 constexpr int kMost = 16;  // that are named at one look
 
-int64_t stall_ns = 0;  // 0: nobody wants to know
+int64_t stall_ns = 0;  // 0: GORT_STALL is not set
 bool with_stack = false;
 
 struct Stalled {

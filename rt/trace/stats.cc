@@ -124,7 +124,7 @@ int read_stats(runtime_stats* s, proc_stats* procs, int room) {
         const M* mp = pp->m.load(std::memory_order_acquire);
         s->running += mp && runs_something(mp);
         s->goroutines += static_cast<int64_t>(one.created) - static_cast<int64_t>(one.finished);
-        const uint32_t cached = cached_stacks(pp);  // out of the pool, but nobody's
+        const uint32_t cached = cached_stacks(pp);  // out of the pool, but no goroutine's
         s->stacks_in_use -= cached < s->stacks_in_use ? cached : s->stacks_in_use;
         if (i < room && !is_retired(pp)) procs[i] = one;
     }

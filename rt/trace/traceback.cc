@@ -37,7 +37,7 @@ struct Glance {
     char label[kLabelRoom];
 };
 
-// Others may write what is looked at here; the answer is a guess then, and nobody's memory is touched through it.
+// Others may write what is looked at here; the answer is a guess then, and no memory is touched through it.
 GORT_UNCHECKED void glance(const G* gp, Glance* out) {
     out->id = gp->id;
     out->state = gp->status.load(std::memory_order_acquire);
@@ -342,7 +342,7 @@ void dump_goroutines(int fd) {
     } dump;
     dump.fd = fd;
     rt::trace_here(&dump.here);
-    dump.mp = rt::enter();  // inside, nobody takes our P: with one P nothing changes meanwhile
+    dump.mp = rt::enter();  // inside, no thread takes our P: with one P nothing changes meanwhile
     rt::on_big_stack(
         [](void* arg) {
             auto* d = static_cast<Dump*>(arg);

@@ -41,10 +41,10 @@ void trace_context(const void* ucontext, Trace* out, const StackBounds* stack = 
 bool trace_parked(Images* images, const G* gp, Trace* out);  // false: it runs, or it has no stack
 
 struct PrintHow {
-    bool system = false;    // with the runtime's own frames and goroutines
-    bool inlined = false;   // with what of gort's and of the standard library's is inlined in a frame
-    bool demangle = true;   // the host's demangler, too, which knows more; off where malloc may not be called
-    // Asks the thread that runs gp for gp's stack; false: no answer. Null: nobody is asked.
+    bool system = false;   // with the runtime's own frames and goroutines
+    bool inlined = false;  // with what of gort's and of the standard library's is inlined in a frame
+    bool demangle = true;  // the host's demangler, too, which knows more; off where malloc may not be called
+    // Asks the thread that runs gp for gp's stack; false: no answer. Null: no thread is asked.
     bool (*ask)(const G* gp, int tid, Trace* out) = nullptr;
 };
 
@@ -54,7 +54,7 @@ struct Status {
     const char* state = "";  // "running", or why it waits
     int64_t waited_ns = 0;
     bool locked = false;
-    const char* label = "";   // set_label's
+    const char* label = "";  // set_label's
 };
 void print_header(kernel::Out& out, const Status& status);
 
