@@ -151,9 +151,9 @@ counted = +@rm -f $(OUT)/.done; $(MAKE) --no-print-directory $(OUT)/.flags $(OUT
 test: ## build and run every tests/*_test.cc, J of them at a time; T='-p 1,8 chan': flags, parts of test or file names
 	$(call counted,$(TESTS))
 	@RUN='$(RUN)' J='$(J)' tests/run.sh test $(TESTS) -- $(T)
-stress: ## the tests again: repeated N=5 times, all on one CPU, with more Ms than CPUs, and the TEST_STRESS ones
+stress: ## the tests again: N=5 times, on one CPU, with many Ms, the TEST_STRESS ones; a soak of SOAK=1200 seconds
 	$(call counted,$(TESTS))
-	@RUN='$(RUN)' N='$(N)' tests/run.sh stress $(TESTS) -- $(T)
+	@RUN='$(RUN)' N='$(N)' SOAK='$(SOAK)' tests/run.sh stress $(TESTS) -- $(T)
 asan tsan ubsan debug: ## make test with BUILD=asan, tsan, ubsan or debug
 	$(sub) BUILD=$@ test
 bench: all ## run the benchmarks and their Go and Boost twins (bench/run): four minutes at most; FULL=1: about 26

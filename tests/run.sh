@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # MODE test: each binary once, J at a time (default: as many as CPUs, four at most). MODE stress: one at a time,
-# repeated N times (default 5), then on one CPU, then with more Ms than CPUs, all with the TEST_STRESS tests. RUN goes
+# repeated N times (default 5), then on one CPU, then with more Ms than CPUs, all with the TEST_STRESS tests; without
+# FLAGs, at last the soak for SOAK seconds (default 1200). RUN goes
 # before each binary (an emulator). FLAGs are the binaries' own.
 # What a binary prints comes in one piece when it has ended. One that ends badly, or without a result line, counts as
 # one more failure. What failed is said again before the last line, which is the sum.
@@ -73,6 +74,7 @@ whole() { # NAME VALUE
 }
 whole J "${J-}"
 whole N "${N-}"
+whole SOAK "${SOAK-}"
 case $mode in
 test)
     cpus=$(nproc 2>/dev/null || echo 1)
@@ -83,6 +85,7 @@ stress)
     run_all 1 '' -n "${N:-5}" "$@"
     run_all 1 'taskset -c 0' "$@"
     run_all 1 '' -p 16,32 "$@"
+    [ $# -gt 0 ] || GORT_SOAK_SECONDS=${SOAK:-1200} run_all 1 '' soak
     ;;
 *)
     echo "tests/run.sh: $mode: not one of test stress" >&2

@@ -18,6 +18,8 @@ void ready_lender(void* lender, G*) { ready(self(), static_cast<G*>(lender)); }
 // The bottom of a borrower's part of the stack.
 void borrower_entry(void* arg, void*) {
     auto* lender = static_cast<G*>(arg);
+    // kGap was enough: the lender was switched out above this frame. (Null: rt/sched/trim.h hides it.)
+    GORT_DCHECK(!handle_of(lender) || handle_of(lender) >= __builtin_frame_address(0));
     M* mp = run_to_its_end(self());
     G* gp = mp->curg;
     P* pp = p_of(mp);
@@ -63,6 +65,7 @@ M* lend(M* mp, G* gp, G* child, uintptr_t top) {
     for (P* pp; (pp = p_of(mp)) && !must_use_g0(mp, pp, gp) && child_is_next(mp, group);) {
         G* child = pp->take_runnext();
         if (!child) child = pp->take_fresh();
+        GORT_DCHECK(!child->stack && child->group == group);
         mp = lend(mp, gp, child, top);
     }
     return mp;
