@@ -58,7 +58,7 @@ bool send_blocks(M* mp, Hchan* c, Payload from);
     mp = wait_in(c->sendq, mp, sg, WaitReason::kChanSend);
     if (sg.state == SudogState::kClosed) [[unlikely]]
         panic_closed();
-    return blocked_return(returns_in_step(mp), true);
+    return returns_in_step(mp) ? true : arch::return_by_jump(true);
 }
 
 namespace {
@@ -77,7 +77,9 @@ template <bool kWord, class R = std::conditional_t<kWord, WordResult, bool>>
     }
     Sudog sg{nullptr, nullptr, mp->curg, to, c, nullptr, SudogState::kWaiting, false, false};
     mp = wait_in(c->recvq, mp, sg, WaitReason::kChanReceive);
-    return blocked_return(returns_in_step(mp), result(sg.payload, sg.state == SudogState::kDone));
+    using arch::return_by_jump;
+    const R got = result(sg.payload, sg.state == SudogState::kDone);
+    return returns_in_step(mp) ? got : return_by_jump(got);
 }
 
 // ---- what does not, if it can be helped ----

@@ -36,9 +36,6 @@ using namespace rt;
 
 // The same eight bytes; from a Selected itself GCC makes no tail call.
 [[gnu::const, gnu::visibility("hidden")]] Selected return_by_jump(uint64_t value) GORT_RETURN_BY_JUMP;
-[[gnu::always_inline]] inline Selected return_by_jump(Selected r) {
-    return return_by_jump(static_cast<uint32_t>(r.index) | uint64_t{r.ok} << 32);
-}
 
 namespace {
 
@@ -346,7 +343,9 @@ template <uint32_t kN, How kHow>
 
 // ---- select ----
 
-// *in_step becomes false when an ordinary return would be predicted wrong: blocked_return.
+uint64_t as_word(Selected r) { return static_cast<uint32_t>(r.index) | uint64_t{r.ok} << 32; }
+
+// *in_step becomes false when an ordinary return would be predicted wrong: returns_in_step.
 template <uint32_t kN, How kHow>
 [[gnu::always_inline]] inline Selected run(Items<kN> items, bool* in_step, int64_t deadline = kForever) {
     const bool blocks = kHow == How::kWait || (kHow == How::kUntil && deadline != kPassed);
@@ -404,12 +403,12 @@ template <uint32_t kN, How kHow>
 Selected select_wait(SelectItem* items, uint32_t n, size_t stride) {
     bool in_step = true;
     const Selected r = run<0, How::kWait>({items, n, stride}, &in_step);
-    return blocked_return(in_step, r);
+    return in_step ? r : return_by_jump(as_word(r));
 }
 Selected select_wait2(SelectItem* items) {
     bool in_step = true;
     const Selected r = run<2, How::kWait>({items, 2, sizeof(SelectItem)}, &in_step);
-    return blocked_return(in_step, r);
+    return in_step ? r : return_by_jump(as_word(r));
 }
 Selected select_try(SelectItem* items, uint32_t n, size_t stride) {
     bool in_step = true;
@@ -422,12 +421,12 @@ Selected select_try2(SelectItem* items) {
 Selected select_until(SelectItem* items, uint32_t n, size_t stride, int64_t deadline) {
     bool in_step = true;
     const Selected r = run<0, How::kUntil>({items, n, stride}, &in_step, deadline);
-    return blocked_return(in_step, r);
+    return in_step ? r : return_by_jump(as_word(r));
 }
 Selected select_until1(SelectItem* item, int64_t deadline) {
     bool in_step = true;
     const Selected r = run<1, How::kUntil>({item, 1, sizeof(SelectItem)}, &in_step, deadline);
-    return blocked_return(in_step, r);
+    return in_step ? r : return_by_jump(as_word(r));
 }
 
 void select_for_ever() { block_for_ever(WaitReason::kSelectNoCases); }

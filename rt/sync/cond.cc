@@ -157,7 +157,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     const bool in_step = returns_in_step(mp);
     leave(mp);
     if (!taken) mutex_lock_slow(word, false);
-    return blocked_return(in_step, true);
+    return in_step ? true : arch::return_by_jump(true);
 }
 
 }  // namespace
