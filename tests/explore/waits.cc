@@ -75,6 +75,21 @@ EXPLORE(wait_mutex_for_a_time, 2, 1, 0, 2, 6'000, 3000) {
     check(m->try_lock(), "somebody still has it");
 }
 
+// The same with a deadline that does not come.
+EXPLORE(wait_mutex_for_long, 2, 2, 0, 0, 6'000, 3000) {
+    with_ps(1);
+    m = new mutex;
+    m->lock();
+    run_ms([] { be(0), ++object, m->unlock(); },
+           [] {
+               be_foreign(2);
+               check(m->try_lock_for(1h), "the time is not over");
+               ++object;
+               m->unlock();
+           });
+    check(object == 2, "somebody was not alone");
+}
+
 // --- a cond
 
 cond* cv;
