@@ -328,7 +328,8 @@ void take_half(P* pp, GList* to, uint32_t most, bool those_that_ran);
 //      mark_return(mp);
 //      mp = park(...);
 //      return returns_in_step(mp) ? value : return_by_jump(value);  // asked before anything else can switch
-// That is written out, since GCC makes a call of it where a struct goes through one function more: tests/arch_elf_test.sh.
+// That is written out, since GCC makes a call of it where a struct goes through one function more
+// (tests/arch_elf_test.sh).
 // Was the goroutine that was left last in a call from the same place as the function that asks?
 [[gnu::always_inline]] inline void mark_return(M* mp) { mp->left_from = arch::return_site(); }
 [[gnu::always_inline]] inline bool returns_in_step(const M* mp) {
