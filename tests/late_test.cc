@@ -110,6 +110,50 @@ TEST(GR_22_the_global_queue_is_served_by_the_clock) {
     CHECK_LT(0, asked);
 }
 
+// Whoever comes by the global queue, again and again, does not keep those waiting who are in the P's own: not even where
+// each decision comes at the end of a time slice.
+TEST(GR_22_the_global_queue_and_the_own_one_take_turns) {
+    with_procs(1, [] {
+        constexpr int kLinks = 50;
+        struct Chain {
+            std::atomic<bool> wanted{false}, over{false};
+            std::atomic<int> links{0}, seen{-1};
+            Join join;
+            void link() {
+                if (++links < kLinks && seen < 0) {
+                    wanted = true;
+                    while (wanted) {
+                    }
+                } else {
+                    over = true;
+                }
+                rt::sched.allp[0]->attention |= rt::kAskRound | rt::kAskPreempt;
+                join.done();
+            }
+        } chain;
+        std::thread other([&chain] {
+            while (!chain.over) {
+                if (!chain.wanted) continue;
+                chain.join.add(1);
+                go([&chain] { chain.link(); });
+                chain.wanted = false;
+            }
+        });
+        chain.join.add(1);
+        go([&chain] {
+            while (!chain.links) yield();
+            chain.seen = chain.links.load();
+            chain.join.done();
+        });
+        yield();
+        chain.wanted = true;
+        while (!chain.over) yield();
+        blocking([&] { other.join(); });
+        chain.join.wait();
+        CHECK_LE(chain.seen.load(), 8);
+    });
+}
+
 // A stream of fresh goroutines, each of which starts the next and then computes for a while; one waits behind them.
 TEST(GR_19_a_slow_stream_does_not_keep_an_old_one_waiting) {
     std::atomic<int> asked{0};

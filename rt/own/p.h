@@ -96,6 +96,8 @@ struct alignas(64) P {
     uint32_t vain_looks = 0;    // in a row
     uint32_t g0_parks = 0;      // rt/sched/delays.h
     bool sample_due = false;    // the next park is to be a sample
+    bool global_went = false;   // by the clock, before the queue here, whose head was at global_head then
+    uint32_t global_head = 0;
     int64_t look_for = 50'000;  // ns that its M looks before it sleeps: rt/sched/look.cc
     void* stack_cache[kStackCache];
     G* runq_first[RunQueue::kFirst];  // as long as that is enough

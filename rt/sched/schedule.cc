@@ -96,6 +96,18 @@ void begin_round(P* pp, bool late = false) {
     if (gp) pp->put_next(gp);
 }
 
+// A round by the clock, which may come with every decision: the global queue and the P's own take turns, else those who
+// lose their P and come back by the global queue would always be before those who wait here.
+G* take_late(P* pp) {
+    const bool own_turn = pp->global_went && pp->global_head == pp->runq.head();
+    G* gp = own_turn ? nullptr : take_global(pp);
+    pp->global_went = gp != nullptr;
+    pp->global_head = pp->runq.head();
+    if (gp) pp->set_until_look(kGlobalEvery);
+    else begin_round(pp, true);
+    return gp;
+}
+
 // What pick_next left to g0. Returns a G that must run now, or null to go on looking.
 G* look_around(P* pp) {
     // kAskRelease may come at any moment, and is retire_p's to answer: who takes it off says that the P is given up.
@@ -126,7 +138,8 @@ G* look_around(P* pp) {
     // Whom a round puts first sends whom a timer has woken to the tail of the queue: let that one decision pass.
     if (timers && !late && pp->until_look() == 0 && pp->runnext.load(std::memory_order_relaxed))
         return nullptr;
-    begin_round(pp, late);
+    if (late) return take_late(pp);
+    begin_round(pp);
     return take_global(pp);
 }
 
