@@ -10,7 +10,7 @@
 using namespace gort;
 using namespace gort::net_test;
 
-// Events that nobody waits for any more are taken all the same: while some are left, no M may sleep.
+// Events without a waiter are taken all the same: while some are left, no M may sleep.
 TEST(events_without_waiters_keep_nobody_awake) {
     gort::start(sched_test::procs_of(1));
     {
@@ -62,7 +62,7 @@ TEST_P(np02_one_registration_and_no_call_in_vain, 1, 2) {
     });
 }
 
-// NP-29: who has nothing to do sleeps in one call, and a deadline from outside ends it.
+// NP-29: a run without work sleeps in one call, and a deadline from outside ends it.
 TEST(np29_idle_means_one_poll) {
     gort::start(sched_test::procs_of(2));
     {
@@ -77,7 +77,7 @@ TEST(np29_idle_means_one_poll) {
             kernel::LockGuard guard(rt::sched.lock);
             return rt::sched.poller != nullptr;
         }());
-        usleep(50000);  // whoever else was about has gone to sleep
+        EVENTUALLY(rt::sched.npidle == rt::sched.nprocs);  // all others are asleep, too
         const uint64_t before = rt::sched.polls.load();
         usleep(300000);
         CHECK_LE(rt::sched.polls.load() - before, 1);
@@ -101,7 +101,7 @@ TEST_P(np30_served_while_all_ps_are_busy, 1, 2) {
                 });
             std::thread writer([&] {
                 for (int i = 0; i < 5; ++i) {
-                    usleep(2000);
+                    EVENTUALLY(left.load() == 5 - i && waiters() == 1);  // it waits for this byte
                     CHECK_EQ(write(p.w.native_handle(), "x", 1), 1);
                 }
             });
@@ -115,7 +115,8 @@ TEST_P(np30_served_while_all_ps_are_busy, 1, 2) {
         });
 }
 
-// NP-30 again, with Ps to spare: whoever looked after the descriptors begins to compute, and others wake up to do so.
+// NP-30 again, with Ps to spare: the M that looked after the descriptors begins to compute, and another one wakes up to
+// do so.
 TEST_P(np30_served_while_the_one_who_polled_computes, 2, 8) {
     with_procs(procs, [] {
         Pair talk = tcp_pair();
