@@ -43,8 +43,8 @@ inline const bool threads_in_ledger = test::ledger_add("threads", count_threads)
 inline const bool stacks_in_ledger =
     test::ledger_add("stacks in use", [] { return long(rt::stack_totals().in_use); });
 
-// In which order things happen on one P, as once() tells it. Time stands still for the runtime meanwhile, so no time slice
-// ends in between, however busy the machine is.
+// In which order things happen on one P, as once() tells it. Time stands still for the runtime meanwhile, so no time
+// slice ends in between, however busy the machine is.
 template <class F>
 std::string order_of(F once) {
     static const int64_t at = kernel::nanotime();
