@@ -28,7 +28,11 @@ function quotient(a, b, higher,   r) {
 BEGIN {
     FS = "\t"
     split("gort go boost posix c", peers, " ")
-    while ((getline line < machine) > 0) { split(line, f, "\t"); facts = facts "| " f[1] " | " f[2] " |\n" }
+    while ((getline line < machine) > 0) {
+        split(line, f, "\t")
+        facts = facts "| " f[1] " | " f[2] " |\n"
+        if (f[1] == "load" && f[2] ~ /busy/) busy = 1
+    }
     while ((getline line < what) > 0) { split(line, f, "\t"); text[f[2], f[1]] = f[3] }
     print "# gort's benchmarks\n"
     print "|  |  |\n|---|---|\n" facts
@@ -140,6 +144,8 @@ function gains(   k, i, n, list, f, row, one, w, g, line, any, peer, higher) {
                 print "Medians. gain: how many times as much is done in a time at P=2 as at P=1; **bold** where a"
                 print "second P takes away (below 0.95). drift: the last round over the best of the first ones. worst:"
                 print "the worst round over the median. Both at P=2.\n"
+                if (busy)
+                    print "**The machine was busy: the second P had hardly a CPU; nothing here says what it gives.**\n"
                 print "| workload | figure | unit | gort P=1 | P=2 | gain | drift | worst | Go P=1 | P=2 | gain |"
                 print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
             }
