@@ -4,8 +4,8 @@
 #
 # MODE test: each binary once, J at a time (default: as many as CPUs, four at most). MODE stress: one at a time,
 # repeated N times (default 5), then on one CPU, then with more Ms than CPUs, all with the TEST_STRESS tests; without
-# FLAGs, at last the soak for SOAK seconds (default 1200). RUN goes
-# before each binary (an emulator). FLAGs are the binaries' own.
+# FLAGs, at last the soak for SOAK seconds (default 1200). RUN goes before each binary (an emulator). FLAGs are the
+# binaries' own.
 # What a binary prints comes in one piece when it has ended. One that ends badly, or without a result line, counts as
 # one more failure. What failed is said again before the last line, which is the sum.
 set -u
