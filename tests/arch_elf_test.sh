@@ -79,7 +79,8 @@ check 'dynamic symbols of the program' $? "$open"
 # A function that blocked returns by a jump, not by a call of it: each such call costs a wrong prediction.
 case $out in
 *x86_64-release-g++)
-    ways=$(objdump -dr --no-show-raw-insn "$out/libgort.a" | grep -B 1 gort_return_by_jump | awk '$2 ~ /^(call|jmp)/ { print $2 }')
+    ways=$(objdump -dr --no-show-raw-insn "$out/libgort.a" | grep -B 1 gort_return_by_jump |
+        awk '$2 ~ /^(call|jmp)/ { print $2 }')
     [ "$(printf '%s\n' "$ways" | sort -u)" = jmp ] && [ "$(printf '%s\n' "$ways" | wc -l)" -ge 8 ]
     check 'returns by jump' $? "$(printf '%s\n' "$ways" | sort | uniq -c | tr -s ' \n' ' ')"
     ;;

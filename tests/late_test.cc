@@ -110,8 +110,8 @@ TEST(GR_22_the_global_queue_is_served_by_the_clock) {
     CHECK_LT(0, asked);
 }
 
-// Whoever comes by the global queue, again and again, does not keep those waiting who are in the P's own: not even where
-// each decision comes at the end of a time slice.
+// Whoever comes by the global queue, again and again, does not keep those waiting who are in the P's own: not even
+// where each decision comes at the end of a time slice.
 TEST(GR_22_the_global_queue_and_the_own_one_take_turns) {
     with_procs(1, [] {
         constexpr int kLinks = 50;

@@ -162,7 +162,7 @@ proctype Looker(byte me) {
             fi
         :: memory[QUEUE] > 0 && !hungry -> hungry = true; was_hungry = true
         :: memory[QUEUE] > 0 && !asked -> ask_share = true; asked = true
-        :: memory[QUEUE] > 0 && asked ->        /* through the gate */         
+        :: memory[QUEUE] > 0 && asked ->        /* through the gate */
             atomic {
                 drain();
                 if
