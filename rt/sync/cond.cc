@@ -24,7 +24,8 @@ using namespace rt;
 
 namespace {
 
-constexpr uint8_t kAsleep = 0, kAwake = 1;
+// kWatched: asleep, in a simulation, which is told of those who look at the queue as well.
+constexpr uint8_t kAsleep = 0, kAwake = 1, kWatched = 2;
 
 // Which lock is given back for the wait, and how: as in CondState.
 struct Guarding {
@@ -104,7 +105,7 @@ bool give_up_wait(M*, TimedWait* t) GORT_NO_TSA {
     w.sg.g->param = nullptr;
     bool late = false;
     if (w.sg.state == SudogState::kWaiting) {
-        w.kind = kAsleep;
+        w.kind = simulation() ? kWatched : kAsleep;
         if (deadline != kForever) {
             mp = sema_park_until(mp, slot, &w, WaitReason::kCondWait, deadline, &late, give_up_wait, c);
         } else {
@@ -179,14 +180,16 @@ bool cond_wait_mutex_until(CondWord* c, MutexWord* mutex, int64_t deadline) GORT
 
 void cond_signal(CondWord* c) GORT_NO_TSA {
     M* mp = enter();
-    touches(c);
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();
     Waiter* w = slot.pop(c);
+    if (w) add_waiters(c, ~0u);
     G* gp = nullptr;
-    if (w) {
-        add_waiters(c, ~0u);
-        if (w->kind == kAsleep) gp = w->sg.g;
+    if (w && w->kind == kAsleep) [[likely]] {
+        gp = w->sg.g;
+    } else {
+        touches(c);
+        if (w && w->kind == kWatched) gp = w->sg.g;
     }
     slot.lock.unlock();
     if (gp) ready(mp, gp);
@@ -195,7 +198,6 @@ void cond_signal(CondWord* c) GORT_NO_TSA {
 
 void cond_broadcast(CondWord* c) GORT_NO_TSA {
     M* mp = enter();
-    touches(c);
     SemaSlot& slot = sema_slot_of(c);
     slot.lock.lock();
     Waiter* list = sema_take_all(slot, c);
@@ -203,9 +205,12 @@ void cond_broadcast(CondWord* c) GORT_NO_TSA {
     // Those that do not sleep yet go their way as soon as the slot is unlocked.
     Waiter** link = &list;
     Waiter* w = list;
+    if (!w) touches(c);
     while (w) {
         Waiter* next = w->next();
-        if (w->kind == kAsleep) {
+        if (w->kind != kAsleep) [[unlikely]]
+            touches(c);
+        if (w->kind != kAwake) {
             *link = w;
             link = reinterpret_cast<Waiter**>(&w->sg.next);
         }

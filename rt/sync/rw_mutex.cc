@@ -197,18 +197,37 @@ bool wait_for_readers(RwState* rw, int64_t deadline) GORT_NO_TSA {
     return !late;
 }
 
+// The writer's mutex, which could not be taken at once, is ours. In a simulation it never can, and there the unlock is
+// to be a scheduling point before it does anything: this sends it where it enters the gate.
+void got_writer(RwState* rw) {
+    if (simulation()) rw->word.fetch_or(kReadersWait, std::memory_order_relaxed);
+}
+
+[[gnu::noinline]] void lock_writer_slow(RwState* rw) {
+    mutex_lock_slow(&rw->writer, true);
+    got_writer(rw);
+}
+bool try_writer_slow(RwState* rw) {
+    if (!mutex_try_lock_slow(&rw->writer)) return false;
+    got_writer(rw);
+    return true;
+}
+
 }  // namespace
 
 void rw_lock(RwState* rw) {
     if (!mutex_take_quick(&rw->writer)) [[unlikely]]
-        mutex_lock_slow(&rw->writer, true);
+        lock_writer_slow(rw);
     const uint64_t before = rw->word.fetch_or(kWriter, std::memory_order_acq_rel);
     if ((before & (kSlots | kCollecting)) || readers_of(before) != 0) [[unlikely]]
         wait_for_readers(rw, kForever);
 }
 
 bool rw_lock_until(RwState* rw, int64_t deadline) {
-    if (!mutex_take_quick(&rw->writer) && !mutex_lock_until(&rw->writer, true, deadline)) return false;
+    if (!mutex_take_quick(&rw->writer)) {
+        if (!mutex_lock_until(&rw->writer, true, deadline)) return false;
+        got_writer(rw);
+    }
     const uint64_t before = rw->word.fetch_or(kWriter, std::memory_order_acq_rel);
     if (!(before & (kSlots | kCollecting)) && readers_of(before) == 0) return true;
     if (wait_for_readers(rw, deadline)) return true;
@@ -217,7 +236,7 @@ bool rw_lock_until(RwState* rw, int64_t deadline) {
 }
 
 bool rw_try_lock(RwState* rw) {
-    if (!mutex_take_quick(&rw->writer) && !mutex_try_lock_slow(&rw->writer)) return false;
+    if (!mutex_take_quick(&rw->writer) && !try_writer_slow(rw)) return false;
     uint64_t word = rw->word.load(std::memory_order_acquire);
     if (word & (kSlots | kCollecting)) {
         collect(rw);
@@ -232,16 +251,16 @@ bool rw_try_lock(RwState* rw) {
 }
 
 void rw_unlock(RwState* rw) GORT_NO_TSA {
-    if (simulation()) [[unlikely]] {  // the mutex comes to its scheduling point too late
-        M* mp = enter();
-        touches(&rw->writer.owner);
-        leave(mp);
-    }
     uint64_t word = rw->word.load(std::memory_order_relaxed);
     if (!(word & kWriter)) fatal_error("sync: Unlock of unlocked RWMutex");
     if (word & kReadersWait ||
         !rw->word.compare_exchange_strong(word, word & ~kWriter, std::memory_order_acq_rel)) {
         M* mp = enter();
+        touches(&rw->writer.owner);
+        if (!(rw->word.load(std::memory_order_relaxed) & kWriter)) {  // somebody else was first
+            leave(mp);
+            fatal_error("sync: Unlock of unlocked RWMutex");
+        }
         SemaSlot& slot = sema_slot_of(&rw->word);
         slot.lock.lock();
         Waiter* list = sema_take_all(slot, &rw->word);
