@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <sys/resource.h>
 
+#include "rt/net/netpoll.h"
 #include "tests/sim/all.h"
 #include "tests/test.h"
 
@@ -9,6 +10,8 @@ using namespace gort;
 using namespace gort::corpus;
 
 namespace {
+
+static const bool fds = test::ledger_fds([] { return static_cast<long>(rt::poll_own_fds()); });
 
 constexpr uint64_t kRuns = 2000;
 

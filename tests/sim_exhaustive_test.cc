@@ -3,6 +3,7 @@
 #include <set>
 
 #include "kernel/rand.h"
+#include "rt/net/netpoll.h"
 #include "rt/sim/strategy.h"
 #include "tests/sim/all.h"
 #include "tests/test.h"
@@ -10,6 +11,8 @@
 using namespace gort;
 
 namespace {
+
+static const bool fds = test::ledger_fds([] { return static_cast<long>(rt::poll_own_fds()); });
 
 struct Seen {
     std::set<std::string> outcomes;
@@ -187,6 +190,31 @@ TEST(SIM_exhaustive_tells_what_is_independent) {
             CHECK(few.complete);
             CHECK_LE(few.runs * 4, all.runs);
         }
+}
+
+TEST(SIM_exhaustive_tells_conds_and_rw_mutexes_apart) {
+    struct Own {
+        mutex mu;
+        rw_mutex rw;
+        cond changed{mu};
+    };
+    constexpr void (*kUses[])(Own&) = {[](Own& o) { o.changed.signal(); },
+                                       [](Own& o) { o.changed.broadcast(); },
+                                       [](Own& o) { std::unique_lock lock(o.rw); }};
+    for (auto use : kUses) {
+        auto apart = [=] {
+            auto own = std::make_shared<std::array<Own, 2>>();
+            for (size_t i = 0; i < 2; ++i)
+                go([=] {
+                    for (int k = 0; k < 3; ++k) use((*own)[i]);
+                });
+            return std::string();
+        };
+        const Seen few = explore_all(true, 2, 50'000, apart), all = explore_all(false, 2, 50'000, apart);
+        std::fprintf(stderr, "%d runs for %d\n", int(few.runs), int(all.runs));
+        CHECK(few.complete && all.complete);
+        CHECK_LE(few.runs * 4, all.runs);
+    }
 }
 
 // How many runs it takes to find each bug of the corpus, and to have seen each repaired program.

@@ -13,7 +13,7 @@ namespace {
 struct Objects {
     chan<int> empty = make_chan<int>(1), full = make_chan<int>(1), closed = make_chan<int>();
     mutex free, locked;
-    rw_mutex rw;
+    rw_mutex rw, written;
     wait_group one, none;
     once first;
     cond condition{free};
@@ -30,6 +30,7 @@ struct Objects {
         full << 1;
         closed.close();
         locked.lock();
+        written.lock();
         one.add(1);
     }
 };
@@ -65,6 +66,7 @@ constexpr Operation kOperations[] = {
     {"try_lock", [](Objects& o) { (void)o.free.try_lock(); }},
     {"try_lock, locked", [](Objects& o) { (void)o.locked.try_lock(); }},
     {"rw lock", [](Objects& o) { o.rw.lock(); }},
+    {"rw unlock", [](Objects& o) { o.written.unlock(); }},
     {"rw try_lock", [](Objects& o) { (void)o.rw.try_lock(); }},
     {"lock_shared", [](Objects& o) { o.rw.lock_shared(); }},
     {"try_lock_shared", [](Objects& o) { (void)o.rw.try_lock_shared(); }},

@@ -31,6 +31,8 @@ bool is_ours(const char* name) {
            starts(s, "_ZZNK4gort") || starts(s, "gort_");
 }
 
+bool is_std(std::string_view s) { return starts(s, "_ZSt") || starts(s, "_ZNSt") || starts(s, "_ZNKSt"); }
+
 std::string path_of(const LineInfo& line) {
     std::string s = line.base;
     if (!s.empty()) s += '/';
@@ -168,13 +170,20 @@ Described describe_anew(Images* images, const uintptr_t* pc, uint32_t depth) {
             const std::string_view name(s.name);
             // not the simulation's own, nor what every operation begins with
             if (!starts(name, "_ZN4gort3sim6Engine") && !starts(name, "_ZN4gort3sim8Recorder") &&
-                !starts(name, "_ZN4gort3sim5Hooks") && !starts(name, "_ZN4gort2rt") && name != "gort_entry")
+                !starts(name, "_ZN4gort3sim5Hooks") && !starts(name, "_ZN4gort2rt") &&
+                !starts(name, "_ZN4gort6detail4Call") && !starts(name, "_ZZ") && name != "gort_entry")
                 inner = s.name;
             polls = polls || name.find("poll_") != name.npos;
             continue;
         }
+        // Where the user's own code is, in what the compiler has put into this function one into the other.
         LineInfo line = s.line;
-        if (s.image && s.name && line.file && is_header_of_libraries(line)) {
+        for (uint32_t k = 0; k < s.inlined_n && line.file && is_header_of_libraries(line); ++k)
+            line = s.inlined[k].from;
+        if (s.name && line.file && is_header_of_libraries(line)) {
+            if (is_std(s.name)) continue;
+            if (s.inlined_n || !s.image) break;  // of what calls the goroutine's function
+            // Nothing is said of what was inlined (-g1): the line nearest before, in this function.
             const uintptr_t inside = (pc[i] & ~kExactPc) - (pc[i] & kExactPc ? 0 : 1) - s.image->bias;
             find_line(*s.image, inside, &line, inside - s.offset, is_header_of_libraries);
             if (line.file && is_header_of_libraries(line)) line.file = nullptr;

@@ -6,6 +6,7 @@
 #include "tests/sim/kernels_order.h"
 #include "tests/sim/kernels_wait.h"
 #include "tests/sim/locks.h"
+#include "tests/sim/services.h"
 #include "tests/sim/times.h"
 #include "tests/sim/waits.h"
 
@@ -97,6 +98,30 @@ inline const Program kAll[] = {
     GORT_PROGRAM(torn_pair),
     GORT_PROGRAM(error_asked_too_early),
     GORT_PROGRAM(given_back_twice),
+    GORT_PROGRAM(override_asks_a_locking_method),
+    GORT_PROGRAM(index_and_rows),
+    GORT_PROGRAM(reader_calls_a_reader),
+    GORT_PROGRAM(exception_past_the_unlock),
+    GORT_PROGRAM(permits_of_who_gives_up),
+    GORT_PROGRAM(group_waits_before_the_reader),
+    GORT_PROGRAM(closed_by_the_last_worker),
+    GORT_PROGRAM(destructor_waits_for_the_loop),
+    GORT_PROGRAM(dynamic_select_counts_an_end_twice),
+    GORT_PROGRAM(promise_kept_twice),
+    GORT_PROGRAM(future_that_waits_for_a_channel),
+    GORT_PROGRAM(flag_set_beside_the_lock),
+    GORT_PROGRAM(notified_who_has_given_up),
+    GORT_PROGRAM(latch_and_goexit),
+    GORT_PROGRAM(barrier_without_the_one_that_left),
+    GORT_PROGRAM(started_in_the_constructor),
+    GORT_PROGRAM(report_after_the_test),
+    GORT_PROGRAM(context_variable_of_two),
+    GORT_PROGRAM(taken_away_under_the_timers_hands),
+    GORT_PROGRAM(pooled_and_still_used),
+    GORT_PROGRAM(shared_result_changed),
+    GORT_PROGRAM(both_wait_for_the_end),
+    GORT_PROGRAM(one_read_for_one_write),
+    GORT_PROGRAM(accepted_at_the_end),
 };
 
 }  // namespace gort::corpus
