@@ -67,11 +67,13 @@ const char* gort_status_text(gort_status s);
 // 0 in a field: the default, which an environment variable may give (README.md). A file compiled with a shorter
 // gort_options, of an earlier version, gets the defaults of what it does not have.
 typedef struct gort_options {
-    size_t size;        // sizeof(gort_options)
-    int max_procs;      // goroutines that run at once; GORT_MAXPROCS, else the CPUs that there are
-    int max_threads;    // OS threads; more than these end the process. 10000
-    size_t stack_size;  // bytes of address space for each stack, 128 KiB to 1 GiB; GORT_STACK, else 256 KiB
-    uint64_t seed;      // of the scheduler's random choices; GORT_SEED, else random
+    size_t size;      // sizeof(gort_options)
+    int max_procs;    // goroutines that run at once; GORT_MAXPROCS, else the CPUs that there are
+    int max_threads;  // OS threads; more than these end the process. 10000
+    // bytes of address space for each stack, up to 1 GiB; less than 128 KiB is taken for 128 KiB; GORT_STACK, else
+    // 256 KiB
+    size_t stack_size;
+    uint64_t seed;  // of the scheduler's random choices; GORT_SEED, else random
 } gort_options;
 
 // Runs main_fn(arg) as the main goroutine, on this thread at first, and returns what it returns. Goroutines still alive
