@@ -230,7 +230,8 @@ if wants many && [ -x "$dir/pie" ]; then
     look "$dir/pie" -ex 'break stop_here' -ex "run $many" -ex 'echo ==== list\n' -ex 'info goroutines' \
         -ex 'echo ==== all\n' -ex 'goroutine all bt' -ex kill >"$dir/out"
     has "$many goroutines: listed" "$dir/out" "^. $((many + 10)) +chan receive .* receiver"
-    has "$many goroutines: grouped" "$dir/out" "^$many goroutines 11-[-0-9, ]* \[chan receive\]:" # ids have gaps where it changed Ps
+    # where it changed Ps their ids have gaps
+    has "$many goroutines: grouped" "$dir/out" "^$many goroutines 11-[-0-9, ]* \[chan receive\]:"
     if [ $((SECONDS - start)) -le $((60 + many / 20000)) ]; then ok
     else fail "$many goroutines took $((SECONDS - start)) s"; fi
 fi

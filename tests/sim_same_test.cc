@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // The schedules of many runs and what happens in them are hashed, and the hashes stand here. A change of what is a
-// scheduling point, or of what a strategy draws, changes them in all builds alike: the test prints the new ones. What may
-// never happen is that one build has others than the rest.
+// scheduling point, or of what a strategy draws, changes them in all builds alike: the test prints the new ones. What
+// may never happen is that one build has others than the rest.
 #include <shared_mutex>
 
 #include "gort.h"

@@ -418,9 +418,11 @@ void started_in_the_constructor() {
         Cache() {
             if (right) store = std::make_unique<int>(7);
             go([this] {
+                sim::point();
                 sim::check(store != nullptr, "nothing is there yet");
                 first << *store;
             });
+            sim::point();
             if (!right) store = std::make_unique<int>(7);
         }
     };
@@ -459,11 +461,13 @@ void context_variable_of_two() {
         void renew() {
             std::unique_lock lock(mu, std::defer_lock);
             if (right) lock.lock();
+            sim::point();
             if (end) end();
             auto [fresh, cancel] = ctx::with_cancel(ctx::background());
             c = fresh;
             sim::point();
             end = cancel;
+            sim::point();
             sim::check(!c.err(), "the fresh one is over");
         }
     };
