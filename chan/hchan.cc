@@ -283,7 +283,7 @@ void chan_close(Hchan* c) {
     if (!chan_try_close(c)) host_throw_runtime_error("close of closed channel");
 }
 
-bool chan_try_close(Hchan* c) GORT_NO_TSA {
+bool chan_try_close(Hchan* c) {
     M* mp = chan_lock(enter(), c, ChanUse::kClose);
     const size_t fill = c->fill.load(std::memory_order_relaxed);
     if (fill & kClosed) {
@@ -301,12 +301,9 @@ bool chan_try_close(Hchan* c) GORT_NO_TSA {
             sg->state = SudogState::kClosed;
             woken.push(sg->g);  // their Gs lie closer together than their stacks
         }
-    // As chan_unlock, in one look with: is this a simulation?
-    const uint16_t whose = c->lock.owner.whose.load(std::memory_order_relaxed);
-    if (whose >= kSimPlace) [[unlikely]] {
-        if (whose == kShared) c->lock.gate.unlock();
-        if (const SimHooks* sim = simulation(); sim && woken.count == 0) sim->after(mp);
-    }
+    chan_unlock(c);
+    if (is_sim_place(place_of(mp)) && woken.count == 0) [[unlikely]]
+        simulation()->after(mp);
     while (G* gp = woken.pop()) ready(mp, gp);
     leave(mp);
     return true;
