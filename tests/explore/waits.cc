@@ -1,8 +1,8 @@
 // tests/explore/waits.cc - who parks against who wakes: mutex, wait_group, channel, select, descriptor.
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// The side that parks is a thread of the program's own (ms.h), which sleeps on its note: all that comes before and after
-// the sleep is what goroutines do, without the scheduler.
+// The side that parks is a thread of the program's own (ms.h), which sleeps on its note: all that comes before and
+// after the sleep is what goroutines do, without the scheduler.
 #include "arch/arch.h"
 #include "chan/chan.h"
 #include "chan/select.h"
