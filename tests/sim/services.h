@@ -501,7 +501,6 @@ void taken_away_under_the_timers_hands() {
 template <bool right>
 void pooled_and_still_used() {
     pool<std::unique_ptr<int>> free;
-    mutex mu;
     wait_group wg;
     auto use = [&](int me) {
         std::unique_ptr<int> mine = free.try_get().value_or(nullptr);
