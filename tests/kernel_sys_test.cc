@@ -306,6 +306,7 @@ static long call(Sys which) {
     case Sys::kMadvise: return sys_madvise(nullptr, 0, 0);
     case Sys::kProcessMadvise: return sys_process_madvise(-1, &vec, 1, 0, 0);
     case Sys::kMincore: return sys_mincore(nullptr, 0, &in);
+    case Sys::kGetrusage: return sys_getrusage(-2, nullptr);
     case Sys::kMlock2: return sys_mlock2(nullptr, 0, 0);
     case Sys::kFutex: return sys_futex(&word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
     case Sys::kClone: return sys_clone(CLONE_THREAD, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr);

@@ -3,6 +3,7 @@
 #include "rt/sched/lend.h"
 
 #include <array>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -91,7 +92,7 @@ TEST_P(a_borrower_parks, 1, 2, 8) {
             std::array<int, 64> mine;
             mine.fill(round);
             asm volatile("" : : "r"(mine.data()) : "memory");
-            int sum = 0;
+            std::atomic<int> sum{0};
             wait_group wg;
             for (int i = 0; i < 3; ++i)
                 wg.go([&sum, to, back, i] {
@@ -102,7 +103,7 @@ TEST_P(a_borrower_parks, 1, 2, 8) {
                     }
                 });
             wg.wait();
-            CHECK(sum >= 9);
+            CHECK(sum.load() >= 9);
             for (const int x : mine) CHECK_EQ(x, round);
         }
         to.close();

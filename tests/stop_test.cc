@@ -63,8 +63,8 @@ std::string said(const Wait& w) {
     return std::string(w.what) + ": the runtime has been stopped (by gort::stop)";
 }
 
-// Foreign threads that wait; for one reason, when it is given.
-int waiting_threads(rt::WaitReason why = rt::WaitReason::kNone) {
+// Foreign threads that wait; for one reason, when it is given. The reason is a guess.
+[[gnu::noinline, gnu::no_sanitize_thread]] int waiting_threads(rt::WaitReason why = rt::WaitReason::kNone) {
     kernel::LockGuard guard(rt::sched.lock);
     int n = 0;
     for (const rt::M* mp = rt::sched.allm; mp; mp = mp->next_all)

@@ -70,7 +70,7 @@ M* enter_slow(M* mp) {
         mp->commit_fn = leave_run;
         return switch_to_g0(mp, gp, nullptr);  // abandoned: never comes back
     }
-    if (!mp->is_m0 || gp == sched.main_g) {
+    if (!mp->is_m0 || gp == sched.main_g.load(std::memory_order_relaxed)) {
         if (P* pp = pop_idle_p_locked()) {
             stray_ends_locked(mp);
             sched.lock.unlock();

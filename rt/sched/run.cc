@@ -171,7 +171,7 @@ const char* begin(const options& o, bool has_main) {
     fault_init();
     fault_set_running_slot(running_slot);
     sched.main_done.store(false, std::memory_order_relaxed);
-    sched.main_g = nullptr;
+    sched.main_g.store(nullptr, std::memory_order_relaxed);
     sched.started = rt::now();
     stats_begin();
     delays_begin();
@@ -332,7 +332,7 @@ void run_on_m0(detail::Invoke invoke, void* arg) {
     gp->flags = kGMain | kGOnM0;
     gp->status.set(GStatus::kRunnable);
     pp->created.store(1, std::memory_order_relaxed);
-    sched.main_g = gp;
+    sched.main_g.store(gp, std::memory_order_relaxed);
     mp->next_g = gp;
     schedule_loop(mp);
     if (p_of(mp)) release_p(mp);

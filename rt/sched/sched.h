@@ -138,7 +138,7 @@ struct Sched {
     Glanced ncpu;  // CPUs of the affinity mask: from time to time another number (follow_procs)
     int64_t started = 0;
     M* m0 = nullptr;
-    G* main_g = nullptr;
+    std::atomic<G*> main_g{nullptr};
     std::atomic<bool> main_done{false};
 };
 extern Sched sched;

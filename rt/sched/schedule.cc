@@ -270,7 +270,8 @@ void schedule_loop(M* mp) {
             run_locked(mp, gp);
             continue;
         }
-        if (mp->is_m0 && gp != sched.main_g) {  // M0 runs nothing else: it must be free to return from run()
+        if (mp->is_m0 && gp != sched.main_g.load(std::memory_order_relaxed)) {
+            // M0 runs nothing else, because it must be free to return from run().
             hand_off_and_wait(mp, gp);
             continue;
         }

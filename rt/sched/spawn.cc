@@ -28,7 +28,7 @@ M* end_special(M* mp, G* gp) {
             wait_for_dying(gort::yield);
             mp = enter();
         }
-        sched.main_g = nullptr;
+        sched.main_g.store(nullptr, std::memory_order_relaxed);
         if (!(gp->flags & kGGoexit)) {
             sched.main_done.store(true, std::memory_order_relaxed);
             sched.lock.lock();

@@ -156,7 +156,7 @@ void wait_group_wait(WaitGroupWord* word) GORT_NO_TSA {
     M* mp = enter();
     if (child_is_next(mp, word)) {
         mp = run_children_here(mp, word);
-        if (word->count.load(std::memory_order_acquire) == 0) return leave(mp);
+        if (wait_group_count(*word) == 0) return leave(mp);
     }
     SemaSlot& slot = sema_slot_of(word);
     Wait waits;
