@@ -23,7 +23,7 @@ uint64_t runs_needed(const Program& p, sim::strategy how, std::string* what = nu
 }
 
 TEST(SIM_finds_every_bug_of_the_corpus) {
-    TEST_TIMEOUT(120);
+    TEST_TIMEOUT(300);
     std::string missed;
     for (const Program& p : kAll) {
         std::string what;
@@ -49,7 +49,7 @@ void accuses_nobody(uint64_t runs) {
 }
 
 TEST(SIM_accuses_no_repaired_program) {
-    TEST_TIMEOUT(120);
+    TEST_TIMEOUT(300);
     accuses_nobody(300);
 }
 
@@ -60,7 +60,7 @@ TEST_STRESS(SIM_accuses_no_repaired_program_in_20000_runs) {
 
 // A schedule is shortened to one that fails in the same way, and that does so every time.
 TEST(SIM_shortened_schedules_replay) {
-    TEST_TIMEOUT(120);
+    TEST_TIMEOUT(300);
     for (const Program& p : kAll) {
         const auto r = sim::explore({.seed = 77, .runs = 5000}, p.wrong);
         CHECK(r.failed);
