@@ -81,12 +81,10 @@ C_API := -fno-optimize-sibling-calls $(if $(CLANG),,-fno-reorder-blocks-and-part
 # not define itself it does not need either, so there declarations are hidden as well, and nothing goes through a GOT.
 PIC    := -fPIC -fno-semantic-interposition -fvisibility=hidden $(if $(CLANG),,-fno-gnu-unique)
 HIDDEN := -include kernel/hidden.h
-# In debug builds rt/symbols is optimized all the same: it reads megabytes, and took 2 s for each trace of a simulation.
 extra = $(if $(filter arch/% kernel/% rt/% chan/% ctx/%,$1),$(PIC)) \
         $(if $(filter arch/% kernel/% rt/% chan/%,$1),$(if $(filter $(CXX_HOST),$1),,$(CORE)) \
           $(if $(findstring /host_,$1),,$(HIDDEN))) \
-        $(if $(filter rt/c/%,$1),$(C_API)) \
-        $(if $(filter debug,$(BUILD)),$(if $(filter rt/symbols/%,$1),-O1))
+        $(if $(filter rt/c/%,$1),$(C_API))
 
 LIB      := $(OUT)/lib$(NAME).a
 BENCH    := $(OUT)/gortbench
