@@ -24,6 +24,7 @@ has() { case $2 in *"$3"*) ok ;; *) bad "$1 (no '$3')" "$2" ;; esac; }      # ha
 
 # start PROGRAM [ARGS] - sets $pid and $port
 start() {
+    : >"$dir/$1.out" # of an earlier one of this name, whose port it said
     "$out/examples/$1" 127.0.0.1:0 "${@:2}" >"$dir/$1.out" 2>"$dir/$1.err" &
     pid=$!
     servers="$servers $pid"
