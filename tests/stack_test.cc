@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "arch/arch.h"
+#include "arch/sanitize.h"
 
 using namespace gort::stack_test;
 namespace kernel = gort::kernel;
@@ -195,7 +196,7 @@ TEST(shallow_slots_become_warm_as_they_are) {
         CHECK_LE(n - 128, stack_class_totals(kCls).warm);
         unsigned char there = 0;
         CHECK_EQ(kernel::sys_mincore(lonely, page, &there), 0);
-        CHECK(there & 1);
+        if (!gort::arch::kToolWatches) CHECK(there & 1);  // a tool's memory has page faults of its own
         s.h.resize(n);
         CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), n), n);
     }
