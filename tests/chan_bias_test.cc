@@ -21,7 +21,12 @@ using gort::make_chan;
 gort::detail::Hchan* header(const auto& ch) { return gort::detail::Access::get(ch); }
 bool shared(const auto& ch) { return gort::detail::chan_is_shared(header(ch)); }
 
-void forgive() { gort::rt::self()->p->chan_reluctance.forget(); }  // what a P pays for losing channels
+// What this P pays for losing channels. Inside the gate, for else it may have been taken away.
+void forgive() {
+    gort::rt::M* mp = gort::rt::enter();
+    gort::rt::p_of(mp)->chan_reluctance.forget();
+    gort::rt::leave(mp);
+}
 
 // Another thread does it, and is done.
 template <class F>

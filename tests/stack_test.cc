@@ -196,7 +196,9 @@ TEST(shallow_slots_become_warm_as_they_are) {
         CHECK_LE(n - 128, stack_class_totals(kCls).warm);
         unsigned char there = 0;
         CHECK_EQ(kernel::sys_mincore(lonely, page, &there), 0);
-        if (!gort::arch::kToolWatches) CHECK(there & 1);  // a tool's memory has page faults of its own
+#if defined(__x86_64__)  // qemu's memory has page faults of its own, as a tool's has
+        if (!gort::arch::kToolWatches) CHECK(there & 1);
+#endif
         s.h.resize(n);
         CHECK_EQ(stack_alloc_batch(kCls, s.h.data(), n), n);
     }
