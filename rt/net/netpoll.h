@@ -23,7 +23,7 @@
 // before a close cannot wake who uses the same memory, or the same descriptor number, now.
 // CLOSE ends all waits at once. The descriptor number is given up when the last operation has left.
 //
-// Lock: PollDesc::lock guards everything but handles. It is a InsideLock, so a PollDesc is touched by those inside the
+// Lock: PollDesc::lock guards everything but handles. It is an InsideLock, so a PollDesc is touched by those inside the
 //       gate only. The M that sleeps in epoll_wait has no P: what it gets lies in the inbox until a P's holder takes
 //       it.
 // Cost: an operation that need not wait 2 locked instructions, one that waits 5, and 1 more for each event; none with

@@ -1,4 +1,4 @@
-// rt/own/owned_lock.h - a InsideLock that costs no locked instruction as long as one P is the only one to use it.
+// rt/own/owned_lock.h - an InsideLock that costs no locked instruction as long as one P is the only one to use it.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // For locks that live for ever and are mostly used by one P at a time: the slots of the table of waiters.

@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // START  options and environment are checked, Ps made (the first one, if the number was not told: procs.cc); run()
-// turns
-//        the calling thread into M0, which runs the main goroutine and nothing else, so that it is free to return
-//        when main does, whoever ran it last.
+//        turns the calling thread into M0, which runs the main goroutine and nothing else, so that it is free to
+//        return when main does, on whatever thread main ran last.
 // END    state = kStopping; every M gives its P up at its next scheduling decision and ends its thread; one that is in
 //        user code has kGrace to come back, then its P is taken and it ends at its next call into gort.
 //        What is parked or queued is abandoned: its stack is freed, its destructors never run.

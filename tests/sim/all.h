@@ -5,6 +5,7 @@
 #include "tests/sim/channels.h"
 #include "tests/sim/kernels_order.h"
 #include "tests/sim/kernels_wait.h"
+#include "tests/sim/lifetimes.h"
 #include "tests/sim/locks.h"
 #include "tests/sim/services.h"
 #include "tests/sim/times.h"
