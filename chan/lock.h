@@ -1,4 +1,4 @@
-// chan/lock.h - a channel's lock: nothing at all for the P that the channel belongs to, an InsideLock once it is shared.
+// chan/lock.h - a channel's lock: nothing for the P that the channel belongs to, an InsideLock once it is shared.
 // SPDX-License-Identifier: BSD-2-Clause
 //
 // rt/own/owner.h has the protocol: a channel begins as its maker's P's; who wants it and finds another owner leaves the
