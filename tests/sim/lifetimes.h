@@ -1,5 +1,5 @@
-// tests/sim/lifetimes.h - bugs of services (services.h) in what is used too early, too late or by two at once, and at the
-// two ends of a connection.
+// tests/sim/lifetimes.h - bugs of services (services.h) in what is used too early, too late or by two at once, and at
+// the two ends of a connection.
 // SPDX-License-Identifier: BSD-2-Clause
 #pragma once
 
